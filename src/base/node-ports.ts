@@ -1,0 +1,144 @@
+// The ports of a real Node process: the only file of the runtime that touches the clock, timers, randomness,
+// sockets and files of the machine.
+import { randomUUID } from 'node:crypto'
+import fs from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import process from 'node:process'
+import tls from 'node:tls'
+import type { Clock, Disk, Net, Ports, Random, TimerHandle, Timers } from './ports.ts'
+
+const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
+
+const timers: Timers = {
+  // A negative or fractional delay makes Node print a warning: clamp it here once for everybody.
+  set: (callback, delayMs) => setTimeout(callback, Math.max(0, Math.ceil(delayMs))),
+  clear: (handle) => clearTimeout(handle as NodeJS.Timeout),
+  sleep: (delayMs, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const done = (): void => {
+        clearTimeout(handle)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const handle: TimerHandle & NodeJS.Timeout = setTimeout(done, Math.max(0, Math.ceil(delayMs)))
+      signal?.addEventListener('abort', done, { once: true })
+    }),
+  yield: () => new Promise((resolve) => setImmediate(resolve)),
+}
+
+const random: Random = { next: () => Math.random(), uuid: () => randomUUID() }
+
+const network: Net = {
+  connect: ({ host, port, tls: secure }, onConnect) => {
+    const socket = secure
+      ? tls.connect({ servername: net.isIP(host) ? '' : host, ...secure, host, port }, onConnect)
+      : net.connect({ host, port }, onConnect)
+    socket.setKeepAlive(true, 60_000)
+    socket.setNoDelay(true)
+    return socket
+  },
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: the process exists and belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+const bootId = (): string => {
+  try {
+    return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    // No boot id outside Linux: the minute of the boot, which a clock correction can move; then a store is rebuilt.
+    return `up-since-${Math.round((Date.now() - performance.timeOrigin + performance.now()) / 60_000)}`
+  }
+}
+
+/** Start time of a process in clock ticks since boot (field 22 of /proc/PID/stat): a pid that was given out again differs. */
+const startTicks = (pid: number): string => {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+const held = new Set<string>()
+
+const lockOwner = (file: string): string | undefined => {
+  let text: string
+  try {
+    text = fs.readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+  const [pid = '', boot = '', ticks = ''] = text.split('\n')
+  if (boot !== bootId() || !isAlive(Number(pid))) return undefined
+  // Same pid after a container restart is our own past, not a living owner, unless this very process holds it.
+  if (Number(pid) === process.pid) return held.has(file) ? `this process (pid ${pid})` : undefined
+  return ticks === startTicks(Number(pid)) ? `process ${pid}` : undefined
+}
+
+const disk: Disk = {
+  readText: (file) => {
+    try {
+      return fs.readFileSync(file, 'utf8')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  },
+  writeText: (file, text) => {
+    const temporary = `${file}.${process.pid}.new`
+    fs.writeFileSync(temporary, text)
+    fs.renameSync(temporary, file)
+  },
+  exists: (file) => fs.existsSync(file),
+  size: (file) => fs.statSync(file, { throwIfNoEntry: false })?.size,
+  read: (file, start, length) => {
+    const descriptor = fs.openSync(file, 'r')
+    try {
+      const bytes = Buffer.alloc(length)
+      return bytes.subarray(0, fs.readSync(descriptor, bytes, 0, length, start))
+    } finally {
+      fs.closeSync(descriptor)
+    }
+  },
+  extend: (file, size) => fs.truncateSync(file, size),
+  makeDirectory: (directory) => {
+    fs.mkdirSync(directory, { recursive: true })
+  },
+  list: (directory) => {
+    try {
+      return fs.readdirSync(directory)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      throw error
+    }
+  },
+  remove: (target) => fs.rmSync(target, { recursive: true, force: true }),
+  lock: (directory) => {
+    fs.mkdirSync(directory, { recursive: true })
+    const file = path.resolve(directory, 'LOCK')
+    const owner = lockOwner(file)
+    if (owner !== undefined) return { heldBy: owner }
+    disk.writeText(file, `${process.pid}\n${bootId()}\n${startTicks(process.pid)}\n`)
+    held.add(file)
+    return {
+      release: () => {
+        held.delete(file)
+        fs.rmSync(file, { force: true })
+      },
+    }
+  },
+  bootId,
+}
+
+export const nodePorts: Ports = { clock, timers, random, net: network, disk }

@@ -1,0 +1,69 @@
+// The ports: everything that is not pure (time, timers, randomness, network, disk) enters through these
+// interfaces, so that the whole runtime can run inside a simulation. `node-ports.ts` holds the real ones; no
+// other file of src/ below cli and testing may call Date.now, setTimeout, Math.random, node:net or node:fs.
+import type { Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
+
+export interface Clock {
+  /** Wall-clock time, milliseconds since the epoch. May jump; use it for timestamps only. */
+  now(): number
+  /** Monotonic time in milliseconds with a fraction. Deadlines and durations are measured with it. */
+  monotonic(): number
+}
+
+/** An opaque timer handle. */
+export type TimerHandle = { readonly timer: unique symbol } | object
+
+export interface Timers {
+  set(callback: () => void, delayMs: number): TimerHandle
+  clear(handle: TimerHandle): void
+  /** Resolves after `delayMs`, or at once when the signal is aborted (it never rejects). */
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void>
+  /** Lets I/O callbacks run before going on (setImmediate). */
+  yield(): Promise<void>
+}
+
+export interface Random {
+  /** A float in [0, 1). */
+  next(): number
+  /** A random (version 4) UUID. */
+  uuid(): string
+}
+
+export interface Net {
+  connect(options: { host: string; port: number; tls?: ConnectionOptions | undefined }, onConnect: () => void): Socket
+}
+
+export interface Disk {
+  /** UTF-8 text of a file, or undefined where there is none. */
+  readText(path: string): string | undefined
+  /** Writes a file through a temporary name and a rename, so that a reader never sees half of it. */
+  writeText(path: string, text: string): void
+  exists(path: string): boolean
+  /** Size of a file in bytes, or undefined where there is none. */
+  size(path: string): number | undefined
+  /** Up to `length` bytes of a file from `start`; fewer where it ends before. */
+  read(path: string, start: number, length: number): Buffer
+  /** Lengthens a file with zeros to `size` bytes. */
+  extend(path: string, size: number): void
+  makeDirectory(path: string): void
+  /** Names in a directory, or an empty list where there is none. */
+  list(path: string): string[]
+  /** Removes a file or a directory with all it holds; nothing happens where there is none. */
+  remove(path: string): void
+  /**
+   * Takes an exclusive lock on a directory for this process (a LOCK file with pid and boot id).
+   * @returns a function that gives it back, or the description of the living owner.
+   */
+  lock(path: string): { release: () => void } | { heldBy: string }
+  /** Identifies this boot of the machine: a store not synced before another boot may have lost its tail. */
+  bootId(): string
+}
+
+export interface Ports {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly net: Net
+  readonly disk: Disk
+}

@@ -1,0 +1,455 @@
+// A member of a consumer group on the classic protocol, dynamic or static (KIP-345). It joins when it is told to and
+// keeps the membership alive by heartbeats in between; it never joins again by itself, since only the worker knows
+// what has to be committed or aborted before.
+//
+//                        ┌──────── join() ─────────┐
+//                        v                         │
+//   unjoined ─join()─> joining ─SyncGroup─> stable ─┴─heartbeat: rebalance──> rebalance-needed ─join()─> joining
+//      ^                 │                   │                                      │
+//      │                 │                   └──── heartbeat: unknown member ───────┤
+//      │                 ├── join failed, membership in doubt ──────────────────> lost ─join()─> joining
+//      └─ leave() ───────┤
+//                        └── instance id taken by another ──────────────────────> fenced (for good)
+//
+// Heartbeats go on in `stable` and `rebalance-needed`: during a rebalance the broker waits for those that it still
+// hears of. In `joining` the coordinator itself watches the member. They have a connection of their own with the
+// joins, since a join waits at the broker for all members.
+import type { Logger } from '../base/log.ts'
+import type { Ports, TimerHandle } from '../base/ports.ts'
+import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { brokerError, reactionFor } from '../protocol/error-codes.ts'
+import { heartbeat } from '../protocol/heartbeat.ts'
+import { joinGroup, type JoinGroupResponse } from '../protocol/join-group.ts'
+import { leaveGroup } from '../protocol/leave-group.ts'
+import { syncGroup } from '../protocol/sync-group.ts'
+import { isRepeatable } from './answers.ts'
+import { Backoff } from './backoff.ts'
+import { brokerFailure } from './broker-failure.ts'
+import type { Cluster } from './cluster.ts'
+import { withCoordinator } from './coordinator.ts'
+
+export interface GroupMemberInfo {
+  readonly memberId: string
+  readonly instanceId: string | undefined
+  readonly metadata: Buffer
+}
+
+/** How the members of a group agree on who does what. */
+export interface GroupProtocol {
+  readonly name: string
+  /** What this member tells the leader; asked for at each join. */
+  metadata(): Buffer
+  /** Called on the leader alone. @returns an assignment for each member id */
+  assign(members: readonly GroupMemberInfo[]): Map<string, Buffer>
+}
+
+export interface GroupMemberSettings {
+  readonly groupId: string
+  /** Makes the member static: a restart within the session timeout takes its place back. */
+  readonly instanceId?: string | undefined
+  /** Without a heartbeat for this long the member is put out of the group. */
+  readonly sessionTimeoutMs: number
+  /** How long a rebalance waits for members to join again. */
+  readonly rebalanceTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+}
+
+export interface Joined {
+  readonly generationId: number
+  readonly memberId: string
+  readonly isLeader: boolean
+  /** A copy of its own. Empty where the leader had nothing for this member. */
+  readonly assignment: Buffer
+}
+
+export type MemberState = 'unjoined' | 'joining' | 'stable' | 'rebalance-needed' | 'lost' | 'fenced'
+
+const transitions = {
+  unjoined: ['joining'],
+  joining: ['stable', 'unjoined', 'lost', 'fenced'],
+  stable: ['rebalance-needed', 'lost', 'fenced', 'joining', 'unjoined'],
+  'rebalance-needed': ['joining', 'lost', 'fenced', 'unjoined'],
+  lost: ['joining', 'unjoined'],
+  fenced: ['unjoined'],
+} as const satisfies Record<MemberState, readonly MemberState[]>
+
+const NONE = 0
+const UNKNOWN_SERVER_ERROR = -1
+const NO_GENERATION = -1
+const MEMBER_ID_REQUIRED = 'MEMBER_ID_REQUIRED'
+const PROTOCOL_TYPE = 'consumer'
+/** The broker cuts longer ones; kept short for its logs. */
+const REASON_CHARACTERS_MAX = 200
+/** The answer to a join comes when the rebalance timeout is over at the latest; this is for the way. */
+const JOIN_MARGIN_MS = 5000
+const LEAVE_TIMEOUT_MS = 5000
+/** After a heartbeat that got no answer; an answer is waited for longer than this anyway. */
+const RETRY_INTERVAL_MS = 500
+
+/** What the next round of a join does. */
+type Round = { readonly joined: Joined } | { readonly again: 'at once' | 'after a pause'; readonly why: string }
+
+export class GroupMember {
+  readonly #cluster: Cluster
+  readonly #ports: Ports
+  readonly #settings: GroupMemberSettings
+  readonly #protocol: GroupProtocol
+  readonly #log: Logger
+  readonly #onChange: () => void
+  readonly #state: StateMachine<MemberState>
+  readonly #closing = new AbortController()
+  #memberId = ''
+  #generationId = NO_GENERATION
+  #timer: TimerHandle | undefined
+  /** Raised when heartbeats stop: an answer to an older one changes nothing. */
+  #beat = 0
+  #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
+
+  /** @param onChange called after the state was changed by a heartbeat; it must not throw */
+  constructor(
+    cluster: Cluster,
+    ports: Ports,
+    settings: GroupMemberSettings,
+    protocol: GroupProtocol,
+    log: Logger,
+    onChange: () => void,
+  ) {
+    this.#cluster = cluster
+    this.#ports = ports
+    this.#settings = settings
+    this.#protocol = protocol
+    this.#log = log
+    this.#onChange = onChange
+    this.#state = createStateMachine<MemberState>('group member', 'unjoined', transitions)
+  }
+
+  get state(): MemberState {
+    return this.#state.current
+  }
+
+  /** Empty until the coordinator has given one. */
+  get memberId(): string {
+    return this.#memberId
+  }
+
+  /** -1 while the member belongs to no generation. */
+  get generationId(): number {
+    return this.#generationId
+  }
+
+  get instanceId(): string | undefined {
+    return this.#settings.instanceId
+  }
+
+  /**
+   * JoinGroup and SyncGroup, repeated while the group goes on rebalancing. Whatever this member is to give up must be
+   * committed or aborted before.
+   *
+   * Compare the member id with the one before: another one means that the membership broke in between, and what was
+   * begun under the old one must not be committed.
+   * @throws MillstreamError INSTANCE_FENCED, AUTHORIZATION_FAILED, CLOSED; REQUEST_TIMED_OUT when the coordinator could
+   * not be reached for twice the rebalance timeout; BROKER_ERROR, for instance for a protocol that the other members
+   * do not have, or an assignment that is too large for the group's topic
+   */
+  async join(): Promise<Joined> {
+    if (this.#closing.signal.aborted) throw givenUp()
+    if (this.state === 'fenced') throw this.#fenced()
+    if (this.state === 'lost') this.#forgetMembership()
+    this.#stopHeartbeats()
+    this.#state.transitionTo('joining')
+    const join = { giveUp: new AbortController(), node: undefined }
+    this.#join = join
+    try {
+      const joined = await this.#joinUntilDone(join.giveUp.signal)
+      if (join.giveUp.signal.aborted) throw givenUp()
+      this.#state.transitionTo('stable')
+      this.#startHeartbeats()
+      return joined
+    } catch (error) {
+      if (this.#join === join && this.state === 'joining') {
+        const fenced = isMillstreamError(error) && error.code === 'INSTANCE_FENCED'
+        // The coordinator may have counted us in, in a generation that we do not know.
+        this.#state.transitionTo(fenced ? 'fenced' : 'lost')
+      }
+      throw error
+    } finally {
+      if (this.#join === join) this.#join = undefined
+    }
+  }
+
+  /**
+   * Leaves the group, so that the others take over at once. A static member that is to come back does not leave.
+   * @throws nothing: without an answer the session timeout decides
+   */
+  async leave(reason: string): Promise<void> {
+    this.#stopHeartbeats()
+    this.#giveUpJoin()
+    const memberId = this.#memberId
+    const { groupId, instanceId } = this.#settings
+    const isMember = memberId !== '' && this.state !== 'fenced' && this.state !== 'lost'
+    this.#forgetMembership()
+    if (this.state !== 'unjoined') this.#state.transitionTo('unjoined')
+    if (!isMember || this.#closing.signal.aborted) return
+    const member = { memberId, groupInstanceId: instanceId ?? null, reason: reason.slice(0, REASON_CHARACTERS_MAX) }
+    const deadline = this.#ports.clock.monotonic() + LEAVE_TIMEOUT_MS
+    const timeoutMs = LEAVE_TIMEOUT_MS
+    try {
+      // Not on the group's connection, where a join may be waiting.
+      const request = { groupId, members: [member] }
+      const send = (node: number) => this.#cluster.send(node, 'admin', leaveGroup, request, { timeoutMs })
+      const answer = await withCoordinator(this.#cluster, this.#ports, 'group', groupId, send, deadline, 'LeaveGroup')
+      const errorCode = answer.errorCode || (answer.members[0]?.errorCode ?? NONE)
+      if (errorCode === NONE) return
+      this.#log.info('leaving the group was refused', { group: groupId, error: brokerError(errorCode).name })
+    } catch (error) {
+      this.#log.warn('the group was not told that we leave; its session timeout decides', {
+        group: groupId,
+        cause: ensureError(error).message,
+      })
+    }
+  }
+
+  /** Ends heartbeats and a join that is under way, without a word to the group. */
+  close(): void {
+    this.#closing.abort()
+    this.#stopHeartbeats()
+    this.#giveUpJoin()
+  }
+
+  // Joining
+
+  #giveUpJoin(): void {
+    this.#join?.giveUp.abort()
+    // A join waits at the broker for the other members.
+    if (this.#join?.node !== undefined) this.#cluster.interrupt(this.#join.node, 'group')
+  }
+
+  async #joinUntilDone(signal: AbortSignal): Promise<Joined> {
+    const patienceMs = 2 * this.#settings.rebalanceTimeoutMs + this.#cluster.requestTimeoutMs
+    const backoff = new Backoff(this.#ports)
+    let deadline = this.#ports.clock.monotonic() + patienceMs
+    for (;;) {
+      let why: string
+      try {
+        const round = await this.#joinOnce()
+        if ('joined' in round) return round.joined
+        if (signal.aborted) throw givenUp()
+        why = round.why
+        if (round.again === 'at once') {
+          // The coordinator answers and the group moves on: that is no failure, however often it happens.
+          deadline = this.#ports.clock.monotonic() + patienceMs
+          backoff.reset()
+          continue
+        }
+      } catch (error) {
+        if (signal.aborted) throw givenUp()
+        if (!isRepeatable(error)) throw error
+        this.#cluster.forgetCoordinator('group', this.#settings.groupId)
+        why = error.message
+      }
+      this.#log.debug('the join is repeated', { group: this.#settings.groupId, why })
+      const inTime = await backoff.wait(deadline, signal)
+      if (signal.aborted) throw givenUp()
+      if (inTime) continue
+      throw new MillstreamError('REQUEST_TIMED_OUT', {
+        what: `the group could not be joined in ${patienceMs} ms; at last: ${why}`,
+        where: { group: this.#settings.groupId },
+        fix: 'Look at the health of the brokers and of the topic __consumer_offsets.',
+      })
+    }
+  }
+
+  async #joinOnce(): Promise<Round> {
+    const { groupId, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#settings
+    const node = await this.#cluster.coordinator('group', groupId)
+    if (this.#join !== undefined) this.#join.node = node
+    const answer = await this.#cluster.send(
+      node,
+      'group',
+      joinGroup,
+      {
+        groupId,
+        sessionTimeoutMs,
+        rebalanceTimeoutMs,
+        memberId: this.#memberId,
+        groupInstanceId: instanceId ?? null,
+        protocolType: PROTOCOL_TYPE,
+        protocols: [{ name: this.#protocol.name, metadata: this.#protocol.metadata() }],
+        reason: null,
+      },
+      { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
+    )
+    if (brokerError(answer.errorCode).name === MEMBER_ID_REQUIRED) {
+      this.#memberId = answer.memberId
+      return { again: 'at once', why: MEMBER_ID_REQUIRED }
+    }
+    if (answer.errorCode !== NONE) return this.#refused('JoinGroup', answer.errorCode)
+    this.#memberId = answer.memberId
+    return this.#sync(node, answer)
+  }
+
+  async #sync(node: number, joined: JoinGroupResponse): Promise<Round> {
+    const { groupId, instanceId } = this.#settings
+    const { generationId, memberId } = joined
+    const isLeader = joined.leader === memberId
+    const assignments = isLeader && !joined.skipAssignment ? this.#assign(joined) : []
+    const answer = await this.#cluster.send(
+      node,
+      'group',
+      syncGroup,
+      {
+        groupId,
+        generationId,
+        memberId,
+        groupInstanceId: instanceId ?? null,
+        protocolType: PROTOCOL_TYPE,
+        protocolName: joined.protocolName ?? this.#protocol.name,
+        assignments,
+      },
+      // The leader may take as long as the rebalance timeout to send the assignments.
+      { timeoutMs: this.#settings.rebalanceTimeoutMs + JOIN_MARGIN_MS },
+    )
+    if (answer.errorCode === UNKNOWN_SERVER_ERROR && assignments.length > 0) {
+      const bytes = assignments.reduce((sum, { assignment }) => sum + assignment.length, 0)
+      throw brokerFailure('SyncGroup', answer.errorCode, { group: groupId, assignmentBytes: bytes })
+    }
+    if (answer.errorCode !== NONE) return this.#refused('SyncGroup', answer.errorCode)
+    this.#generationId = generationId
+    this.#log.info('joined the group', { group: groupId, member: memberId, generation: generationId, isLeader })
+    // A copy: the assignment is kept for long, and a view would keep the whole frame.
+    return { joined: { generationId, memberId, isLeader, assignment: Buffer.from(answer.assignment) } }
+  }
+
+  #assign({ members }: JoinGroupResponse): { memberId: string; assignment: Buffer }[] {
+    const known = members.map(({ memberId, groupInstanceId, metadata }) => ({
+      memberId,
+      instanceId: groupInstanceId ?? undefined,
+      metadata,
+    }))
+    return [...this.#protocol.assign(known)].map(([memberId, assignment]) => ({ memberId, assignment }))
+  }
+
+  #refused(api: 'JoinGroup' | 'SyncGroup', errorCode: number): Round {
+    const { groupId } = this.#settings
+    const why = `${api} was answered ${brokerError(errorCode).name}`
+    switch (reactionFor(errorCode, api)) {
+      case 'rebalance':
+        return { again: 'at once', why }
+      case 'rejoin':
+        // The leader's assignment could not be stored, for whichever reason: the members are the same as before.
+        if (errorCode !== UNKNOWN_SERVER_ERROR) this.#forgetMembership()
+        return { again: 'after a pause', why }
+      case 'find-coordinator':
+        this.#cluster.forgetCoordinator('group', groupId)
+        return { again: 'after a pause', why }
+      case 'retry':
+        return { again: 'after a pause', why }
+      default:
+        throw brokerFailure(api, errorCode, {
+          group: groupId,
+          member: this.#memberId || undefined,
+          instance: this.#settings.instanceId,
+        })
+    }
+  }
+
+  #forgetMembership(): void {
+    this.#memberId = ''
+    this.#generationId = NO_GENERATION
+  }
+
+  // Heartbeats
+
+  /**
+   * The coordinator refused the membership in another request (TxnOffsetCommit): what the next heartbeat would say is
+   * known, and the next join begins anew.
+   */
+  abandon(): void {
+    if (this.state !== 'stable' && this.state !== 'rebalance-needed') return
+    this.#stopHeartbeats()
+    this.#state.transitionTo('lost')
+  }
+
+  /** Sends a heartbeat now; afterwards `state` is what the coordinator thinks, if it could be asked. */
+  async verify(): Promise<void> {
+    if (this.state !== 'stable' && this.state !== 'rebalance-needed') return
+    this.#stopHeartbeats()
+    await this.#heartbeat(this.#beat)
+  }
+
+  #startHeartbeats(): void {
+    this.#scheduleHeartbeat(++this.#beat, this.#settings.heartbeatIntervalMs)
+  }
+
+  #stopHeartbeats(): void {
+    this.#beat++
+    if (this.#timer !== undefined) this.#ports.timers.clear(this.#timer)
+    this.#timer = undefined
+  }
+
+  #scheduleHeartbeat(beat: number, delayMs: number): void {
+    this.#timer = this.#ports.timers.set(() => {
+      this.#timer = undefined
+      void this.#heartbeat(beat)
+    }, delayMs)
+  }
+
+  async #heartbeat(beat: number): Promise<void> {
+    const { groupId, instanceId, sessionTimeoutMs, heartbeatIntervalMs } = this.#settings
+    const sentAt = this.#ports.clock.monotonic()
+    let next: MemberState | undefined
+    let intervalMs = heartbeatIntervalMs
+    try {
+      const node = await this.#cluster.coordinator('group', groupId)
+      const { errorCode } = await this.#cluster.send(
+        node,
+        'group',
+        heartbeat,
+        { groupId, generationId: this.#generationId, memberId: this.#memberId, groupInstanceId: instanceId ?? null },
+        // So that one that is lost leaves time for others before the session is over.
+        { timeoutMs: Math.min(this.#cluster.requestTimeoutMs, sessionTimeoutMs / 3) },
+      )
+      if (beat !== this.#beat) return
+      next = this.#afterHeartbeat(errorCode)
+    } catch (error) {
+      if (beat !== this.#beat || (isMillstreamError(error) && error.code === 'CLOSED')) return
+      this.#cluster.forgetCoordinator('group', groupId)
+      this.#log.warn('a heartbeat was not answered', { group: groupId, cause: ensureError(error).message })
+      intervalMs = Math.min(heartbeatIntervalMs, RETRY_INTERVAL_MS)
+    }
+    if (next === 'lost' || next === 'fenced') this.#stopHeartbeats()
+    // The interval is counted from the sending, so that a slow answer does not stretch it.
+    else this.#scheduleHeartbeat(beat, Math.max(0, intervalMs - (this.#ports.clock.monotonic() - sentAt)))
+    if (next === undefined || next === this.state) return
+    this.#state.transitionTo(next)
+    this.#onChange()
+  }
+
+  /** @returns the state that follows from it, or undefined for the same as before */
+  #afterHeartbeat(errorCode: number): MemberState | undefined {
+    const { groupId } = this.#settings
+    const reaction = reactionFor(errorCode, 'Heartbeat')
+    if (reaction === 'none') return undefined
+    const { name } = brokerError(errorCode)
+    this.#log.info('a heartbeat was answered', { group: groupId, error: name })
+    if (reaction === 'rebalance') return 'rebalance-needed'
+    if (reaction === 'rejoin') return 'lost'
+    if (name === 'FENCED_INSTANCE_ID') return 'fenced'
+    if (reaction === 'find-coordinator') this.#cluster.forgetCoordinator('group', groupId)
+    if (reaction === 'find-coordinator' || reaction === 'retry') return undefined
+    // For instance the right was taken away: joining again gives the error its name.
+    return 'lost'
+  }
+
+  #fenced(): MillstreamError {
+    const { groupId, instanceId } = this.#settings
+    return new MillstreamError('INSTANCE_FENCED', {
+      what: 'JoinGroup is not sent, since another process has taken this instance id',
+      where: { group: groupId, instance: instanceId },
+      fix: 'Another process runs with the same instance id: give each its own.',
+    })
+  }
+}
+
+const givenUp = (): MillstreamError => new MillstreamError('CLOSED', { what: 'the join was given up by leave or close' })

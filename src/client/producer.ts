@@ -1,0 +1,43 @@
+// What the runtime asks of a producer, whichever the guarantee: the transactional one, or the idempotent one of
+// at-least-once.
+import type { MillstreamError } from '../errors.ts'
+import type { BatchBuilder } from '../record/batch-builder.ts'
+
+export interface OffsetToCommit {
+  readonly topic: string
+  readonly partition: number
+  /** The next position to read, past markers. */
+  readonly offset: number
+  readonly metadata: string
+}
+
+/** The membership under which offsets are committed: the coordinator refuses those of a zombie (KIP-447). */
+export interface Membership {
+  readonly groupId: string
+  readonly memberId: string
+  readonly generationId: number
+  readonly instanceId: string | undefined
+}
+
+export interface CommittingProducer {
+  /** Bytes sealed and not acknowledged yet: the back-pressure of the worker looks at it. */
+  readonly unacknowledgedBytes: number
+  /** Whether a transaction is open, a failed one included. */
+  readonly inTransaction: boolean
+  /** Whether only init can make the producer usable. */
+  readonly lost: boolean
+  /** The error that made the open transaction fail, if one did. */
+  readonly failure: MillstreamError | undefined
+  readonly identity: string
+  init(fresh: boolean): Promise<void>
+  begin(): void
+  /** Seals what the builder holds and sends it in order; `acknowledged` gets the offset of its first record, or -1. */
+  send(topic: string, partition: number, builder: BatchBuilder, acknowledged?: (baseOffset: number) => void): void
+  /** Resolves when every batch is acknowledged. @throws the failure of the transaction. */
+  flush(): Promise<void>
+  /** Resolves when a request was answered, or at once where nothing is under way. */
+  progress(): Promise<void>
+  commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void>
+  commit(): Promise<void>
+  abort(): Promise<void>
+}

@@ -1,0 +1,374 @@
+// The transactional producer: its identity (producer id and epoch), the open transaction, its offsets and its end. It
+// repeats what is safe to repeat and otherwise fails with an error whose code says what must happen next; it never
+// guesses an outcome. One per worker.
+//
+//   uninitialised --init--> ready --begin--> open --commit, abort--> ending --answered--> ready
+//                             ^               |                        |
+//                             |               +-- request failed --> failed --abort--> ending
+//                             +---- init ---- lost <--- no answer, or the epoch is no longer current
+//
+// `lost` is left through init alone: after an EndTxn without an answer the transaction may still be open under the
+// same epoch, and whatever were produced then would join it and be published by its late commit (KIP-890).
+import { invariant } from '../base/assert.ts'
+import { faultPoint } from '../base/fault-point.ts'
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
+import { isMillstreamError, MillstreamError } from '../errors.ts'
+import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts'
+import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts'
+import type { Api } from '../protocol/api.ts'
+import { type EndTxnResponse, endTxn } from '../protocol/end-txn.ts'
+import { brokerError, reactionFor } from '../protocol/error-codes.ts'
+import { initProducerId } from '../protocol/init-producer-id.ts'
+import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
+import type { BatchBuilder } from '../record/batch-builder.ts'
+import { backoffMs, transactionFailure, byTopic, firstError, isRepeatable } from './answers.ts'
+import type { Cluster } from './cluster.ts'
+import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
+import type { CommittingProducer, Membership, OffsetToCommit } from './producer.ts'
+
+type ProducerState = 'uninitialised' | 'ready' | 'open' | 'failed' | 'ending' | 'lost'
+
+const transitions: Readonly<Record<ProducerState, readonly ProducerState[]>> = {
+  uninitialised: ['ready'],
+  ready: ['open', 'lost'],
+  open: ['failed', 'ending', 'lost'],
+  failed: ['ending', 'lost'],
+  ending: ['ready', 'lost'],
+  lost: ['ready', 'lost'],
+}
+
+export interface TransactionalProducerSettings extends OutboxSettings {
+  readonly transactionalId: string
+  readonly transactionTimeoutMs: number
+  /** From the answer to EndTxn to the next produce: the markers land in about that time (design section 6). */
+  readonly markerWaitMs: number
+}
+
+export class TransactionalProducer implements CommittingProducer {
+  readonly #cluster: Cluster
+  readonly #ports: Ports
+  readonly #settings: TransactionalProducerSettings
+  readonly #log: Logger
+  readonly #state: StateMachine<ProducerState>
+  readonly #outbox: Outbox
+  #producerId = -1
+  #epoch = -1
+  /** When the open transaction times out at the coordinator, on the monotonic clock. */
+  #deadlineMs = 0
+  /** Whether the coordinator may know of the open transaction: only then is there something to end. */
+  #registered = false
+  /**
+   * A request of this transaction may still be on its way although we went on: it was repeated, or given up. With TV2
+   * the next epoch refuses it; with TV1 it would land in the next transaction, so the epoch is bumped first.
+   */
+  #ghostPossible = false
+  #offsetsCommitted = false
+
+  constructor(cluster: Cluster, ports: Ports, settings: TransactionalProducerSettings, log: Logger) {
+    this.#cluster = cluster
+    this.#ports = ports
+    this.#settings = settings
+    this.#log = log
+    this.#state = createStateMachine<ProducerState>('transactional producer', 'uninitialised', transitions)
+    this.#outbox = new Outbox(cluster, ports, settings, log, {
+      identity: () => this.#identity(),
+      beforeProduce: (lanes) => this.#beforeProduce(lanes),
+      unanswered: () => {
+        this.#ghostPossible = true
+      },
+      deadlineMs: () => this.#deadlineMs,
+      failed: () => {
+        if (this.#state.current === 'open') this.#state.transitionTo('failed')
+      },
+    })
+  }
+
+  get unacknowledgedBytes(): number {
+    return this.#outbox.unacknowledgedBytes
+  }
+
+  get inTransaction(): boolean {
+    return this.#state.current === 'open' || this.#state.current === 'failed'
+  }
+
+  get lost(): boolean {
+    return this.#state.current === 'lost' || this.#state.current === 'uninitialised'
+  }
+
+  get failure(): MillstreamError | undefined {
+    return this.#state.current === 'failed' ? this.#outbox.failure : undefined
+  }
+
+  /** `producerId:epoch`, for the log. */
+  get identity(): string {
+    return `${this.#producerId}:${this.#epoch}`
+  }
+
+  /**
+   * InitProducerId aborts whatever transaction of this transactional id is open, fences older holders of the id, and
+   * restarts the sequences. A weapon: only the rightful owner calls it, after it joined the group.
+   * @param fresh do not show the id and epoch held before; only right after a fresh join. With them the broker refuses
+   * a holder that was overtaken meanwhile.
+   * @throws MillstreamError PRODUCER_FENCED when there is a newer holder, AUTHORIZATION_FAILED, CONNECTION_LOST
+   */
+  async init(fresh: boolean): Promise<void> {
+    await this.#outbox.quiesce()
+    if (this.#state.current !== 'uninitialised') this.#state.transitionTo('lost')
+    const known = !fresh && this.#producerId >= 0
+    const response = await this.#ask(
+      'transaction',
+      this.#settings.transactionalId,
+      initProducerId,
+      {
+        transactionalId: this.#settings.transactionalId,
+        transactionTimeoutMs: this.#settings.transactionTimeoutMs,
+        producerId: known ? this.#producerId : -1,
+        producerEpoch: known ? this.#epoch : -1,
+      },
+      (answer) => answer.errorCode,
+      // An open transaction is aborted first, which takes the coordinator as long as its markers take.
+      this.#ports.clock.monotonic() + this.#settings.transactionTimeoutMs + 2 * this.#settings.requestTimeoutMs,
+    )
+    if (response.errorCode !== 0) throw transactionFailure('InitProducerId', response.errorCode, this.#place())
+    this.#becomeReady(response.producerId, response.producerEpoch)
+    this.#log.debug('producer initialised', { ...this.#place() })
+  }
+
+  begin(): void {
+    this.#state.transitionTo('open')
+    this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.transactionTimeoutMs
+  }
+
+  send(topic: string, partition: number, builder: BatchBuilder, acknowledged?: (baseOffset: number) => void): void {
+    invariant(this.inTransaction, 'nothing is produced outside an open transaction', { state: this.#state.current })
+    invariant(!this.#offsetsCommitted, 'nothing is produced after the offsets of the transaction')
+    this.#outbox.send(topic, partition, builder, acknowledged)
+  }
+
+  flush(): Promise<void> {
+    return this.#outbox.flush()
+  }
+
+  progress(): Promise<void> {
+    return this.#outbox.progress()
+  }
+
+  /**
+   * TxnOffsetCommit. Every produce of the transaction is acknowledged before: EndTxn and Produce are not fenced by
+   * generation, so with the offsets sent earlier a successor could see them pending, ask for the high watermark of a
+   * changelog meanwhile, and restore too little.
+   */
+  async commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void> {
+    invariant(this.#state.current === 'open', 'offsets are committed inside an open transaction')
+    invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
+    invariant(offsets.length > 0, 'a transaction commits at least one offset')
+    try {
+      this.#registered = true
+      if (this.#cluster.transactionVersion === 1) await this.#addOffsets(membership.groupId)
+      faultPoint('before-offset-commit')
+      await this.#commitOffsets(membership, offsets)
+      faultPoint('after-offset-commit')
+    } catch (error) {
+      throw this.#outbox.fail(error)
+    }
+    this.#offsetsCommitted = true
+  }
+
+  /**
+   * EndTxn(commit); returns when the commit is certain.
+   * @throws MillstreamError OUTCOME_UNKNOWN when it may or may not be committed: init, then read what is committed.
+   * Never to be answered by an abort.
+   */
+  async commit(): Promise<void> {
+    invariant(this.#state.current === 'open' && this.#offsetsCommitted, 'only a whole transaction is committed')
+    this.#state.transitionTo('ending')
+    faultPoint('before-end-txn')
+    const response = await this.#endTxn(true)
+    if (response.errorCode !== 0) {
+      // INVALID_TXN_STATE: the coordinator aborted it by its own timeout, or a repeated EndTxn met its own success.
+      this.#state.transitionTo('lost')
+      throw this.#outcomeUnknown(`EndTxn was answered ${brokerError(response.errorCode).name}`, undefined)
+    }
+    faultPoint('end-txn-acked')
+    await this.#ended(response)
+  }
+
+  /** EndTxn(abort). Where that does not reach the coordinator the producer is `lost`, and init aborts instead. */
+  async abort(): Promise<void> {
+    if (!this.inTransaction) return
+    // A dropped batch leaves a gap in its sequences (TV1), or was sent and given up: the epoch must change.
+    if (await this.#outbox.quiesce()) this.#ghostPossible = true
+    if (!this.#registered) {
+      if (this.#ghostPossible) return this.#state.transitionTo('lost')
+      this.#state.transitionTo('ending')
+      this.#becomeReady(this.#producerId, this.#epoch, 'keep')
+      return
+    }
+    this.#state.transitionTo('ending')
+    try {
+      const response = await this.#endTxn(false)
+      if (response.errorCode === 0) return await this.#ended(response)
+      this.#log.warn('the abort was refused: the producer is initialised anew', { error: brokerError(response.errorCode).name })
+      this.#state.transitionTo('lost')
+    } catch (error) {
+      if (!isMillstreamError(error) || error.code !== 'OUTCOME_UNKNOWN') throw error
+      this.#log.warn('the abort was not answered: the producer is initialised anew', { cause: error.message })
+    }
+  }
+
+  async #commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void> {
+    const response = await this.#ask(
+      'group',
+      membership.groupId,
+      txnOffsetCommit,
+      {
+        transactionalId: this.#settings.transactionalId,
+        groupId: membership.groupId,
+        producerId: this.#producerId,
+        producerEpoch: this.#epoch,
+        generationId: membership.generationId,
+        memberId: membership.memberId,
+        groupInstanceId: membership.instanceId ?? null,
+        topics: byTopic(offsets.map((one) => ({ ...one, leaderEpoch: -1 }))),
+      },
+      (answer) => firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
+      this.#deadlineMs,
+    )
+    for (const { topic, partitions } of response.topics) {
+      for (const { partition, errorCode } of partitions) {
+        if (errorCode !== 0) throw transactionFailure('TxnOffsetCommit', errorCode, { topic, partition, group: membership.groupId })
+      }
+    }
+  }
+
+  /** The answer to EndTxn. @throws OUTCOME_UNKNOWN, in state `lost`, when there is none. */
+  async #endTxn(commit: boolean): Promise<EndTxnResponse> {
+    try {
+      const asked = this.#ask(
+        'transaction',
+        this.#settings.transactionalId,
+        endTxn,
+        { transactionalId: this.#settings.transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch, committed: commit },
+        (answer) => answer.errorCode,
+        this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs,
+        commit ? () => faultPoint('end-txn-sent') : undefined,
+      )
+      return await asked
+    } catch (error) {
+      this.#state.transitionTo('lost')
+      throw this.#outcomeUnknown('EndTxn was not answered', error)
+    }
+  }
+
+  async #ended(response: EndTxnResponse): Promise<void> {
+    this.#outbox.holdUntil(this.#ports.clock.monotonic() + this.#settings.markerWaitMs)
+    if (this.#cluster.transactionVersion === 2) {
+      // KIP-890: each EndTxn answers the next epoch, near its end a new producer id; the sequences restart.
+      this.#becomeReady(response.producerId, response.producerEpoch)
+      return
+    }
+    const ghostPossible = this.#ghostPossible
+    this.#becomeReady(this.#producerId, this.#epoch, 'keep')
+    if (!ghostPossible) return
+    this.#log.debug('a request of the transaction was repeated: the epoch is bumped', this.#place())
+    await this.init(false)
+  }
+
+  #becomeReady(producerId: number, epoch: number, sequences: 'restart' | 'keep' = 'restart'): void {
+    this.#producerId = producerId
+    this.#epoch = epoch
+    this.#registered = false
+    this.#ghostPossible = false
+    this.#offsetsCommitted = false
+    this.#outbox.reset(sequences)
+    this.#state.transitionTo('ready')
+  }
+
+  async #beforeProduce(lanes: readonly Lane[]): Promise<void> {
+    this.#registered = true
+    // TV2 (KIP-890 part 2): the first produce to a partition tells the coordinator itself.
+    if (this.#cluster.transactionVersion === 2) return
+    const missing = lanes.filter((lane) => !lane.added)
+    if (missing.length === 0) return
+    const response = await this.#ask(
+      'transaction',
+      this.#settings.transactionalId,
+      addPartitionsToTxn,
+      {
+        transactionalId: this.#settings.transactionalId,
+        producerId: this.#producerId,
+        producerEpoch: this.#epoch,
+        topics: byTopic(missing).map(({ topic, partitions }) => ({ topic, partitions: partitions.map((lane) => lane.partition) })),
+      },
+      (answer) => firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
+      this.#deadlineMs,
+    )
+    for (const { topic, partitions } of response.topics) {
+      for (const { partition, errorCode } of partitions) {
+        if (errorCode !== 0) throw transactionFailure('AddPartitionsToTxn', errorCode, { topic, partition })
+      }
+    }
+    for (const lane of missing) lane.added = true
+  }
+
+  async #addOffsets(groupId: string): Promise<void> {
+    const response = await this.#ask(
+      'transaction',
+      this.#settings.transactionalId,
+      addOffsetsToTxn,
+      { transactionalId: this.#settings.transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch, groupId },
+      (answer) => answer.errorCode,
+      this.#deadlineMs,
+    )
+    if (response.errorCode !== 0) throw transactionFailure('AddOffsetsToTxn', response.errorCode, { group: groupId })
+  }
+
+  /** Repeats a request until its answer is neither "wait" nor "ask another broker", or the deadline is over. */
+  async #ask<Request, Response>(
+    type: 'group' | 'transaction',
+    key: string,
+    api: Api<Request, Response>,
+    request: Request,
+    errorOf: (response: Response) => number,
+    deadlineMs: number,
+    sent?: () => void,
+  ): Promise<Response> {
+    for (let attempt = 0; ; attempt++) {
+      const over = this.#ports.clock.monotonic() >= deadlineMs
+      try {
+        const node = await this.#cluster.coordinator(type, key)
+        const answer = this.#cluster.send(node, 'coordinator', api, request)
+        sent?.()
+        const response = await answer
+        const reaction = reactionFor(errorOf(response), api.name)
+        if (over || (reaction !== 'retry' && reaction !== 'find-coordinator')) return response
+        if (reaction === 'find-coordinator') this.#cluster.forgetCoordinator(type, key)
+      } catch (error) {
+        if (over || !isRepeatable(error)) throw error
+        this.#ghostPossible = true
+        this.#cluster.forgetCoordinator(type, key)
+        this.#log.warn(`${api.name} was not answered and is repeated`, { cause: error.message })
+      }
+      await this.#ports.timers.sleep(backoffMs(attempt))
+    }
+  }
+
+  #identity(): ProducerIdentity {
+    return { transactionalId: this.#settings.transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch }
+  }
+
+  #place(): { transactionalId: string; producer: string } {
+    return { transactionalId: this.#settings.transactionalId, producer: this.identity }
+  }
+
+  #outcomeUnknown(what: string, cause: unknown): MillstreamError {
+    return new MillstreamError('OUTCOME_UNKNOWN', {
+      what: `${what}: the transaction may or may not be committed`,
+      where: this.#place(),
+      fix: 'The worker initialises its producer and reads what is committed; nothing is to be done unless this repeats.',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,55 @@
+// The settings of a worker after they were read, checked and completed: what the runtime gets. Where they come from,
+// their defaults, limits and texts stand in settings.ts.
+import type { ConnectionOptions } from 'node:tls'
+
+export type Guarantee = 'exactly_once' | 'at_least_once'
+
+export interface WorkerSettings {
+  /** host:port of some brokers of the cluster. */
+  readonly brokers: readonly string[]
+  /** application.id = group.id; the name of the topology unless set. */
+  readonly applicationId: string
+  /** Stable name of this worker (group.instance.id and part of the transactional.id); undefined: kept in stateDir. */
+  readonly instanceId: string | undefined
+  readonly stateDir: string
+  readonly guarantee: Guarantee
+  readonly clientId: string
+  readonly tls: ConnectionOptions | boolean
+  readonly sasl:
+    | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+    | undefined
+
+  readonly commitIntervalMs: number
+  /** Store writes and outputs of the open transaction beyond which it is committed early. */
+  readonly uncommittedBytesMax: number
+  readonly transactionTimeoutMs: number
+  readonly sessionTimeoutMs: number
+  readonly heartbeatIntervalMs: number
+  readonly rebalanceTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly connectionTimeoutMs: number
+
+  /** Fetched and not processed yet, over all partitions. */
+  readonly bufferedBytesMax: number
+  readonly fetchBytesMax: number
+  readonly partitionFetchBytesMax: number
+  readonly fetchWaitMs: number
+  /** An output batch of this size is sent without waiting for the commit. */
+  readonly batchBytes: number
+  readonly compression: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+  /** Where an input is read from when nothing is committed. */
+  readonly startFrom: 'earliest' | 'latest'
+  readonly onFailure: 'fail' | 'skip' | 'retry'
+  readonly retryAttempts: number
+  readonly retryBackoffMs: number
+  readonly retryBackoffMaxMs: number
+  readonly afterRetries: 'fail' | 'skip'
+
+  /** Create missing internal topics. */
+  readonly createInternalTopics: boolean
+  /** Of internal topics; -1: the default of the broker. */
+  readonly replicationFactor: number
+  /** How often what was processed is deleted from repartition topics. */
+  readonly purgeIntervalMs: number
+}

@@ -1,0 +1,126 @@
+// Every error of millstream: its code, what it means and what the runtime does on it. docs/errors.md is held equal
+// to this table by a test.
+
+/** What the runtime does when it meets the error. */
+export type Reaction =
+  /** Stop the worker: nothing is committed past the cause, and a restart without a change would meet it again. */
+  | 'stop'
+  /** Abort the open transaction, rewind and go on. */
+  | 'abort'
+  /** The outcome of the commit is unknown or the producer is fenced: re-initialise, read what is committed, replay. */
+  | 'recover'
+  /** The membership is broken: abort, join the group again, then recover. */
+  | 'rejoin'
+  /** Act by the policy of the record (fail, retry, skip). */
+  | 'policy'
+  /** Refuse the call or the start; nothing was begun. */
+  | 'refuse'
+  /** Wait and repeat the same request. */
+  | 'retry'
+
+interface ErrorRow {
+  readonly reaction: Reaction
+  readonly text: string
+}
+
+/** The table of codes. Codes are never reused for another meaning. */
+export const errorTable = {
+  // settings and modules
+  SETTING_INVALID: { reaction: 'refuse', text: 'One or more settings are unknown, missing or out of range; all mistakes are listed at once.' },
+  MODULE_NOT_FOUND: { reaction: 'refuse', text: 'The module given to the command line does not exist or cannot be loaded.' },
+  MODULE_WITHOUT_TOPOLOGY: { reaction: 'refuse', text: 'The module has no default export that is a topology.' },
+  TOPOLOGY_INVALID: { reaction: 'refuse', text: 'The topology contradicts itself (a stream that leads nowhere, a name used twice, a store not declared).' },
+  STORE_NOT_DECLARED: { reaction: 'policy', text: 'A processor asked for a store that it did not declare.' },
+  OUTPUT_NOT_DECLARED: { reaction: 'policy', text: 'A processor forwarded to an output that it did not declare.' },
+  CONTEXT_EXPIRED: { reaction: 'policy', text: 'A context was used after its record was finished.' },
+  // cluster
+  BROKER_UNREACHABLE: { reaction: 'refuse', text: 'No broker of the list answered.' },
+  KAFKA_NOT_AVAILABLE: { reaction: 'refuse', text: 'No broker was given and none can be started: neither Docker nor Java with Maven is at hand.' },
+  KAFKA_START_FAILED: { reaction: 'refuse', text: 'A broker for development or tests was started and did not come up.' },
+  BROKER_TOO_OLD: { reaction: 'refuse', text: 'A broker lacks a request version that exactly-once needs.' },
+  AUTHENTICATION_FAILED: { reaction: 'refuse', text: 'The broker refused the credentials.' },
+  AUTHORIZATION_FAILED: { reaction: 'stop', text: 'The principal lacks a right on a topic, group or transactional id.' },
+  TOPIC_MISSING: { reaction: 'refuse', text: 'An input, output or internal topic does not exist.' },
+  TOPIC_MISMATCH: { reaction: 'refuse', text: 'A topic exists with partitions or settings that the topology cannot use.' },
+  REQUEST_TIMED_OUT: { reaction: 'retry', text: 'A request was sent and not answered in time: its outcome is unknown.' },
+  CONNECTION_LOST: { reaction: 'retry', text: 'The connection broke before the answer came: the outcome of the request is unknown.' },
+  BROKER_ERROR: { reaction: 'stop', text: 'The broker answered with an error that has no better code.' },
+  PROTOCOL_INVALID: { reaction: 'stop', text: 'Bytes from the broker do not follow the protocol.' },
+  // records
+  BATCH_CORRUPT: { reaction: 'stop', text: 'A record batch does not match its CRC-32C or its own lengths; it is never skipped.' },
+  COMPRESSION_UNSUPPORTED: { reaction: 'stop', text: 'A record batch uses a compression or format that is not supported.' },
+  BATCH_TOO_LARGE: { reaction: 'stop', text: 'A record batch grows beyond the limit when it is decompressed; it is never skipped.' },
+  DESERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused the bytes of a record.' },
+  SERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused a value.' },
+  TIMESTAMP_INVALID: { reaction: 'policy', text: 'The timestamp of a record is negative.' },
+  RECORD_TOO_LARGE: { reaction: 'policy', text: 'A record is larger than its topic takes.' },
+  PROCESSING_FAILED: { reaction: 'policy', text: 'A processor threw.' },
+  // transactions
+  TRANSACTION_ABORTABLE: { reaction: 'abort', text: 'A request of the open transaction failed: it is aborted and its records are processed again.' },
+  OUTCOME_UNKNOWN: { reaction: 'recover', text: 'The answer to EndTxn never came: the transaction is looked up, never guessed.' },
+  PRODUCER_FENCED: { reaction: 'recover', text: 'The producer epoch is no longer current: the coordinator timed the transaction out or a newer self took over.' },
+  MEMBERSHIP_LOST: { reaction: 'rejoin', text: 'The group no longer knows this member or its generation.' },
+  INSTANCE_FENCED: { reaction: 'stop', text: 'Another process runs with the same group.instance.id.' },
+  // state
+  STORE_LOCKED: { reaction: 'refuse', text: 'The state directory is in use by a living process.' },
+  STORE_FOREIGN: { reaction: 'refuse', text: 'The state directory belongs to another application, cluster or partition.' },
+  STORE_CORRUPT: { reaction: 'recover', text: 'A local store cannot be read; it is rebuilt from its changelog.' },
+  STORE_FAILED: { reaction: 'stop', text: 'The local store refused a write (for instance a full disk).' },
+  RANGE_INVALIDATED: { reaction: 'policy', text: 'A range of a store was read on after the store had been written.' },
+  OFFSETS_MISSING: { reaction: 'stop', text: 'State exists but no input offset is committed, or an offset was set by hand.' },
+  OFFSET_OUT_OF_RANGE: { reaction: 'stop', text: 'The committed position lies outside what the topic still holds.' },
+  // ours
+  INVARIANT_BROKEN: { reaction: 'stop', text: 'A run-time assertion failed: a bug in millstream.' },
+  CLOSED: { reaction: 'refuse', text: 'The worker, producer or store was closed already.' },
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof errorTable
+
+export interface ErrorDetails {
+  /** What happened, one sentence without a full stop at the end. */
+  readonly what: string
+  /** Where: topic, partition, offset, setting, store, broker. */
+  readonly where?: Readonly<Record<string, unknown>> | undefined
+  /** What to do about it. */
+  readonly fix?: string | undefined
+  readonly cause?: unknown
+}
+
+const place = (where: Readonly<Record<string, unknown>> | undefined): string => {
+  const parts = Object.entries(where ?? {}).filter(([, value]) => value !== undefined)
+  return parts.length === 0 ? '' : ` (${parts.map(([key, value]) => `${key} ${String(value)}`).join(', ')})`
+}
+
+/** The one error class of the public interface; tell errors apart by `code`. */
+export class MillstreamError extends Error {
+  override readonly name = 'MillstreamError'
+  readonly code: ErrorCode
+  readonly where: Readonly<Record<string, unknown>>
+  readonly fix: string | undefined
+  readonly #what: string
+
+  constructor(code: ErrorCode, details: ErrorDetails) {
+    super(`${code}: ${details.what}${place(details.where)}.${details.fix ? ` ${details.fix}` : ''}`, {
+      cause: details.cause,
+    })
+    this.code = code
+    this.#what = details.what
+    this.where = details.where ?? {}
+    this.fix = details.fix
+  }
+
+  get reaction(): Reaction {
+    return errorTable[this.code].reaction
+  }
+
+  /** The same error with more of its place, as the layers above know it. */
+  relocated(where: Readonly<Record<string, unknown>>): MillstreamError {
+    return new MillstreamError(this.code, { what: this.#what, where: { ...where, ...this.where }, fix: this.fix, cause: this.cause })
+  }
+}
+
+export const isMillstreamError = (error: unknown): error is MillstreamError => error instanceof MillstreamError
+
+/** Turns whatever was thrown into an Error. */
+export const ensureError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(`something that is no Error was thrown: ${String(thrown)}`)

@@ -1,0 +1,49 @@
+// The public API by name. What is not named here is private.
+export { MillstreamError, isMillstreamError } from './errors.ts'
+export type { ErrorCode, ErrorDetails, Reaction } from './errors.ts'
+
+export type { Serde } from './serde/serde.ts'
+export { bigint64, float64, int32, int64 } from './serde/numbers.ts'
+export { bytes, string } from './serde/text.ts'
+export { json } from './serde/json.ts'
+export { nullable } from './serde/nullable.ts'
+export type { ReadOf, SerdeOrSchema, WriteOf } from './serde/serde-or-schema.ts'
+
+export { output, store, topic } from './topology/handles.ts'
+export type { OutputType, StoreHandle, StoreOptions, TopicHandle, TopicOptions } from './topology/handles.ts'
+export { topology } from './topology/topology.ts'
+export type { TopologyScope } from './topology/topology.ts'
+export type {
+  GroupByOptions,
+  GroupedStream,
+  RecordStream,
+  RepartitionOptions,
+  RepartitionSettings,
+  SinkTopic,
+  TableStream,
+} from './topology/stream.ts'
+export type { Mapped } from './topology/operators.ts'
+export { processor } from './topology/processor.ts'
+export type {
+  CreatedProcessor,
+  Forward,
+  InlineProcessor,
+  ProcessContext,
+  Processor,
+  ProcessorSpec,
+  StoreOf,
+  StoresOf,
+} from './topology/processor.ts'
+export { StreamRecord } from './topology/stream-record.ts'
+export type { RecordHeader } from './record/record-cursor.ts'
+export type {
+  Cancellable,
+  EngineKind,
+  PunctuationType,
+  Punctuator,
+  RecordMetadata,
+  Topology,
+} from './topology/contracts.ts'
+export type { KeyValue, KeyValueStore, ReadOnlyKeyValueStore } from './state/contracts.ts'
+export { describeTopology } from './topology/describe.ts'
+export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'

@@ -1,0 +1,283 @@
+// Builds RecordBatch v2: keys and values are copied once, from where they stand into the bytes that go on the wire.
+// The layout is described in batch-view.ts and record-cursor.ts.
+//
+// Who owns the bytes: seal() gives the builder's buffer away without copying it, and the builder takes another one at
+// its next append. A sealed batch thus stays as it is however long a retry needs it (the same bytes must be sent again
+// under the same sequence). When it is acknowledged the owner may hand it back with recycle(), never earlier: a socket
+// may still hold it.
+import { invariant } from '../base/assert.ts'
+import { MillstreamError } from '../errors.ts'
+import { batchOverheadBytes } from './batch-view.ts'
+import { type Compression, compress, compressions } from './compression.ts'
+import { crc32c } from './crc32c.ts'
+import type { RecordHeader } from './record-cursor.ts'
+import { varintSize, varlongMax, varlongSize, writeInt64, writeVarint, writeVarlong } from './varint.ts'
+
+/** Length 5, attributes 1, timestamp delta 10, offset delta 5, key length 5, value length 5, header count 5. */
+const recordOverheadBytesMax = 36
+const headerOverheadBytesMax = 10
+/** Below this a loop beats the call into Buffer.copy. */
+const loopCopyBytesMax = 48
+
+const noBytes = Buffer.alloc(0)
+
+/** What the producer adds when a batch is complete. */
+export interface SealOptions {
+  /** -1: not idempotent; epoch and sequence are -1, too. */
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly baseSequence: number
+  readonly transactional: boolean
+  readonly compression: Compression
+}
+
+/**
+ * Upper bound of what one record adds to a batch, in bytes without compression. A batch of that record alone has
+ * batchOverheadBytes more. Lengths of null are -1.
+ */
+export const appendedSize = (
+  keyLength: number,
+  valueLength: number,
+  headers: readonly RecordHeader[] | undefined,
+): number => {
+  let size = recordOverheadBytesMax
+  if (keyLength > 0) size += keyLength
+  if (valueLength > 0) size += valueLength
+  if (headers !== undefined) {
+    for (const { key, value } of headers) {
+      size += headerOverheadBytesMax + Buffer.byteLength(key) + (value === null ? 0 : value.length)
+    }
+  }
+  return size
+}
+
+export class BatchBuilder {
+  readonly #initialBytes: number
+  #buffer: Buffer = noBytes
+  #position = batchOverheadBytes
+  #count = 0
+  #baseTimestamp = 0
+  #maxTimestamp = 0
+  #markedPosition = batchOverheadBytes
+  #markedCount = 0
+  #markedMaxTimestamp = 0
+  /** Size of the next buffer: what the last batch needed, so that a steady stream grows no buffer twice. */
+  #nextBytes: number
+  #spare: Buffer | undefined
+
+  /** Takes no memory before the first append; then `initialBytes`, and doubles. */
+  constructor(initialBytes: number) {
+    this.#initialBytes = Math.max(initialBytes, batchOverheadBytes)
+    this.#nextBytes = this.#initialBytes
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  /** Size of the batch if it were sealed now without compression; 0 without records. */
+  get bytes(): number {
+    return this.#count === 0 ? 0 : this.#position
+  }
+
+  /**
+   * Appends a record; lengths of -1 are null. Timestamps may go backwards. Nothing changes when it throws.
+   * @throws MillstreamError TIMESTAMP_INVALID when the timestamp is no integer, or too far from the first one.
+   */
+  append(
+    timestamp: number,
+    keySource: Uint8Array,
+    keyStart: number,
+    keyLength: number,
+    valueSource: Uint8Array,
+    valueStart: number,
+    valueLength: number,
+    headers: readonly RecordHeader[] | undefined,
+  ): void {
+    const count = this.#count
+    const delta = count === 0 ? 0 : timestamp - this.#baseTimestamp
+    // An integer of 32 bits is the ordinary case; everything odd (far away, fractional, NaN) goes through the check.
+    if (count === 0 || (delta | 0) !== delta) checkTimestamp(timestamp, delta)
+    const keyBytes = Math.max(keyLength, 0)
+    const valueBytes = Math.max(valueLength, 0)
+    const headersBytes = headers === undefined ? 1 : headersSize(headers)
+    const bodyBytes =
+      1 +
+      varlongSize(delta) +
+      varintSize(count) +
+      varintSize(keyLength) +
+      keyBytes +
+      varintSize(valueLength) +
+      valueBytes +
+      headersBytes
+    if (this.#position + bodyBytes + 5 > this.#buffer.length) this.#grow(bodyBytes + 5)
+
+    const target = this.#buffer
+    let at = writeVarint(target, this.#position, bodyBytes)
+    target[at++] = 0
+    at = writeVarlong(target, at, delta)
+    at = writeVarint(target, at, count)
+    at = writeVarint(target, at, keyLength)
+    if (keyBytes > 0) {
+      copyBytes(keySource, keyStart, keyBytes, target, at)
+      at += keyBytes
+    }
+    at = writeVarint(target, at, valueLength)
+    if (valueBytes > 0) {
+      copyBytes(valueSource, valueStart, valueBytes, target, at)
+      at += valueBytes
+    }
+    if (headers === undefined) target[at++] = 0
+    else at = writeHeaders(target, at, headers)
+
+    this.#position = at
+    this.#count = count + 1
+    if (count === 0) {
+      this.#baseTimestamp = timestamp
+      this.#maxTimestamp = timestamp
+    } else if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
+  }
+
+  /** Remembers this place: everything before it belongs to finished records. */
+  mark(): void {
+    this.#markedPosition = this.#position
+    this.#markedCount = this.#count
+    this.#markedMaxTimestamp = this.#maxTimestamp
+  }
+
+  /** Forgets what was appended since the mark (or since the batch began, whichever is later). */
+  undo(): void {
+    this.#position = this.#markedPosition
+    this.#count = this.#markedCount
+    this.#maxTimestamp = this.#markedMaxTimestamp
+  }
+
+  /** Forgets everything; the buffer stays with the builder, unless one huge record made it far larger than usual. */
+  reset(): void {
+    if (this.#buffer.length > this.#nextBytes * 4) this.#buffer = noBytes
+    this.#position = batchOverheadBytes
+    this.#count = 0
+    this.mark()
+  }
+
+  /**
+   * Completes the batch and begins an empty one. The returned bytes belong to the caller: no later append touches
+   * them. Not compressed, they are the builder's own buffer, given away.
+   * @throws MillstreamError INVARIANT_BROKEN without records.
+   */
+  seal(options: SealOptions): Buffer {
+    invariant(this.#count > 0, 'a sealed batch has records')
+    const batch = options.compression === 'none' ? this.#giveAway() : this.#compressed(options.compression)
+    batch.writeInt32BE(0, 0)
+    batch.writeInt32BE(0, 4)
+    batch.writeInt32BE(batch.length - 12, 8)
+    batch.writeInt32BE(-1, 12)
+    batch.writeInt8(2, 16)
+    batch.writeInt16BE(compressions.indexOf(options.compression) | (options.transactional ? 0x10 : 0), 21)
+    batch.writeInt32BE(this.#count - 1, 23)
+    writeInt64(batch, 27, this.#baseTimestamp)
+    writeInt64(batch, 35, this.#maxTimestamp)
+    writeInt64(batch, 43, options.producerId)
+    batch.writeInt16BE(options.producerEpoch, 51)
+    batch.writeInt32BE(options.baseSequence, 53)
+    batch.writeInt32BE(this.#count, 57)
+    batch.writeUInt32BE(crc32c(batch, 21, batch.length), 17)
+    this.reset()
+    return batch
+  }
+
+  /**
+   * Takes the bytes of a sealed batch back for a later one: once per batch, and only when nobody can need them any
+   * more (the broker has acknowledged them). One is kept; the others are left to the garbage collector.
+   */
+  recycle(sealed: Buffer): void {
+    const whole = Buffer.from(sealed.buffer as ArrayBuffer)
+    const worthKeeping =
+      sealed.byteOffset === 0 && whole.length >= this.#nextBytes && whole.length <= this.#nextBytes * 4
+    if (this.#spare === undefined && worthKeeping) this.#spare = whole
+  }
+
+  #giveAway(): Buffer {
+    const batch = this.#buffer.subarray(0, this.#position)
+    this.#nextBytes = this.#usualBytes()
+    this.#buffer = noBytes
+    return batch
+  }
+
+  #compressed(compression: Compression): Buffer {
+    const records = compress(compression, this.#buffer.subarray(batchOverheadBytes, this.#position))
+    const batch = Buffer.allocUnsafeSlow(batchOverheadBytes + records.length)
+    records.copy(batch, batchOverheadBytes)
+    this.#nextBytes = this.#usualBytes()
+    return batch
+  }
+
+  #usualBytes(): number {
+    return Math.max(this.#initialBytes, this.#position + (this.#position >>> 3))
+  }
+
+  #grow(bytes: number): void {
+    const needed = this.#position + bytes
+    const old = this.#buffer
+    if (old.length === 0 && this.#spare !== undefined && this.#spare.length >= needed) {
+      this.#buffer = this.#spare
+      this.#spare = undefined
+      return
+    }
+    // Slow means "not out of the shared pool": the memory is given away as a whole.
+    this.#buffer = Buffer.allocUnsafeSlow(Math.max(old.length * 2, needed, this.#nextBytes))
+    if (old.length > 0) old.copy(this.#buffer, 0, 0, this.#position)
+  }
+}
+
+const checkTimestamp = (timestamp: number, delta: number): void => {
+  if (Number.isSafeInteger(timestamp) && Math.abs(delta) < varlongMax) return
+  throw new MillstreamError('TIMESTAMP_INVALID', {
+    what: `the timestamp ${timestamp} of an output record cannot be written`,
+    fix: 'A timestamp is a whole number of milliseconds.',
+  })
+}
+
+const copyBytes = (
+  source: Uint8Array,
+  start: number,
+  length: number,
+  target: Buffer,
+  position: number,
+): void => {
+  // Without this check a wrong length would put bytes of an older batch into this one.
+  if (start + length > source.length)
+    throw new RangeError(`a record claims bytes up to ${start + length} of ${source.length}`)
+  if (length > loopCopyBytesMax) {
+    target.set(
+      start === 0 && length === source.length ? source : source.subarray(start, start + length),
+      position,
+    )
+    return
+  }
+  for (let index = 0; index < length; index++) target[position + index] = source[start + index] as number
+}
+
+const headersSize = (headers: readonly RecordHeader[]): number => {
+  let size = varintSize(headers.length)
+  for (const { key, value } of headers) {
+    const keyLength = Buffer.byteLength(key)
+    size += varintSize(keyLength) + keyLength
+    size += value === null ? 1 : varintSize(value.length) + value.length
+  }
+  return size
+}
+
+const writeHeaders = (target: Buffer, position: number, headers: readonly RecordHeader[]): number => {
+  let at = writeVarint(target, position, headers.length)
+  for (const { key, value } of headers) {
+    at = writeVarint(target, at, Buffer.byteLength(key))
+    at += target.write(key, at, 'utf8')
+    at = writeVarint(target, at, value === null ? -1 : value.length)
+    if (value !== null) {
+      target.set(value, at)
+      at += value.length
+    }
+  }
+  return at
+}

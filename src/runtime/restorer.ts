@@ -1,0 +1,154 @@
+// Replays changelogs into stores: read_committed, until the position has reached the high watermark.
+//
+// The target is the high watermark, not the last stable offset: the markers of one transaction land partition by
+// partition, so a new owner can see the committed input offset while the changelog's marker is still on its way. A
+// restore up to the last stable offset would miss that transaction's writes for ever (KAFKA-10167). And the position
+// is compared, not the offset of the last record: a changelog may end in markers or aborted records (KAFKA-12951).
+import { faultPoint } from '../base/fault-point.ts'
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import { partitionId } from '../base/topic-partition.ts'
+import type { Cluster } from '../client/cluster.ts'
+import { Fetcher, type FetchedPartition } from '../client/fetcher.ts'
+import { MillstreamError } from '../errors.ts'
+import type { BatchView } from '../record/batch-view.ts'
+import { RecordCursor } from '../record/record-cursor.ts'
+import type { ChangelogEntry } from '../state/transactional-store.ts'
+import type { AnyStore } from '../task/stream-task.ts'
+import { Wakeup } from './wakeup.ts'
+
+export interface RestoreJob {
+  readonly taskId: string
+  readonly store: AnyStore
+  readonly topic: string
+  readonly partition: number
+  /** Offset at which reading begins. */
+  readonly from: number
+  /** High watermark, asked after a stable OffsetFetch of the task. */
+  readonly to: number
+}
+
+export interface RestoreLimits {
+  readonly fetchBytesMax: number
+  readonly partitionFetchBytesMax: number
+  readonly fetchWaitMs: number
+  readonly bufferedBytesMax: number
+}
+
+/** Milliseconds between two lines of progress. */
+const progressMs = 2000
+
+export class Restorer {
+  readonly #cluster: Cluster
+  readonly #ports: Ports
+  readonly #limits: RestoreLimits
+  readonly #log: Logger
+
+  constructor(cluster: Cluster, ports: Ports, limits: RestoreLimits, log: Logger) {
+    this.#cluster = cluster
+    this.#ports = ports
+    this.#limits = limits
+    this.#log = log
+  }
+
+  /**
+   * Restores all stores side by side. Returns when each is at its high watermark.
+   * @param interrupted checked between fetches: a worker that closes does not wait for a restore.
+   */
+  async restore(jobs: readonly RestoreJob[], interrupted: () => boolean): Promise<'restored' | 'interrupted'> {
+    const open = new Map<string, RestoreJob>()
+    for (const job of jobs) {
+      if (job.from >= job.to) this.#finish(job, job.from, -1)
+      else open.set(partitionId(job.topic, job.partition), job)
+    }
+    if (open.size === 0) return 'restored'
+    const wakeup = new Wakeup(this.#ports)
+    const fetcher = new Fetcher(this.#cluster, this.#ports, {
+      role: 'restore',
+      isolation: 'read_committed',
+      maxBytes: this.#limits.fetchBytesMax,
+      partitionMaxBytes: this.#limits.partitionFetchBytesMax,
+      maxWaitMs: this.#limits.fetchWaitMs,
+      bufferedBytesMax: this.#limits.bufferedBytesMax,
+      log: this.#log,
+      onData: () => wakeup.notify(),
+    })
+    try {
+      for (const job of open.values()) fetcher.add(job.topic, job.partition, job.from)
+      return await this.#follow(open, fetcher, wakeup, interrupted)
+    } finally {
+      await fetcher.close()
+    }
+  }
+
+  async #follow(
+    open: Map<string, RestoreJob>,
+    fetcher: Fetcher,
+    wakeup: Wakeup,
+    interrupted: () => boolean,
+  ): Promise<'restored' | 'interrupted'> {
+    const total = [...open.values()].reduce((sum, job) => sum + job.to - job.from, 0)
+    const started = this.#ports.clock.monotonic()
+    let records = 0
+    let reportedMs = started
+    while (open.size > 0) {
+      if (interrupted()) return 'interrupted'
+      for (const fetched of fetcher.take()) {
+        const job = open.get(partitionId(fetched.topic, fetched.partition))
+        if (job === undefined) continue
+        records += this.#apply(job, fetched)
+        faultPoint('restore-batch')
+        if (fetched.nextOffset < job.to) continue
+        fetcher.remove(job.topic, job.partition)
+        open.delete(partitionId(job.topic, job.partition))
+      }
+      if (this.#ports.clock.monotonic() - reportedMs >= progressMs) {
+        reportedMs = this.#ports.clock.monotonic()
+        this.#log.info('restoring', { stores: open.size, records, offsetsTotal: total })
+      }
+      if (open.size > 0) await wakeup.wait(this.#limits.fetchWaitMs)
+    }
+    this.#log.info('restored', { records, durationMs: Math.round(this.#ports.clock.monotonic() - started) })
+    return 'restored'
+  }
+
+  #apply(job: RestoreJob, fetched: FetchedPartition): number {
+    const entries: ChangelogEntry[] = []
+    const position = job.store.checkpoint()?.changelogOffset ?? job.from
+    for (const batch of fetched.batches) collectEntries(batch, position, entries, job)
+    const leaderEpoch = fetched.batches.at(-1)?.partitionLeaderEpoch ?? -1
+    if (fetched.nextOffset >= job.to) this.#finish(job, fetched.nextOffset, leaderEpoch, entries)
+    else {
+      // On the way the time of the last known end stays: an interrupted restore must not look younger than it is.
+      const caughtUpAtMs = job.store.checkpoint()?.caughtUpAtMs ?? this.#ports.clock.now()
+      job.store.applyChangelog(entries, { changelogOffset: fetched.nextOffset, leaderEpoch, caughtUpAtMs })
+    }
+    return entries.length
+  }
+
+  #finish(job: RestoreJob, changelogOffset: number, leaderEpoch: number, entries: readonly ChangelogEntry[] = []): void {
+    job.store.applyChangelog(entries, { changelogOffset, leaderEpoch, caughtUpAtMs: this.#ports.clock.now() })
+  }
+}
+
+const collectEntries = (batch: BatchView, position: number, entries: ChangelogEntry[], job: RestoreJob): void => {
+  const cursor = new RecordCursor()
+  cursor.reset(batch)
+  while (cursor.next()) {
+    if (cursor.offset < position) continue
+    // A changelog record is never skipped: what we do not understand was not written by us.
+    if (cursor.keyLength < 0) throw foreignRecord(job, cursor.offset)
+    const { buffer, keyStart, keyLength, valueStart, valueLength } = cursor
+    entries.push({
+      key: buffer.subarray(keyStart, keyStart + keyLength),
+      value: valueLength < 0 ? null : buffer.subarray(valueStart, valueStart + valueLength),
+    })
+  }
+}
+
+const foreignRecord = (job: RestoreJob, offset: number): MillstreamError =>
+  new MillstreamError('TOPIC_MISMATCH', {
+    what: 'a record of the changelog has no key: somebody else writes to this topic',
+    where: { topic: job.topic, partition: job.partition, offset, task: job.taskId },
+    fix: 'Find who writes to the changelog; the store can only be trusted when the topic holds its changes alone.',
+  })

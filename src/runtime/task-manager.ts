@@ -1,0 +1,314 @@
+// The tasks of a worker: opens and restores them when they are assigned, puts them back to what is committed after a
+// fault, and closes them. One path prepares both a new task and one that recovers: read the committed offsets (stable),
+// then the high watermark, replay what the stores lack, go to the committed positions.
+import { invariant } from '../base/assert.ts'
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
+import type { Cluster } from '../client/cluster.ts'
+import { type CommittedPosition, fetchCommitted, listOffsets } from '../client/offsets.ts'
+import type { WorkerSettings } from '../config/worker-settings.ts'
+import { MillstreamError } from '../errors.ts'
+import type { StoreIdentity } from '../state/contracts.ts'
+import { openStoreEngine } from '../state/open-store-engine.ts'
+import { decideRestore, storeFormatVersion } from '../state/restore-decision.ts'
+import type { StateDirectory } from '../state/state-directory.ts'
+import { TransactionalStore } from '../state/transactional-store.ts'
+import type { RecordCollector } from '../task/record-collector.ts'
+import { RecordQueue } from '../task/record-queue.ts'
+import { type AnyStore, StreamTask, type TaskStore } from '../task/stream-task.ts'
+import type { StoreDefinition } from '../topology/contracts.ts'
+import { changelogTopicName } from '../topology/internal-topics.ts'
+import { type RestoreJob, Restorer } from './restorer.ts'
+import type { TaskPlan } from './task-plan.ts'
+import type { TopicCatalog } from './topic-catalog.ts'
+import { decodeWitness } from './witness.ts'
+
+export interface TaskManagerOptions {
+  readonly cluster: Cluster
+  readonly ports: Ports
+  readonly settings: WorkerSettings
+  readonly plans: ReadonlyMap<string, TaskPlan>
+  readonly catalog: TopicCatalog
+  readonly directory: StateDirectory
+  readonly collector: RecordCollector
+  readonly log: Logger
+  /** A worker that closes does not wait for a restore. */
+  readonly interrupted: () => boolean
+}
+
+/** The stores of an assigned task, open whether the task runs or not. */
+interface OpenTask {
+  readonly plan: TaskPlan
+  readonly stores: ReadonlyMap<string, OpenStore>
+  task: StreamTask | undefined
+}
+
+interface OpenStore extends TaskStore {
+  readonly definition: StoreDefinition
+  readonly identity: StoreIdentity
+}
+
+/** Where a task begins: what the group committed, or the start of the input. */
+interface Start {
+  readonly positions: ReadonlyMap<string, number>
+  readonly streamTime: number
+  /** Some input has no committed offset: the start positions are committed before the first record. */
+  readonly fresh: boolean
+}
+
+export class TaskManager {
+  readonly #options: TaskManagerOptions
+  readonly #restorer: Restorer
+  readonly #open = new Map<string, OpenTask>()
+  readonly #byPartition = new Map<string, StreamTask>()
+  #running: readonly StreamTask[] = []
+
+  constructor(options: TaskManagerOptions) {
+    this.#options = options
+    const { cluster, ports, settings, log } = options
+    this.#restorer = new Restorer(cluster, ports, settings, log)
+  }
+
+  /** The tasks that run, in the order of their ids. */
+  get tasks(): readonly StreamTask[] {
+    return this.#running
+  }
+
+  /** Ids of the tasks that are open, and of those whose state lies on this disk. */
+  get claims(): string[] {
+    const onDisk = this.#options.directory.tasks().filter((id) => this.#options.plans.has(id))
+    return [...new Set([...this.#open.keys(), ...onDisk])]
+  }
+
+  taskOf(topic: string, partition: number): StreamTask | undefined {
+    return this.#byPartition.get(partitionId(topic, partition))
+  }
+
+  /**
+   * Runs exactly these tasks: closes the others, keeps those that run, opens and restores the new ones. Between
+   * transactions only.
+   * @returns the tasks whose start positions are to be committed.
+   */
+  async adopt(taskIds: readonly string[]): Promise<Set<StreamTask>> {
+    for (const [id, open] of this.#open) if (!taskIds.includes(id)) this.#close(id, open)
+    const added: OpenTask[] = []
+    for (const id of taskIds) {
+      const plan = this.#options.plans.get(id)
+      invariant(plan !== undefined, 'an assigned task is one of the topology', { task: id })
+      const known = this.#open.get(id)
+      if (known?.task !== undefined) continue
+      const open = known ?? { plan, stores: this.#openStores(plan), task: undefined }
+      this.#open.set(id, open)
+      added.push(open)
+    }
+    return await this.#prepare(added)
+  }
+
+  /** After a lost outcome or a fenced producer: every task goes to what is committed. The producer is initialised before. */
+  async recover(): Promise<Set<StreamTask>> {
+    return await this.#prepare([...this.#open.values()])
+  }
+
+  /** After an abort: every task goes back to its last commit, which this worker knows. */
+  rewind(): void {
+    for (const task of this.#running) task.rewind(new Map())
+  }
+
+  /** Closes everything; what is committed is flushed to the disk. */
+  close(): void {
+    for (const [id, open] of this.#open) this.#close(id, open)
+  }
+
+  #close(id: string, open: OpenTask): void {
+    open.task?.close()
+    for (const { store } of open.stores.values()) store.close()
+    this.#open.delete(id)
+    this.#refresh()
+    this.#options.log.info('task closed', { task: id })
+  }
+
+  #refresh(): void {
+    this.#running = [...this.#open.values()].flatMap(({ task }) => (task === undefined ? [] : [task]))
+    this.#byPartition.clear()
+    for (const task of this.#running) {
+      for (const queue of task.group.queues) this.#byPartition.set(partitionId(queue.topic, queue.partition), task)
+    }
+  }
+
+  async #prepare(opens: readonly OpenTask[]): Promise<Set<StreamTask>> {
+    if (opens.length === 0) return new Set()
+    for (const { stores } of opens) for (const { store } of stores.values()) store.dropOverlay()
+    const inputs = opens.flatMap(({ plan }) => plan.inputs)
+    // In this order: a high watermark asked before the offsets are stable could lie before a commit that is under way.
+    const committed = await this.#committed(inputs)
+    await this.#restore(opens)
+    const starts = await this.#starts(opens, committed)
+    const fresh = new Set<StreamTask>()
+    for (const open of opens) {
+      const start = starts.get(open) as Start
+      const task = open.task === undefined ? this.#create(open, start) : open.task
+      if (open.task !== undefined) task.rewind(start.positions, start.streamTime)
+      open.task = task
+      if (start.fresh) fresh.add(task)
+    }
+    this.#refresh()
+    return fresh
+  }
+
+  #create({ plan, stores }: OpenTask, start: Start): StreamTask {
+    const { settings, catalog, ports, log, collector } = this.#options
+    const task = new StreamTask({
+      applicationId: settings.applicationId,
+      id: plan.id,
+      partition: plan.partition,
+      subtopology: plan.subtopology,
+      queues: plan.inputs.map(
+        ({ topic, partition, source }) => new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
+      ),
+      stores,
+      collector,
+      outputOf: (node, name) => catalog.output(node, name),
+      policy: { ...settings, action: settings.onFailure },
+      clock: ports.clock,
+      log,
+      streamTime: start.streamTime,
+    })
+    task.init()
+    log.info('task running', { task: plan.id, positions: [...start.positions].map(([id, offset]) => `${id}@${offset}`).join(' ') })
+    return task
+  }
+
+  #openStores(plan: TaskPlan): ReadonlyMap<string, OpenStore> {
+    const { settings, catalog, cluster, directory, ports, log } = this.#options
+    const stores = new Map<string, OpenStore>()
+    for (const definition of plan.subtopology.stores) {
+      const topic = changelogTopicName(settings.applicationId, definition.name)
+      const identity: StoreIdentity = {
+        formatVersion: storeFormatVersion,
+        applicationId: settings.applicationId,
+        clusterId: cluster.clusterId,
+        store: definition.name,
+        changelogTopic: topic,
+        changelogTopicId: catalog.topicId(topic),
+        partition: plan.partition,
+        guarantee: settings.guarantee,
+      }
+      const { engine, rebuilt } = openStoreEngine({
+        disk: ports.disk,
+        kind: definition.engine,
+        directory: directory.storeDirectory(plan.id, definition.name),
+        identity,
+      })
+      if (rebuilt !== undefined) log.warn('a store is rebuilt from its changelog', { task: plan.id, store: definition.name, reason: rebuilt })
+      const store = new TransactionalStore({ name: definition.name, key: definition.key, value: definition.value, engine, clock: ports.clock })
+      stores.set(definition.name, { definition, identity, store: store as AnyStore, changelog: catalog.changelog(definition) })
+    }
+    return stores
+  }
+
+  async #committed(inputs: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedPosition>> {
+    const { cluster, ports, settings } = this.#options
+    // A dead owner's transaction keeps its offsets unstable until the coordinator aborts it: its timeout and a round
+    // of the clean-up (10 s by default).
+    const deadline = ports.clock.monotonic() + settings.transactionTimeoutMs + 30_000
+    const found = await fetchCommitted(cluster, ports, settings.applicationId, inputs, deadline)
+    return new Map(found.map((one) => [partitionId(one.topic, one.partition), one]))
+  }
+
+  async #restore(opens: readonly OpenTask[]): Promise<void> {
+    const { cluster, ports, settings, interrupted } = this.#options
+    const stores = opens.flatMap(({ plan, stores: map }) => [...map.values()].map((one) => ({ ...one, plan })))
+    if (stores.length === 0) return
+    const changelogs = stores.map(({ changelog, plan }) => ({ topic: changelog.name, partition: plan.partition }))
+    const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
+    const starts = await listOffsets(cluster, ports, changelogs, 'earliest', 'read_uncommitted', deadline)
+    const ends = await listOffsets(cluster, ports, changelogs, 'latest', 'read_uncommitted', deadline)
+    const offsetOf = (list: typeof starts, topic: string, partition: number): number => {
+      const found = list.find((one) => one.topic === topic && one.partition === partition)
+      invariant(found !== undefined, 'ListOffsets answers every partition', { topic, partition })
+      return found.offset
+    }
+    const jobs = stores.map(({ store, changelog, identity, plan }): RestoreJob => {
+      const { partition } = plan
+      const logStartOffset = offsetOf(starts, changelog.name, partition)
+      const highWatermark = offsetOf(ends, changelog.name, partition)
+      const decision = decideRestore({
+        expected: identity,
+        stored: identity,
+        checkpoint: store.checkpoint(),
+        logStartOffset,
+        highWatermark,
+        nowMs: ports.clock.now(),
+        deleteRetentionMs: this.#options.catalog.deleteRetentionMs(changelog.name),
+      })
+      if (decision.action === 'rebuild') {
+        this.#options.log.warn('a store is rebuilt from its changelog', { task: plan.id, store: store.name, reason: decision.reason })
+        store.reset(identity)
+      }
+      const from = decision.action === 'resume' ? decision.from : logStartOffset
+      return { taskId: plan.id, store, topic: changelog.name, partition, from, to: highWatermark }
+    })
+    const outcome = await this.#restorer.restore(jobs, interrupted)
+    if (outcome === 'interrupted') throw new MillstreamError('CLOSED', { what: 'the worker is closing while its stores are restored' })
+  }
+
+  async #starts(opens: readonly OpenTask[], committed: ReadonlyMap<string, CommittedPosition>): Promise<Map<OpenTask, Start>> {
+    const missing = opens
+      .flatMap(({ plan }) => plan.inputs)
+      .filter(({ topic, partition }) => (committed.get(partitionId(topic, partition))?.offset ?? -1) < 0)
+    const beginnings = await this.#beginnings(missing)
+    const starts = new Map<OpenTask, Start>()
+    for (const open of opens) {
+      const found = open.plan.inputs.map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
+      this.#checkOffsets(open, found)
+      const positions = new Map<string, number>()
+      let streamTime = -1
+      let fresh = false
+      for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
+        const id = partitionId(topic, partition)
+        const offset = found[index]?.offset ?? -1
+        fresh ||= offset < 0
+        positions.set(id, offset < 0 ? (beginnings.get(id) as number) : offset)
+        streamTime = Math.max(streamTime, decodeWitness(found[index]?.metadata ?? '')?.streamTime ?? -1)
+      }
+      starts.set(open, { positions, streamTime, fresh })
+    }
+    return starts
+  }
+
+  async #beginnings(inputs: readonly (TopicPartition & { readonly source: { readonly repartition: boolean } })[]): Promise<Map<string, number>> {
+    const { cluster, ports, settings } = this.#options
+    const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
+    const result = new Map<string, number>()
+    for (const from of ['earliest', 'latest'] as const) {
+      // What lies in a repartition topic was put there by this application: none of it may be passed over.
+      const chosen = inputs.filter(({ source }) => (source.repartition ? 'earliest' : settings.startFrom) === from)
+      if (chosen.length === 0) continue
+      const list = await listOffsets(cluster, ports, chosen, from, 'read_committed', deadline)
+      for (const { topic, partition, offset } of list) result.set(partitionId(topic, partition), offset)
+    }
+    return result
+  }
+
+  /**
+   * State without offsets, or beside offsets that were set by hand, would be counted twice or skipped. The first commit
+   * of a task carries its start positions, so committed state without any committed offset cannot come about by itself.
+   */
+  #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
+    const withState = [...stores.values()].find(({ store }) => !store.all().next().done)
+    if (withState === undefined || plan.inputs.length === 0) return
+    const place = { task: plan.id, store: withState.definition.name, group: this.#options.settings.applicationId }
+    const fix = 'Restore the offsets of the group, or delete the changelog topics and the state directory to begin anew.'
+    if (found.every((one) => one === undefined || one.offset < 0)) {
+      throw new MillstreamError('OFFSETS_MISSING', { what: 'the store holds committed state, but the group has no offsets for the inputs', where: place, fix })
+    }
+    const bare = found.find((one) => one !== undefined && one.offset >= 0 && decodeWitness(one.metadata) === undefined)
+    if (bare === undefined) return
+    throw new MillstreamError('OFFSETS_MISSING', {
+      what: 'an offset was not committed by millstream (a tool has reset it?), but the store holds state that belongs to other offsets',
+      where: { ...place, topic: bare.topic, partition: bare.partition, offset: bare.offset },
+      fix,
+    })
+  }
+}

@@ -1,0 +1,39 @@
+// Which tasks a topology has on this cluster: one per sub-topology and partition, with the partitions it reads.
+import type { SourceNode, Subtopology, TopologyGraph } from '../topology/contracts.ts'
+import { type PartitionPlan, sourceTopicName } from '../topology/internal-topics.ts'
+
+export interface TaskInput {
+  /** The topic as the broker knows it. */
+  readonly topic: string
+  readonly partition: number
+  readonly source: SourceNode
+}
+
+export interface TaskPlan {
+  /** `<subtopology>_<partition>` */
+  readonly id: string
+  readonly subtopology: Subtopology
+  readonly partition: number
+  readonly inputs: readonly TaskInput[]
+}
+
+/** All tasks by id. A source topic with fewer partitions than its sub-topology has no input in the higher tasks. */
+export const planTasks = (
+  graph: TopologyGraph,
+  applicationId: string,
+  plan: PartitionPlan,
+  partitionsOf: (topic: string) => number,
+): Map<string, TaskPlan> => {
+  const tasks = new Map<string, TaskPlan>()
+  for (const subtopology of graph.subtopologies) {
+    const sources = subtopology.nodes.filter((node) => node.kind === 'source')
+    for (let partition = 0; partition < (plan.subtopologies[subtopology.id] ?? 0); partition++) {
+      const inputs = sources
+        .map((source) => ({ topic: sourceTopicName(applicationId, source), partition, source }))
+        .filter(({ topic }) => partition < partitionsOf(topic))
+      const id = `${subtopology.id}_${partition}`
+      tasks.set(id, { id, subtopology, partition, inputs })
+    }
+  }
+  return tasks
+}

@@ -1,0 +1,157 @@
+// THE commit: one transaction holds the output records, the changelog records and the input offsets of every task of
+// the worker, in this order:
+//
+//   1. every task prepares: at a record boundary, its store changes go to the changelog batches
+//   2. every produce is acknowledged, changelogs included
+//   3. TxnOffsetCommit for every task that moved, wrote or fired a timer, with the membership and the witness
+//   4. EndTxn
+//   5. the local stores take over what is now committed, with the changelog offset behind it
+//
+// A transaction commits with the offsets of every task that contributed to it, or not at all. It is bound to the member
+// id under which its first record was processed: a member that was thrown out and joined again must not commit what it
+// did before, since the broker checks the generation and never who owned the partition (faults.md, section 8, fact 1).
+import { invariant } from '../base/assert.ts'
+import { faultPoint } from '../base/fault-point.ts'
+import type { Ports } from '../base/ports.ts'
+import type { GroupMember } from '../client/group-member.ts'
+import type { CommittingProducer, OffsetToCommit } from '../client/producer.ts'
+import { MillstreamError } from '../errors.ts'
+import type { BatchBuilder } from '../record/batch-builder.ts'
+import { RecordCollector } from '../task/record-collector.ts'
+import type { StreamTask } from '../task/stream-task.ts'
+import { encodeWitness } from './witness.ts'
+
+export interface TransactionOptions {
+  readonly ports: Ports
+  readonly producer: CommittingProducer
+  readonly member: GroupMember
+  readonly groupId: string
+  readonly transactionalId: string
+  readonly batchBytes: number
+}
+
+export class Transaction {
+  readonly collector: RecordCollector
+  readonly #ports: Ports
+  readonly #producer: CommittingProducer
+  readonly #member: GroupMember
+  readonly #groupId: string
+  readonly #transactionalId: string
+  readonly #incarnation: string
+  #number = 0
+  /** Member id of the open transaction. */
+  #boundTo: string | undefined
+  #preparing = false
+  #lastEndMs = Number.NEGATIVE_INFINITY
+  #lastDurationMs = 0
+
+  constructor(options: TransactionOptions) {
+    this.#ports = options.ports
+    this.#producer = options.producer
+    this.#member = options.member
+    this.#groupId = options.groupId
+    this.#transactionalId = options.transactionalId
+    this.#incarnation = options.ports.random.uuid().slice(0, 8)
+    this.collector = new RecordCollector(
+      (topic, partition, builder, acknowledged) => this.#send(topic, partition, builder, acknowledged),
+      { batchBytes: options.batchBytes },
+    )
+  }
+
+  /** Transactions committed by this incarnation. */
+  get committed(): number {
+    return this.#number
+  }
+
+  /** How long the last commit took, ms. */
+  get lastDurationMs(): number {
+    return this.#lastDurationMs
+  }
+
+  /** Since the last commit ended, ms. */
+  get sinceLastMs(): number {
+    return this.#ports.clock.monotonic() - this.#lastEndMs
+  }
+
+  /** Binds what is processed from now on to the present membership, once per transaction. */
+  bind(): void {
+    this.#boundTo ??= this.#member.memberId
+  }
+
+  /**
+   * Commits what these tasks did. `starting`: tasks whose start positions are committed although nothing moved.
+   * @throws MillstreamError whose reaction says what the worker does: abort, recover, rejoin, stop.
+   */
+  async commit(tasks: readonly StreamTask[], starting: ReadonlySet<StreamTask> = new Set()): Promise<void> {
+    const contributors = tasks.filter((task) => task.dirty || starting.has(task))
+    if (contributors.length === 0) return
+    const startedMs = this.#ports.clock.monotonic()
+    this.bind()
+    for (const task of contributors) task.prepareCommit()
+    this.collector.flush()
+    if (!this.#producer.inTransaction) this.#producer.begin()
+    this.#preparing = true
+    try {
+      await this.#producer.flush()
+      this.#checkMembership()
+      await this.#producer.commitOffsets(this.#membership(), this.#offsets(contributors))
+      await this.#producer.commit()
+    } finally {
+      this.#preparing = false
+    }
+    this.#number++
+    faultPoint('before-local-commit')
+    for (const task of contributors) task.postCommit(this.#ports.clock.now())
+    faultPoint('after-local-commit')
+    this.collector.forgetOffsets()
+    this.#boundTo = undefined
+    this.#lastEndMs = this.#ports.clock.monotonic()
+    this.#lastDurationMs = this.#lastEndMs - startedMs
+  }
+
+  /** Aborts at the broker and forgets what is collected; the tasks are rewound by the caller. */
+  async abort(): Promise<void> {
+    await this.#producer.abort()
+    this.forget()
+  }
+
+  /** Forgets what is collected, without a word to the broker: the outcome of the transaction is found out by recovery. */
+  forget(): void {
+    this.collector.reset()
+    this.#boundTo = undefined
+    this.#lastEndMs = this.#ports.clock.monotonic()
+  }
+
+  #send(topic: string, partition: number, builder: BatchBuilder, acknowledged: (baseOffset: number) => void): void {
+    invariant(!this.#preparing, 'nothing is produced after prepareCommit ended and before EndTxn is answered')
+    if (!this.#producer.inTransaction) this.#producer.begin()
+    this.#producer.send(topic, partition, builder, acknowledged)
+  }
+
+  #membership(): { groupId: string; memberId: string; generationId: number; instanceId: string | undefined } {
+    const { memberId, generationId, instanceId } = this.#member
+    return { groupId: this.#groupId, memberId, generationId, instanceId }
+  }
+
+  #checkMembership(): void {
+    const { state, memberId } = this.#member
+    if ((state === 'stable' || state === 'rebalance-needed') && memberId === this.#boundTo) return
+    throw new MillstreamError(state === 'fenced' ? 'INSTANCE_FENCED' : 'MEMBERSHIP_LOST', {
+      what: `the membership under which the transaction began is over (${state})`,
+      where: { group: this.#groupId, member: this.#boundTo },
+      fix: 'The transaction is aborted; its records are processed again by whoever owns them now.',
+    })
+  }
+
+  #offsets(tasks: readonly StreamTask[]): OffsetToCommit[] {
+    return tasks.flatMap((task) => {
+      const metadata = encodeWitness({
+        transactionalId: this.#transactionalId,
+        incarnation: this.#incarnation,
+        transaction: this.#number + 1,
+        streamTime: task.streamTime,
+      })
+      return task.positions().map((position) => ({ ...position, metadata }))
+    })
+  }
+}

@@ -1,0 +1,526 @@
+// One worker: a group member with its producer and its tasks, and the loop that drives them: take what was fetched,
+// process, punctuate, commit when it pays. The only place that acts on errors (see `#react`).
+import path from 'node:path'
+import { invariant } from '../base/assert.ts'
+import { faultPoint } from '../base/fault-point.ts'
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
+import { Cluster } from '../client/cluster.ts'
+import { Fetcher } from '../client/fetcher.ts'
+import { GroupMember } from '../client/group-member.ts'
+import { IdempotentProducer } from '../client/idempotent-producer.ts'
+import type { CommittingProducer } from '../client/producer.ts'
+import { TransactionalProducer } from '../client/transactional-producer.ts'
+import type { WorkerSettings } from '../config/worker-settings.ts'
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { StateDirectory } from '../state/state-directory.ts'
+import type { StreamTask } from '../task/stream-task.ts'
+import type { Topology } from '../topology/contracts.ts'
+import { createGroupProtocol, decodeTasks } from './assignor.ts'
+import { InputFlow } from './input-flow.ts'
+import { RepartitionPurge } from './repartition-purge.ts'
+import { TaskManager } from './task-manager.ts'
+import { planTasks } from './task-plan.ts'
+import { TopicCatalog } from './topic-catalog.ts'
+import { Transaction } from './transaction.ts'
+import { Wakeup } from './wakeup.ts'
+import { type WorkerState, workerTransitions } from './worker-state.ts'
+
+export interface WorkerCounts {
+  readonly processed: number
+  readonly skipped: number
+  readonly retried: number
+  /** Transactions committed. */
+  readonly committed: number
+  readonly aborted: number
+  /** Outcomes that had to be looked up, and producers that were fenced. */
+  readonly recovered: number
+  readonly rebalanced: number
+}
+
+/** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
+const sliceMs = 20
+const recordsPerTurn = 256
+/** Requests get this large at most; a broker takes 100 MiB. */
+const produceRequestBytesMax = 8 << 20
+/** Sealed and unacknowledged beyond this, processing waits for the broker. */
+const unacknowledgedBytesMax = 16 << 20
+const markerWaitMs = 2
+/** A commit begins not sooner after the last one than this, or this many times what that took. */
+const commitGapMs = 10
+const commitGapFactor = 3
+const idleWaitMs = 500
+const recoveriesInRowMax = 20
+
+interface Engine {
+  readonly cluster: Cluster
+  readonly directory: StateDirectory
+  readonly producer: CommittingProducer
+  readonly member: GroupMember
+  readonly transaction: Transaction
+  readonly manager: TaskManager
+  readonly fetcher: Fetcher
+  readonly flow: InputFlow
+  readonly purge: RepartitionPurge
+}
+
+export class StreamWorker {
+  readonly #topology: Topology
+  readonly #settings: WorkerSettings
+  readonly #ports: Ports
+  readonly #log: Logger
+  readonly #wakeup: Wakeup
+  readonly #listeners = new Set<(next: WorkerState, previous: WorkerState) => void>()
+  readonly #state: StateMachine<WorkerState>
+  readonly #started = Promise.withResolvers<void>()
+  readonly #finished = Promise.withResolvers<void>()
+  #engine: Engine | undefined
+  #closing = false
+  #leave: boolean | undefined
+  #paused = false
+  #fresh: ReadonlySet<StreamTask> = new Set()
+  #recoveriesInRow = 0
+  #counts = { aborted: 0, recovered: 0, rebalanced: 0, committed: 0 }
+  /** Of tasks that were closed; those that run are added when asked. */
+  #closedCounts = { processed: 0, skipped: 0, retried: 0 }
+
+  constructor(topology: Topology, settings: WorkerSettings, ports: Ports, log: Logger) {
+    this.#topology = topology
+    this.#settings = settings
+    this.#ports = ports
+    this.#log = log
+    this.#wakeup = new Wakeup(ports)
+    this.#state = createStateMachine<WorkerState>('worker', 'created', workerTransitions, (next, previous) => {
+      log.info('worker state', { from: previous, to: next })
+      for (const listener of this.#listeners) listener(next, previous)
+    })
+    // Who does not look at `finished` learns of a failure from `start`, `close` and the state.
+    this.#finished.promise.catch(() => {})
+    this.#started.promise.catch(() => {})
+  }
+
+  get state(): WorkerState {
+    return this.#state.current
+  }
+
+  /** Resolves when the worker is closed; rejects with the error that stopped it. */
+  get finished(): Promise<void> {
+    return this.#finished.promise
+  }
+
+  get counts(): WorkerCounts {
+    const sums = { ...this.#closedCounts }
+    for (const task of this.#engine?.manager.tasks ?? []) addCounts(sums, task)
+    return { ...sums, ...this.#counts }
+  }
+
+  /** @returns a function that removes the listener. */
+  onStateChange(listener: (next: WorkerState, previous: WorkerState) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Connects, joins the group, restores and runs. Resolves when the worker runs.
+   * @throws MillstreamError BROKER_UNREACHABLE, AUTHENTICATION_FAILED, TOPIC_MISSING and whatever else stops the start.
+   */
+  async start(): Promise<void> {
+    if (this.state === 'created') {
+      this.#state.transitionTo('starting')
+      void this.#run()
+    }
+    await this.#started.promise
+  }
+
+  /** Stops taking records; state and membership stay. */
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#wakeup.notify()
+  }
+
+  /**
+   * Commits what is processed and closes. `leave`: whether to leave the group, so that others take over at once; by
+   * default a dynamic member leaves and a static one stays, since a restart is to find its tasks again.
+   */
+  async close(options: { readonly leave?: boolean } = {}): Promise<void> {
+    this.#leave = options.leave
+    this.#closing = true
+    if (this.state === 'created') {
+      this.#state.transitionTo('closing')
+      this.#end(undefined)
+    }
+    this.#wakeup.notify()
+    await this.#finished.promise
+  }
+
+  async #run(): Promise<void> {
+    let failure: MillstreamError | undefined
+    try {
+      await this.#open()
+      while (!this.#closing) await this.#turn()
+      await this.#finishWork()
+    } catch (error) {
+      failure = this.#closing && isMillstreamError(error) && error.code === 'CLOSED' ? undefined : asMillstreamError(error)
+    }
+    await this.#shutDown(failure)
+    this.#end(failure)
+  }
+
+  /** One turn of the loop with whatever it threw dealt with. @throws what stops the worker. */
+  async #turn(): Promise<void> {
+    try {
+      const engine = this.#running()
+      if (engine.member.state !== 'stable') await this.#rejoin(engine)
+      else if (engine.producer.lost) await this.#recover(engine, false)
+      else await this.#work(engine)
+    } catch (error) {
+      await this.#react(asMillstreamError(error))
+    }
+  }
+
+  async #work(engine: Engine): Promise<void> {
+    const { manager, transaction, producer, flow } = engine
+    if (this.#fresh.size > 0) await this.#commit(engine)
+    flow.take()
+    faultPoint('after-poll')
+    const processed = this.#paused ? 0 : this.#process(manager.tasks, transaction)
+    flow.balance()
+    if (producer.failure !== undefined) throw producer.failure
+    if (this.#commitIsDue(engine, processed === 0)) await this.#commit(engine)
+    else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
+    else if (processed > 0) await this.#ports.timers.yield()
+    else await this.#wakeup.wait(this.#idleMs(engine))
+  }
+
+  /** Lets the tasks process in turn, for a slice of time. @returns how many records. */
+  #process(tasks: readonly StreamTask[], transaction: Transaction): number {
+    const clock = this.#ports.clock
+    const endMs = clock.monotonic() + sliceMs
+    let total = 0
+    transaction.bind()
+    for (let busy = true; busy && clock.monotonic() < endMs; ) {
+      busy = false
+      for (const task of tasks) {
+        if (task.punctuateWallClock(clock.now())) busy = true
+        const done = task.process(recordsPerTurn)
+        total += done
+        if (done > 0) busy = true
+      }
+    }
+    return total
+  }
+
+  #commitIsDue({ manager, transaction }: Engine, drained: boolean): boolean {
+    const { commitIntervalMs, uncommittedBytesMax } = this.#settings
+    const { tasks } = manager
+    const since = transaction.sinceLastMs
+    let bytes = transaction.collector.collectedBytes
+    for (const task of tasks) bytes += task.uncommittedBytes
+    if (bytes > uncommittedBytesMax) return true
+    const dueMs = drained ? this.#commitGapMs(transaction) : commitIntervalMs
+    return since >= dueMs && tasks.some((task) => task.dirty)
+  }
+
+  #commitGapMs(transaction: Transaction): number {
+    return Math.min(Math.max(commitGapMs, commitGapFactor * transaction.lastDurationMs), this.#settings.commitIntervalMs)
+  }
+
+  #idleMs({ manager, transaction }: Engine): number {
+    let waitMs = idleWaitMs
+    const now = this.#ports.clock.now()
+    for (const task of manager.tasks) {
+      waitMs = Math.min(waitMs, task.wakeAtMs - now)
+      if (task.dirty) waitMs = Math.min(waitMs, this.#commitGapMs(transaction) - transaction.sinceLastMs)
+    }
+    return waitMs
+  }
+
+  async #commit(engine: Engine): Promise<void> {
+    await engine.transaction.commit(engine.manager.tasks, this.#fresh)
+    this.#fresh = new Set()
+    this.#counts.committed = engine.transaction.committed
+    this.#recoveriesInRow = 0
+    await engine.purge.purgeIfDue(engine.manager.tasks)
+  }
+
+  // -- membership
+
+  async #rejoin(engine: Engine): Promise<void> {
+    const { member, producer, transaction, manager } = engine
+    // Whatever this member may have to give up is decided before JoinGroup: committed while the generation still
+    // allows it, else aborted.
+    if (member.state === 'rebalance-needed' && !producer.lost) await this.#commit(engine)
+    else await this.#drop(engine)
+    if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
+    const fresh = member.state === 'unjoined' || member.state === 'lost'
+    const { assignment, generationId } = await member.join()
+    this.#counts.rebalanced++
+    const taskIds = decodeTasks(assignment)
+    this.#log.info('tasks assigned', { generation: generationId, tasks: taskIds.join(' ') })
+    const known = new Set(manager.tasks)
+    for (const task of known) if (!taskIds.includes(task.id)) addCounts(this.#closedCounts, task)
+    // InitProducerId aborts whatever its transactional id has open: only the rightful owner may do so, so it follows
+    // JoinGroup; and it precedes OffsetFetch, so that no offset of ours is pending.
+    if (producer.lost) await producer.init(fresh)
+    transaction.forget()
+    this.#fresh = await manager.adopt(taskIds)
+    engine.flow.follow(manager.tasks)
+    this.#becomeRunning()
+  }
+
+  async #drop({ producer, transaction, manager, flow }: Engine): Promise<void> {
+    if (producer.inTransaction) {
+      this.#counts.aborted++
+      await transaction.abort()
+    } else transaction.forget()
+    manager.rewind()
+    flow.seek(manager.tasks)
+  }
+
+  #becomeRunning(): void {
+    if (this.state !== 'running') this.#state.transitionTo('running')
+    this.#started.resolve()
+  }
+
+  // -- faults
+
+  /** The one switch on errors: what each of them makes the worker do. @throws the error when it stops the worker. */
+  async #react(error: MillstreamError): Promise<void> {
+    const engine = this.#running()
+    switch (error.reaction) {
+      case 'policy':
+        return await this.#stopAtRecord(engine, error)
+      case 'abort':
+        this.#warn('the transaction is aborted', error)
+        return await this.#afterFault(engine, () => this.#drop(engine))
+      case 'retry':
+      case 'recover':
+      case 'rejoin':
+        this.#warn(error.reaction === 'rejoin' ? 'the membership is over' : 'the worker recovers', error)
+        return await this.#afterFault(engine, async () => {
+          if (error.reaction !== 'rejoin') return await this.#recover(engine, error.code === 'PRODUCER_FENCED')
+          await this.#drop(engine)
+          engine.member.abandon()
+        })
+      default:
+        throw error
+    }
+  }
+
+  /** Acts on a fault; when that fails in its turn, pauses and leaves the next attempt to the loop. */
+  async #afterFault(engine: Engine, act: () => Promise<void>): Promise<void> {
+    this.#recoveriesInRow++
+    if (this.#recoveriesInRow > recoveriesInRowMax) {
+      throw new MillstreamError('BROKER_UNREACHABLE', {
+        what: `${recoveriesInRowMax} recoveries in a row led to no commit`,
+        where: { applicationId: this.#settings.applicationId },
+        fix: 'See the warnings before this line for their causes.',
+      })
+    }
+    try {
+      await act()
+    } catch (thrown) {
+      const error = asMillstreamError(thrown)
+      if (error.reaction === 'stop' || error.reaction === 'refuse' || error.reaction === 'policy') throw error
+      this.#warn('the recovery failed and is repeated', error)
+      if (error.reaction === 'rejoin') engine.member.abandon()
+    }
+    if (this.#recoveriesInRow > 1) await this.#ports.timers.sleep(Math.min(50 * 2 ** this.#recoveriesInRow, 5000))
+  }
+
+  /**
+   * Crash recovery without the crash, right for both outcomes of an unanswered commit and for partitions that moved:
+   * InitProducerId (nothing of ours is open any more), OffsetFetch (stable), drop the overlays, replay the changelog
+   * tails, go to the committed positions.
+   *
+   * `fenced`: the epoch is no longer current. Either the coordinator timed the transaction out, or somebody else took
+   * the id because we were thought dead. A heartbeat tells: only a member in good standing may take the id back.
+   */
+  async #recover(engine: Engine, fenced: boolean): Promise<void> {
+    const { producer, manager, transaction, flow, member } = engine
+    if (fenced) await member.verify()
+    if (member.state !== 'stable' && member.state !== 'rebalance-needed') return
+    if (this.state === 'running') this.#state.transitionTo('recovering')
+    this.#counts.recovered++
+    transaction.forget()
+    await producer.init(fenced)
+    this.#fresh = await manager.recover()
+    flow.seek(manager.tasks)
+    this.#becomeRunning()
+  }
+
+  /** A record failed for good: what came before it is whole and is committed; then the worker stops there. */
+  async #stopAtRecord(engine: Engine, error: MillstreamError): Promise<never> {
+    try {
+      await this.#commit(engine)
+    } catch (thrown) {
+      this.#warn('what came before the failed record could not be committed; it is processed again', asMillstreamError(thrown))
+    }
+    throw error
+  }
+
+  #warn(text: string, error: MillstreamError): void {
+    this.#log.warn(text, { code: error.code, cause: error.message })
+  }
+
+  // -- start and end
+
+  #running(): Engine {
+    invariant(this.#engine !== undefined, 'the worker is open')
+    return this.#engine
+  }
+
+  async #open(): Promise<void> {
+    const { graph } = this.#topology
+    const settings = this.#settings
+    const cluster = await Cluster.connect(settings, this.#ports, this.#log)
+    let directory: StateDirectory | undefined
+    try {
+      const catalog = await TopicCatalog.prepare(cluster, this.#ports, graph, settings, this.#log)
+      directory = new StateDirectory({
+        disk: this.#ports.disk,
+        stateDir: settings.stateDir,
+        applicationId: settings.applicationId,
+        clusterId: cluster.clusterId,
+      })
+      this.#engine = this.#assemble(cluster, catalog, directory)
+    } catch (error) {
+      directory?.close()
+      await cluster.close()
+      throw error
+    }
+  }
+
+  #assemble(cluster: Cluster, catalog: TopicCatalog, directory: StateDirectory): Engine {
+    const settings = this.#settings
+    const { applicationId } = settings
+    const ports = this.#ports
+    const log = this.#log
+    const plans = planTasks(this.#topology.graph, applicationId, catalog.plan, (topic) => catalog.partitionsOf(topic))
+    const notify = (): void => this.#wakeup.notify()
+    const transactionalId = `${applicationId}.${settings.instanceId ?? keptInstanceName(ports, directory)}.0`
+    const producer = this.#createProducer(cluster, transactionalId)
+    let manager: TaskManager | undefined
+    const protocol = createGroupProtocol({
+      tasks: plans,
+      topics: catalog.inputs,
+      guarantee: settings.guarantee,
+      owned: () => manager?.claims ?? [],
+    })
+    const member = new GroupMember(cluster, ports, { ...settings, groupId: applicationId }, protocol, log, notify)
+    const transaction = new Transaction({ ports, producer, member, groupId: applicationId, transactionalId, batchBytes: settings.batchBytes })
+    const fetcher = new Fetcher(cluster, ports, {
+      role: 'fetch',
+      isolation: 'read_committed',
+      maxBytes: settings.fetchBytesMax,
+      partitionMaxBytes: settings.partitionFetchBytesMax,
+      maxWaitMs: settings.fetchWaitMs,
+      bufferedBytesMax: settings.fetchBytesMax,
+      log,
+      onData: notify,
+    })
+    manager = new TaskManager({
+      cluster,
+      ports,
+      settings,
+      plans,
+      catalog,
+      directory,
+      collector: transaction.collector,
+      log,
+      interrupted: () => this.#closing,
+    })
+    const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
+    const purge = new RepartitionPurge(cluster, ports, settings, log)
+    return { cluster, directory, producer, member, transaction, manager, fetcher, flow, purge }
+  }
+
+  #createProducer(cluster: Cluster, transactionalId: string): CommittingProducer {
+    const settings = this.#settings
+    const outbox = { ...settings, requestBytesMax: produceRequestBytesMax }
+    return settings.guarantee === 'exactly_once'
+      ? new TransactionalProducer(cluster, this.#ports, { ...outbox, transactionalId, markerWaitMs }, this.#log)
+      : new IdempotentProducer(cluster, this.#ports, { ...outbox, deliveryTimeoutMs: 4 * settings.requestTimeoutMs }, this.#log)
+  }
+
+  /** The last commit of a clean close. */
+  async #finishWork(): Promise<void> {
+    const engine = this.#running()
+    this.#state.transitionTo('closing')
+    if (engine.producer.lost || engine.member.state === 'lost' || engine.member.state === 'fenced') return
+    try {
+      await this.#commit(engine)
+    } catch (error) {
+      this.#warn('the last commit failed; its records are processed again after the restart', asMillstreamError(error))
+    }
+  }
+
+  async #shutDown(failure: MillstreamError | undefined): Promise<void> {
+    if (this.state !== 'closing') this.#state.transitionTo('closing')
+    const engine = this.#engine
+    if (engine === undefined) return
+    const { producer, member, fetcher, manager, directory, cluster } = engine
+    const leave = this.#leave ?? this.#settings.instanceId === undefined
+    const steps: (() => unknown)[] = [
+      () => fetcher.close(),
+      // An open transaction would hold up readers and the next owner until it times out.
+      () => (producer.inTransaction ? producer.abort() : undefined),
+      () => {
+        for (const task of manager.tasks) addCounts(this.#closedCounts, task)
+        manager.close()
+      },
+      () => (leave ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed') : member.close()),
+      () => cluster.close(),
+      () => directory.close(),
+    ]
+    for (const step of steps) {
+      try {
+        await step()
+      } catch (error) {
+        this.#log.warn('closing', { cause: ensureError(error).message })
+      }
+    }
+  }
+
+  #end(failure: MillstreamError | undefined): void {
+    this.#state.transitionTo(failure === undefined ? 'closed' : 'failed')
+    if (failure === undefined) {
+      this.#started.reject(new MillstreamError('CLOSED', { what: 'the worker was closed before it ran' }))
+      this.#finished.resolve()
+    } else {
+      this.#started.reject(failure)
+      this.#finished.reject(failure)
+    }
+  }
+}
+
+const addCounts = (sums: { processed: number; skipped: number; retried: number }, task: StreamTask): void => {
+  sums.processed += task.counts.processed
+  sums.skipped += task.counts.skipped
+  sums.retried += task.counts.retried
+}
+
+/** The name of a worker without a configured one: random, and kept beside its state, so that a restart is its next life. */
+const keptInstanceName = ({ disk, random }: Ports, directory: StateDirectory): string => {
+  const file = path.join(directory.root, 'instance')
+  const known = disk.readText(file)?.trim()
+  if (known !== undefined && known !== '') return known
+  const name = random.uuid()
+  disk.writeText(file, `${name}\n`)
+  return name
+}
+
+const asMillstreamError = (thrown: unknown): MillstreamError => {
+  const error = ensureError(thrown)
+  if (isMillstreamError(error)) return error
+  return new MillstreamError('INVARIANT_BROKEN', {
+    what: `an error that nobody expected: ${error.message}`,
+    fix: 'This is a bug in millstream: please report it with this line.',
+    cause: error,
+  })
+}

@@ -1,0 +1,85 @@
+// The contracts of state: what a processor sees of a store, and what a store needs of an engine.
+
+/** A key and its value, as read from a store. */
+export interface KeyValue<K, V> {
+  readonly key: K
+  readonly value: V
+}
+
+/**
+ * What a reader may do with a key-value store. Reads see the writes of the open transaction. `K` and `V` are what is
+ * read; `KW` is what may be written (it differs from `K` for schemas that transform).
+ */
+export interface ReadOnlyKeyValueStore<K, V, KW = K> {
+  readonly name: string
+  /** The value, or undefined where the key is absent. */
+  get(key: KW): V | undefined
+  has(key: KW): boolean
+  /** Entries with from <= key < to in the order of the encoded keys (bytes, unsigned). Do not write while iterating. */
+  range(from: KW | undefined, to: KW | undefined, options?: { readonly reverse?: boolean }): IterableIterator<KeyValue<K, V>>
+  /** All entries, ordered by encoded key. */
+  all(): IterableIterator<KeyValue<K, V>>
+}
+
+/** What a processor may do with a key-value store. */
+export interface KeyValueStore<K, V, KW = K, VW = V> extends ReadOnlyKeyValueStore<K, V, KW> {
+  /** @throws SERIALIZATION_FAILED when a serde refuses the key or the value. */
+  put(key: KW, value: VW): void
+  /** Removes the key; nothing happens where it is absent. */
+  delete(key: KW): void
+}
+
+/** One write of a local transaction; `value` null deletes. Keys are strings with one char (0-255) per byte. */
+export interface EngineWrite {
+  readonly key: string
+  readonly value: Uint8Array | null
+}
+
+/** How far a store has followed its changelog. Written in the same local transaction as the data. */
+export interface Checkpoint {
+  /** Next changelog offset to read: everything below is in the store. */
+  readonly changelogOffset: number
+  /** Leader epoch of the last applied record, -1 where unknown. */
+  readonly leaderEpoch: number
+  /** Wall-clock time at which the store was last known to be at the end of its changelog, ms since the epoch. */
+  readonly caughtUpAtMs: number
+}
+
+/** Whose data a store holds. A store whose identity differs from what the task expects is not this task's store. */
+export interface StoreIdentity {
+  readonly formatVersion: number
+  readonly applicationId: string
+  readonly clusterId: string
+  readonly store: string
+  readonly changelogTopic: string
+  readonly changelogTopicId: string
+  readonly partition: number
+  readonly guarantee: string
+}
+
+/**
+ * Where the committed data of one store of one task live. Keys are ordered as unsigned bytes. All calls are
+ * synchronous. Implementations: LMDB, memory.
+ */
+export interface StoreEngine {
+  readonly kind: string
+  /** Whether what was written is there after the process died. */
+  readonly persistent: boolean
+  /** Longest key that it takes, in bytes. */
+  readonly keyBytesMax: number
+  /** The value, or undefined. The buffer belongs to the caller. */
+  get(key: string): Buffer | undefined
+  /** Entries with from <= key < to. The engine must not be written while an iterator is open. */
+  range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<{ key: string; value: Buffer }>
+  /** Applies the writes (sorted by key, each key once) and the checkpoint in one atomic local transaction. */
+  write(writes: readonly EngineWrite[], checkpoint: Checkpoint): void
+  checkpoint(): Checkpoint | undefined
+  identity(): StoreIdentity | undefined
+  /** Removes all data and the checkpoint, and writes the identity. */
+  reset(identity: StoreIdentity): void
+  /** Number of entries. */
+  count(): number
+  /** Makes what was written survive a crash of the machine. */
+  sync(): void
+  close(): void
+}

@@ -1,0 +1,302 @@
+// The engine that keeps a store on disk: one LMDB environment per store directory. Sole importer of lmdb.
+//
+// Flags, and why a kill -9 of the process is safe with them:
+// - noSync: nothing is fsynced. Pages go to the page cache by pwrite and the meta page that makes them visible is
+//   written last; the kernel keeps the page cache when a process dies, so the newest complete transaction is there
+//   when the store is opened again. Only a crash of the machine can tear the file; the state directory notices that by
+//   the boot id and rebuilds. Kafka holds all data, so an fsync per flush would buy nothing.
+// - no useWritemap: a stray pointer in any native module could corrupt the file, the file takes its whole map size on
+//   disk, and a full disk kills the process (SIGBUS) instead of failing the write.
+// - no noMemInit: unused parts of pages would carry heap memory, possibly credentials, into the file.
+//
+// Layout: one database. Its keys have one byte in front: 0 for what the engine keeps itself, 1 for entries, so that a
+// user's key can be empty (LMDB refuses empty keys) and can never collide with ours.
+import path from 'node:path'
+import { type RootDatabase, open } from 'lmdb'
+import type { Disk } from '../base/ports.ts'
+import { MillstreamError, ensureError } from '../errors.ts'
+import type { Checkpoint, EngineWrite, StoreEngine, StoreIdentity } from './contracts.ts'
+
+// A string is the key of an entry; bytes are a whole key of LMDB.
+type LmdbKey = string | Uint8Array
+type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string; latin1Write(text: string, offset: number): number }
+
+const identityKey: LmdbKey = Uint8Array.of(0, 1)
+const checkpointKey: LmdbKey = Uint8Array.of(0, 2)
+const firstKey: LmdbKey = Uint8Array.of(1)
+const endKey: LmdbKey = Uint8Array.of(2)
+
+const shortKey = 24
+
+const keyEncoder = {
+  writeKey(key: LmdbKey, target: Latin1Buffer, start: number): number {
+    if (typeof key !== 'string') {
+      target.set(key, start)
+      return start + key.length
+    }
+    target[start] = 1
+    const length = key.length
+    if (length > shortKey) {
+      // A key beyond the buffer is cut here; the returned length makes lmdb refuse it.
+      target.latin1Write(key, start + 1)
+      return start + 1 + length
+    }
+    for (let index = 0; index < length; index++) target[start + 1 + index] = key.charCodeAt(index)
+    return start + 1 + length
+  },
+  readKey: (source: Latin1Buffer, start: number, end: number): string => source.latin1Slice(start + 1, end),
+}
+
+const corruptCodes: ReadonlySet<unknown> = new Set([
+  -30797, // MDB_PAGE_NOTFOUND
+  -30796, // MDB_CORRUPTED
+  -30795, // MDB_PANIC
+  -30794, // MDB_VERSION_MISMATCH
+  -30793, // MDB_INVALID
+  -30782, // MDB_BAD_TXN: what follows one of the above
+])
+
+const corrupt = (directory: string, what: string, cause?: unknown): MillstreamError =>
+  new MillstreamError('STORE_CORRUPT', {
+    what,
+    where: { directory },
+    fix: 'The store is removed and rebuilt from its changelog; if that repeats, check the disk.',
+    cause,
+  })
+
+const translated = (directory: string, doing: string, thrown: unknown): MillstreamError => {
+  if (thrown instanceof MillstreamError) return thrown
+  const error = ensureError(thrown) as Error & { code?: unknown }
+  if (corruptCodes.has(error.code)) return corrupt(directory, `the store cannot be read (${doing}: ${error.message})`, error)
+  return new MillstreamError('STORE_FAILED', {
+    what: `the store failed (${doing}: ${error.message})`,
+    where: { directory },
+    fix: 'Check that the disk has room and is writable. What Kafka has committed is not lost: a restart catches up.',
+    cause: error,
+  })
+}
+
+// The head of LMDB's file (format 2, 64 bit): two meta pages, each a page header of 24 bytes, then the meta.
+const dataFile = 'data.mdb'
+const metaBytes = 168
+const metaFlag = 0x08
+const magic = 0xbeefc0de
+
+/**
+ * Refuses a file that must not be opened: lmdb dies with the process on a file whose head is not its own, and where
+ * pages are missing at the end (SIGBUS, or an assertion in the middle of a scan). LMDB itself may leave free pages at
+ * the end unwritten; `#fillUp` writes them after each transaction, so that a short file always means a truncated one.
+ * A process killed between the two, with such pages, gets a rebuild that it did not need: never wrong data.
+ */
+const checkFile = (disk: Disk, directory: string): void => {
+  const file = path.join(directory, dataFile)
+  const size = disk.size(file) ?? 0
+  if (size === 0) return
+  let pageSize = 0
+  let newest = -1
+  let needed = 0
+  for (const page of [0, 1]) {
+    const head = disk.read(file, page * pageSize, metaBytes)
+    if (head.length < metaBytes || (head.readUInt16LE(18) & metaFlag) === 0 || head.readUInt32LE(24) !== magic) {
+      throw corrupt(directory, 'the file of the store has no valid head')
+    }
+    pageSize = head.readUInt32LE(48)
+    if (pageSize < 256 || pageSize > 65536) throw corrupt(directory, `the file of the store names a page size of ${pageSize}`)
+    const transaction = Number(head.readBigUInt64LE(152))
+    if (transaction <= newest) continue
+    newest = transaction
+    needed = (Number(head.readBigUInt64LE(144)) + 1) * pageSize
+  }
+  if (size < needed) throw corrupt(directory, `the file of the store is cut: ${size} bytes of ${needed}`)
+}
+
+const smallCopy = 64
+
+/** Copies out of the buffer that lmdb uses again for its next read. */
+const copyOf = (bytes: Buffer, length: number): Buffer => {
+  const copy = Buffer.allocUnsafe(length)
+  if (length > smallCopy) bytes.copy(copy, 0, 0, length)
+  else for (let index = 0; index < length; index++) copy[index] = bytes[index] as number
+  return copy
+}
+
+// The binding behind the database, which the types of lmdb leave out.
+interface LmdbEnvironment {
+  info(): { readonly lastPageNumber: number }
+  stat(): { readonly pageSize: number }
+  sync(): void
+}
+
+const append = { append: true }
+
+export interface LmdbEngineOptions {
+  readonly directory: string
+  readonly disk: Disk
+  /** Told when all that was written is synced (true), and before the first write after that (false). */
+  readonly onSynced?: (synced: boolean) => void
+}
+
+export class LmdbEngine implements StoreEngine {
+  readonly kind = 'lmdb'
+  readonly persistent = true
+  readonly keyBytesMax: number
+  readonly #directory: string
+  readonly #disk: Disk
+  readonly #db: RootDatabase<Buffer, LmdbKey>
+  readonly #onSynced: ((synced: boolean) => void) | undefined
+  #synced = false
+  #closed = false
+
+  /** @throws STORE_CORRUPT when the file cannot be read; STORE_FAILED when it cannot be opened or made. */
+  constructor({ directory, disk, onSynced }: LmdbEngineOptions) {
+    this.#directory = directory
+    this.#disk = disk
+    this.#onSynced = onSynced
+    try {
+      disk.makeDirectory(directory)
+      checkFile(disk, directory)
+      this.#db = open<Buffer, LmdbKey>({
+        path: directory,
+        noSubdir: false,
+        noSync: true,
+        maxDbs: 1,
+        cache: false,
+        encoding: 'binary',
+        keyEncoder,
+      })
+    } catch (error) {
+      throw translated(directory, 'open', error)
+    }
+    // 1978 bytes with pages of 4096, one of them our prefix.
+    this.keyBytesMax = (this.#db as unknown as { readonly maxKeySize: number }).maxKeySize - 1
+  }
+
+  get(key: string): Buffer | undefined {
+    if (key.length > this.keyBytesMax) return undefined
+    try {
+      const bytes = this.#db.getBinaryFast(key)
+      return bytes === undefined ? undefined : copyOf(bytes, bytes.length)
+    } catch (error) {
+      throw translated(this.#directory, 'get', error)
+    }
+  }
+
+  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<{ key: string; value: Buffer }> {
+    // A bound that is longer than any key is cut for LMDB; the comparisons below settle what the cut let through.
+    const max = this.keyBytesMax
+    const lowest: LmdbKey = from === undefined ? firstKey : from.slice(0, max)
+    const beyond: LmdbKey = to === undefined || to.length > max ? endKey : to
+    const bounds = reverse
+      ? { start: beyond, exclusiveStart: true, end: lowest, inclusiveEnd: true, reverse: true }
+      : { start: lowest, end: beyond }
+    try {
+      for (const { key, value } of this.#db.getRange(bounds) as Iterable<{ key: string; value: Buffer }>) {
+        const below = from !== undefined && key < from
+        const above = to !== undefined && key >= to
+        if (below || above) {
+          if (below === reverse) return
+          continue
+        }
+        yield { key, value }
+      }
+    } catch (error) {
+      throw translated(this.#directory, 'range', error)
+    }
+  }
+
+  #lastKey(): string {
+    for (const key of this.#db.getKeys({ start: endKey, end: firstKey, reverse: true, limit: 1 })) return key as string
+    return ''
+  }
+
+  #transaction(doing: string, work: () => void): void {
+    if (this.#closed) throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { directory: this.#directory } })
+    try {
+      if (this.#synced) this.#onSynced?.(false)
+      this.#synced = false
+      // By default abortable (a write that fails takes all others with it) and committed when the call returns.
+      this.#db.transactionSync(work)
+      this.#fillUp()
+    } catch (error) {
+      throw translated(this.#directory, doing, error)
+    }
+  }
+
+  /** Fills the file up to its last page where LMDB left free pages unwritten (see checkFile). */
+  #fillUp(): void {
+    const { env } = this.#db as unknown as { readonly env: LmdbEnvironment }
+    const needed = (env.info().lastPageNumber + 1) * env.stat().pageSize
+    const file = path.join(this.#directory, dataFile)
+    if ((this.#disk.size(file) ?? 0) < needed) this.#disk.extend(file, needed)
+  }
+
+  write(writes: readonly EngineWrite[], checkpoint: Checkpoint): void {
+    const db = this.#db
+    this.#transaction('write', () => {
+      // Keys beyond the last one are appended: LMDB then fills its pages and does not search, several times as fast
+      // and a third of the space in a restore into an empty store.
+      const last = this.#lastKey()
+      for (const { key, value } of writes) {
+        if (value === null) db.removeSync(key)
+        else if (key <= last) db.putSync(key, value as Buffer)
+        else if ((db.putSync(key, value as Buffer, append as never) as unknown) === false) {
+          throw new MillstreamError('INVARIANT_BROKEN', { what: 'the writes given to the engine are not sorted', where: { directory: this.#directory } })
+        }
+      }
+      db.putSync(checkpointKey, Buffer.from(JSON.stringify(checkpoint)))
+    })
+  }
+
+  #own<T>(key: LmdbKey): T | undefined {
+    try {
+      const bytes = this.#db.getBinary(key)
+      return bytes === undefined ? undefined : (JSON.parse(bytes.toString()) as T)
+    } catch (error) {
+      if (error instanceof SyntaxError) throw corrupt(this.#directory, 'the identity or checkpoint of the store is damaged', error)
+      throw translated(this.#directory, 'get', error)
+    }
+  }
+
+  checkpoint(): Checkpoint | undefined {
+    return this.#own<Checkpoint>(checkpointKey)
+  }
+
+  identity(): StoreIdentity | undefined {
+    return this.#own<StoreIdentity>(identityKey)
+  }
+
+  reset(identity: StoreIdentity): void {
+    this.#transaction('reset', () => {
+      this.#db.clearSync()
+      this.#db.putSync(identityKey, Buffer.from(JSON.stringify(identity)))
+    })
+  }
+
+  count(): number {
+    try {
+      const { entryCount } = this.#db.getStats() as { readonly entryCount: number }
+      const own = [identityKey, checkpointKey].filter((key) => this.#db.getBinaryFast(key) !== undefined)
+      return entryCount - own.length
+    } catch (error) {
+      throw translated(this.#directory, 'count', error)
+    }
+  }
+
+  sync(): void {
+    try {
+      // Without a callback the binding calls mdb_env_sync with force, at once.
+      ;(this.#db as unknown as { readonly env: LmdbEnvironment }).env.sync()
+    } catch (error) {
+      throw translated(this.#directory, 'sync', error)
+    }
+    this.#synced = true
+    this.#onSynced?.(true)
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    // Nothing asynchronous was ever queued, so lmdb closes within this call; its promise has nothing left to say.
+    this.#db.close().catch(() => {})
+  }
+}

@@ -1,0 +1,418 @@
+// A key-value store under transactions: the layers that a read goes through, and when what goes down a layer.
+//
+//   overlay    writes of the open transaction
+//   committed  committed in Kafka, not yet in the engine
+//   cache      clean: equal to the engine
+//   engine     the data, with the checkpoint up to which they follow the changelog
+//
+// Kafka holds every committed write, so the engine may lag: its checkpoint is that of what was flushed, and a restart
+// replays the tail of the changelog. A flush is one sorted local transaction instead of one per Kafka transaction.
+import { invariant } from '../base/assert.ts'
+import type { Clock } from '../base/ports.ts'
+import { MillstreamError } from '../errors.ts'
+import type { Serde } from '../serde/serde.ts'
+import type { Checkpoint, EngineWrite, KeyValue, KeyValueStore, StoreEngine, StoreIdentity } from './contracts.ts'
+import { ReadCache } from './layers.ts'
+import { type Held, StoreCodec, absent, entryBytes, latin1, latin1Of } from './store-codec.ts'
+
+/** What the store needs of a record to find its key: `StreamRecord` has this shape. */
+export interface KeyedRecord<K> {
+  readonly key: K
+  readonly keySource: Buffer | undefined
+  readonly keyStart: number
+  readonly keyLength: number
+  readonly keySerde: Serde<K, never> | undefined
+}
+
+/** One record of the changelog; `value` null deletes. The bytes may be reused after the call. */
+export interface ChangelogEntry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | null
+}
+
+export interface TransactionalStoreOptions<K, V> {
+  readonly name: string
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+  readonly engine: StoreEngine
+  readonly clock: Clock
+  /** Committed bytes that wait for a flush at most, about. Default 16 MiB. */
+  readonly flushBytesMax?: number
+  /** Time between flushes at most, looked at when a transaction commits. Default 1000. */
+  readonly flushIntervalMs?: number
+  /** Size of one of the two generations of the read cache, about. Default 16 MiB. */
+  readonly cacheBytesMax?: number
+}
+
+const mebibyte = 1 << 20
+type Entry = { readonly key: string; readonly held: Held }
+
+export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
+  readonly name: string
+  readonly #engine: StoreEngine
+  readonly #codec: StoreCodec<K, V>
+  readonly #keySerde: Serde<K>
+  readonly #clock: Clock
+  readonly #flushBytesMax: number
+  readonly #flushIntervalMs: number
+  readonly #cache: ReadCache
+
+  #overlay = new Map<string, Held>()
+  #committed = new Map<string, Held>()
+  #overlayBytes = 0
+  #committedBytes = 0
+  /** Of what is committed, flushed or not. */
+  #checkpoint: Checkpoint | undefined
+  #flushedCheckpoint: Checkpoint | undefined
+  #flushedAt: number
+
+  // Undo log of the record in hand: the keys that it wrote and what the overlay held for them before.
+  readonly #undoKeys: string[] = []
+  readonly #undoHeld: Held[] = []
+
+  // Key of the record last seen: an aggregation asks twice for the same record.
+  #lastRecord: KeyedRecord<K> | undefined
+  #lastKey = ''
+
+  // Grows with each write: a range that was begun before it is no longer right.
+  #version = 0
+  readonly #openRanges = new Set<IterableIterator<unknown>>()
+  #closed = false
+
+  constructor(options: TransactionalStoreOptions<K, V>) {
+    this.name = options.name
+    this.#engine = options.engine
+    this.#keySerde = options.key
+    this.#codec = new StoreCodec(options.name, options.key, options.value, options.engine.keyBytesMax)
+    this.#clock = options.clock
+    this.#flushBytesMax = options.flushBytesMax ?? 16 * mebibyte
+    this.#flushIntervalMs = options.flushIntervalMs ?? 1000
+    this.#cache = new ReadCache(options.cacheBytesMax ?? 16 * mebibyte)
+    this.#flushedCheckpoint = this.#engine.checkpoint()
+    this.#checkpoint = this.#flushedCheckpoint
+    this.#flushedAt = this.#clock.monotonic()
+  }
+
+  // ---- reads and writes of processors
+
+  /** @throws SERIALIZATION_FAILED when the serde refuses the key; DESERIALIZATION_FAILED when it refuses the stored value. */
+  get(key: K): V | undefined {
+    const held = this.#find(this.#codec.key(key))
+    return held === absent ? undefined : this.#codec.value(held)
+  }
+
+  has(key: K): boolean {
+    return this.#find(this.#codec.key(key)) !== absent
+  }
+
+  put(key: K, value: V): void {
+    this.#put(this.#codec.key(key), value)
+  }
+
+  delete(key: K): void {
+    this.#delete(this.#codec.key(key))
+  }
+
+  /** `get(record.key)`, without decoding and encoding the key where its bytes are at hand. */
+  getOf(record: KeyedRecord<K>): V | undefined {
+    const held = this.#find(this.#keyOf(record))
+    return held === absent ? undefined : this.#codec.value(held)
+  }
+
+  /** `put(record.key, value)`, without decoding and encoding the key where its bytes are at hand. */
+  putOf(record: KeyedRecord<K>, value: V): void {
+    this.#put(this.#keyOf(record), value)
+  }
+
+  range(from: K | undefined, to: K | undefined, options?: { readonly reverse?: boolean }): IterableIterator<KeyValue<K, V>> {
+    const low = from === undefined ? undefined : this.#codec.key(from)
+    const high = to === undefined ? undefined : this.#codec.key(to)
+    this.#assertOpen()
+    return this.#entries(low, high, options?.reverse === true, this.#version)
+  }
+
+  all(): IterableIterator<KeyValue<K, V>> {
+    return this.range(undefined, undefined)
+  }
+
+  #keyOf(record: KeyedRecord<K>): string {
+    if (record === this.#lastRecord) return this.#lastKey
+    const key = this.#rawKeyOf(record) ?? this.#codec.key(record.key)
+    this.#lastRecord = record
+    this.#lastKey = key
+    return key
+  }
+
+  /** The key bytes of the record where they are what our serde would write. */
+  #rawKeyOf(record: KeyedRecord<K>): string | undefined {
+    const { keySource, keySerde } = record
+    if (keySource === undefined || keySerde !== (this.#keySerde as unknown)) return undefined
+    if (record.keyLength < 0) throw this.#codec.nullKey()
+    // A serde like JSON reads the same key from different bytes ({"a":1} and {"a": 1}), and those must be one key. A
+    // primitive has one form, once its bytes were accepted: reading the key is what checks them.
+    if (keySerde?.acceptsAllBytes !== true) {
+      if (keySerde?.primitive !== true) return undefined
+      void record.key
+    }
+    return latin1(keySource, record.keyStart, record.keyStart + record.keyLength)
+  }
+
+  #find(key: string): Held {
+    let held = this.#overlay.get(key)
+    if (held !== undefined) return held
+    held = this.#committed.get(key)
+    if (held !== undefined) return held
+    held = this.#cache.get(key)
+    if (held !== undefined) return held
+    this.#assertOpen()
+    const bytes = this.#engine.get(key)
+    held = bytes === undefined ? absent : this.#codec.heldFrom(bytes)
+    this.#cache.add(key, held)
+    return held
+  }
+
+  #put(key: string, value: V): void {
+    if (this.#codec.isNull(value)) return this.#delete(key)
+    this.#codec.checkKeySize(key)
+    this.#write(key, this.#codec.hold(value))
+  }
+
+  #delete(key: string): void {
+    // A key that is absent gets no tombstone: nothing changed, so the changelog has nothing to tell.
+    if (this.#find(key) !== absent) this.#write(key, absent)
+  }
+
+  #write(key: string, held: Held): void {
+    this.#assertOpen()
+    this.#undoKeys.push(key)
+    this.#undoHeld.push(this.#overlay.get(key))
+    this.#overlay.set(key, held)
+    this.#overlayBytes += entryBytes(key, held)
+    this.#changed()
+  }
+
+  // ---- the record in hand
+
+  /** Begins a record: what is written from here on can be taken back by `undo`. */
+  mark(): void {
+    this.#undoKeys.length = 0
+    this.#undoHeld.length = 0
+    this.#lastRecord = undefined
+  }
+
+  /** Takes back what was written since the last `mark`. */
+  undo(): void {
+    for (let index = this.#undoKeys.length - 1; index >= 0; index--) {
+      const key = this.#undoKeys[index] as string
+      const before = this.#undoHeld[index]
+      if (before === undefined) this.#overlay.delete(key)
+      else this.#overlay.set(key, before)
+    }
+    this.mark()
+    this.#changed()
+  }
+
+  // ---- the transaction
+
+  /** About the bytes that the open transaction wrote; it only grows until the transaction ends. */
+  get uncommittedBytes(): number {
+    return this.#overlayBytes
+  }
+
+  /** Visits each key that the open transaction changed, once, with its last value; null deletes. The bytes may be kept. */
+  drainChanges(visit: (key: string, value: Uint8Array | null) => void): void {
+    for (const [key, held] of this.#overlay) visit(key, held === absent ? null : this.#codec.bytes(held))
+  }
+
+  /**
+   * The transaction is committed in Kafka: its writes become committed state, up to `checkpoint`.
+   * @throws STORE_FAILED when the flush fails; what was committed stays readable, and the next commit flushes again.
+   */
+  commitOverlay(checkpoint: Checkpoint): void {
+    this.#assertOpen()
+    this.#assertForward(checkpoint)
+    if (this.#committed.size === 0) {
+      const empty = this.#committed
+      this.#committed = this.#overlay
+      this.#overlay = empty
+    } else {
+      for (const [key, held] of this.#overlay) this.#committed.set(key, held)
+      this.#overlay.clear()
+    }
+    this.#committedBytes += this.#overlayBytes
+    this.#overlayBytes = 0
+    this.#checkpoint = checkpoint
+    this.mark()
+    this.#changed()
+    invariant(this.#overlay.size === 0, 'overlay empty after postCommit', { store: this.name })
+    const age = this.#clock.monotonic() - this.#flushedAt
+    if (this.#committedBytes >= this.#flushBytesMax || age >= this.#flushIntervalMs) this.flush()
+  }
+
+  /** The transaction is aborted: its writes are gone. */
+  dropOverlay(): void {
+    this.#overlay.clear()
+    this.#overlayBytes = 0
+    this.mark()
+    this.#changed()
+  }
+
+  /** Writes what is committed to the engine, with its checkpoint, in one local transaction. @throws STORE_FAILED */
+  flush(): void {
+    this.#assertOpen()
+    if (this.#checkpoint !== undefined && (this.#committed.size > 0 || this.#checkpoint !== this.#flushedCheckpoint)) {
+      this.#changed()
+      this.#engine.write(this.#sortedWrites(this.#committed), this.#checkpoint)
+      this.#cache.flushed(this.#committed, this.#committedBytes)
+      this.#committed = new Map()
+      this.#committedBytes = 0
+      this.#flushedCheckpoint = this.#checkpoint
+    }
+    invariant(this.#committed.size === 0, 'nothing is committed without a checkpoint', { store: this.name })
+    this.#flushedAt = this.#clock.monotonic()
+  }
+
+  #sortedWrites(entries: ReadonlyMap<string, Held>): EngineWrite[] {
+    const keys = [...entries.keys()].sort()
+    return keys.map((key) => {
+      const held = entries.get(key)
+      return { key, value: held === absent ? null : this.#codec.bytes(held) }
+    })
+  }
+
+  // ---- restore
+
+  /** How far the store has followed its changelog, flushed or not; undefined before its first commit. */
+  checkpoint(): Checkpoint | undefined {
+    return this.#checkpoint
+  }
+
+  /**
+   * Applies records of the changelog in their order (the last one of a key wins), straight to the engine. No transaction
+   * may be open. Larger batches are quicker: they are sorted and written as one local transaction.
+   */
+  applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
+    this.#assertOpen()
+    invariant(this.#overlay.size === 0, 'no transaction is open while a store restores', { store: this.name })
+    this.#assertForward(checkpoint)
+    this.flush()
+    const last = new Map<string, Uint8Array | null>()
+    for (const { key, value } of entries) {
+      const text = latin1Of(key)
+      this.#codec.checkKeySize(text)
+      last.set(text, value)
+    }
+    const writes = [...last.keys()].sort().map((key) => ({ key, value: last.get(key) ?? null }))
+    this.#changed()
+    this.#engine.write(writes, checkpoint)
+    this.#cache.clear()
+    this.#checkpoint = checkpoint
+    this.#flushedCheckpoint = checkpoint
+  }
+
+  /** Removes everything and starts anew, before a rebuild from the changelog. */
+  reset(identity: StoreIdentity): void {
+    this.#assertOpen()
+    this.dropOverlay()
+    this.#engine.reset(identity)
+    this.#committed.clear()
+    this.#committedBytes = 0
+    this.#cache.clear()
+    this.#checkpoint = undefined
+    this.#flushedCheckpoint = undefined
+  }
+
+  /**
+   * Drops the open transaction, flushes what is committed, and closes the engine. A second call does nothing.
+   * `sync` (default true) makes the store survive a crash of the machine; a crash of the process it survives anyway.
+   */
+  close(options?: { readonly sync?: boolean }): void {
+    if (this.#closed) return
+    this.dropOverlay()
+    try {
+      this.flush()
+      if (options?.sync !== false) this.#engine.sync()
+    } finally {
+      this.#closed = true
+      this.#engine.close()
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { store: this.name } })
+  }
+
+  #assertForward(checkpoint: Checkpoint): void {
+    const before = this.#checkpoint?.changelogOffset ?? 0
+    invariant(checkpoint.changelogOffset >= before, 'changelog offsets only grow', {
+      store: this.name,
+      before,
+      next: checkpoint.changelogOffset,
+    })
+  }
+
+  // ---- ranges
+
+  /** Ends the ranges that are open: they would go on over data that are no longer there, and pin pages of the engine. */
+  #changed(): void {
+    this.#version += 1
+    if (this.#openRanges.size === 0) return
+    for (const range of this.#openRanges) range.return?.()
+    this.#openRanges.clear()
+  }
+
+  /** Keys of the two dirty layers in [low, high), in order. */
+  #dirtyKeys(low: string | undefined, high: string | undefined, reverse: boolean): string[] {
+    const keys: string[] = []
+    const take = (key: string): void => {
+      if ((low === undefined || key >= low) && (high === undefined || key < high)) keys.push(key)
+    }
+    for (const key of this.#overlay.keys()) take(key)
+    for (const key of this.#committed.keys()) if (!this.#overlay.has(key)) take(key)
+    keys.sort()
+    return reverse ? keys.reverse() : keys
+  }
+
+  *#merged(low: string | undefined, high: string | undefined, reverse: boolean): IterableIterator<Entry> {
+    const dirty = this.#dirtyKeys(low, high, reverse)
+    const engine = this.#engine.range(low, high, reverse)
+    this.#openRanges.add(engine)
+    try {
+      let index = 0
+      let clean = engine.next()
+      while (index < dirty.length || clean.done !== true) {
+        const key = dirty[index]
+        const behind = clean.done === true ? undefined : clean.value.key
+        if (key === undefined || (behind !== undefined && (reverse ? behind > key : behind < key))) {
+          yield { key: behind as string, held: this.#codec.heldFrom(clean.value.value) }
+          clean = engine.next()
+          continue
+        }
+        index += 1
+        if (key === behind) clean = engine.next()
+        const held = this.#overlay.get(key) ?? this.#committed.get(key)
+        if (held !== absent) yield { key, held }
+      }
+    } finally {
+      this.#openRanges.delete(engine)
+      engine.return?.()
+    }
+  }
+
+  *#entries(low: string | undefined, high: string | undefined, reverse: boolean, version: number): IterableIterator<KeyValue<K, V>> {
+    this.#assertVersion(version)
+    for (const { key, held } of this.#merged(low, high, reverse)) {
+      yield { key: this.#codec.keyOf(key), value: this.#codec.value(held) }
+      this.#assertVersion(version)
+    }
+  }
+
+  #assertVersion(version: number): void {
+    if (version === this.#version) return
+    throw new MillstreamError('RANGE_INVALIDATED', {
+      what: 'a range was read on after the store had been written',
+      where: { store: this.name },
+      fix: 'Collect the entries first ([...store.range(from, to)]), then write.',
+    })
+  }
+}

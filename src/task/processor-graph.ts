@@ -1,0 +1,192 @@
+// The processors of one task, wired: each node with its instance, its context and its children.
+import { MillstreamError } from '../errors.ts'
+import type {
+  Cancellable,
+  ProcessorContext,
+  ProcessorInstance,
+  ProcessorNode,
+  PunctuationType,
+  Punctuator,
+  RecordMetadata,
+  SinkNode,
+  SourceNode,
+  Subtopology,
+} from '../topology/contracts.ts'
+import type { StreamRecord } from '../topology/stream-record.ts'
+import type { OutputTopic, RecordCollector } from './record-collector.ts'
+
+/** What the processors of a task see of it. */
+export interface TaskView {
+  readonly applicationId: string
+  readonly id: string
+  readonly partition: number
+  /** A record or a punctuator is in hand: only then may a context be used. */
+  readonly inHand: boolean
+  readonly streamTime: number
+  wallClockTime(): number
+  recordMetadata(): RecordMetadata | undefined
+  store(name: string): ReturnType<ProcessorContext['store']> | undefined
+  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+}
+
+interface Receiver {
+  process(record: StreamRecord<unknown, unknown>): void
+}
+
+class Sink implements Receiver {
+  readonly #collector: RecordCollector
+  readonly #outputs: ReadonlyMap<unknown, OutputTopic>
+  readonly #only: OutputTopic | undefined
+  readonly #node: SinkNode
+  readonly #spare: number
+
+  constructor(node: SinkNode, task: TaskView, collector: RecordCollector, outputOf: (node: SinkNode, name: string) => OutputTopic) {
+    this.#node = node
+    this.#collector = collector
+    this.#outputs = new Map(node.topics.map((topic) => [topic.name, outputOf(node, topic.name)]))
+    this.#only = node.choose === undefined ? this.#outputs.values().next().value : undefined
+    this.#spare = task.partition
+  }
+
+  process(record: StreamRecord<unknown, unknown>): void {
+    this.#collector.collect(this.#only ?? this.#chosen(record), record, this.#spare)
+  }
+
+  #chosen(record: StreamRecord<unknown, unknown>): OutputTopic {
+    const chosen = this.#node.choose?.(record)
+    const output = this.#outputs.get(chosen?.name)
+    if (output !== undefined) return output
+    throw new MillstreamError('OUTPUT_NOT_DECLARED', {
+      what: `a chooser picked the topic ${String(chosen?.name)}, which the sink does not declare`,
+      where: { sink: this.#node.name, declared: this.#node.topics.map((topic) => topic.name).join(' ') },
+      fix: 'Name the topic in the topics of `to`.',
+    })
+  }
+}
+
+class NodeContext implements ProcessorContext {
+  readonly #node: ProcessorNode
+  readonly #task: TaskView
+  children: readonly Receiver[] = []
+  outputs: ReadonlyMap<string, Receiver> = new Map()
+
+  constructor(node: ProcessorNode, task: TaskView) {
+    this.#node = node
+    this.#task = task
+  }
+
+  get applicationId(): string {
+    return this.#task.applicationId
+  }
+
+  get taskId(): string {
+    return this.#task.id
+  }
+
+  get partition(): number {
+    return this.#task.partition
+  }
+
+  forward(record: StreamRecord<unknown, unknown>, output?: string): void {
+    if (!this.#task.inHand) throw this.#expired('forward')
+    if (output !== undefined) {
+      const child = this.outputs.get(output)
+      if (child === undefined) throw this.#undeclared(output)
+      child.process(record)
+      return
+    }
+    const { children } = this
+    for (let index = 0; index < children.length; index++) (children[index] as Receiver).process(record)
+  }
+
+  store(name: string): ReturnType<ProcessorContext['store']> {
+    const store = this.#node.stores.includes(name) ? this.#task.store(name) : undefined
+    if (store !== undefined) return store
+    throw new MillstreamError('STORE_NOT_DECLARED', {
+      what: `the processor asked for the store ${name}, which it did not declare`,
+      where: { processor: this.#node.name, declared: this.#node.stores.join(' ') },
+      fix: 'Name the store in the stores of the processor.',
+    })
+  }
+
+  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
+    return this.#task.schedule(intervalMs, type, punctuator)
+  }
+
+  recordMetadata(): RecordMetadata | undefined {
+    return this.#task.recordMetadata()
+  }
+
+  streamTime(): number {
+    return this.#task.streamTime
+  }
+
+  wallClockTime(): number {
+    return this.#task.wallClockTime()
+  }
+
+  #expired(call: string): MillstreamError {
+    return new MillstreamError('CONTEXT_EXPIRED', {
+      what: `${call} was called when no record was in hand`,
+      where: { processor: this.#node.name, task: this.#task.id },
+      fix: 'Forward inside process or a punctuator, before it returns; asynchronous work does not belong into them.',
+    })
+  }
+
+  #undeclared(output: string): MillstreamError {
+    return new MillstreamError('OUTPUT_NOT_DECLARED', {
+      what: `the processor forwarded to the output ${output}, which it did not declare`,
+      where: { processor: this.#node.name, declared: [...this.outputs.keys()].join(' ') },
+      fix: 'Name the output in the outputs of the processor.',
+    })
+  }
+}
+
+export class ProcessorGraph {
+  readonly #instances: { readonly node: ProcessorNode; readonly instance: ProcessorInstance; readonly context: NodeContext }[] = []
+  readonly #roots = new Map<SourceNode, readonly Receiver[]>()
+
+  constructor(
+    subtopology: Subtopology,
+    task: TaskView,
+    collector: RecordCollector,
+    outputOf: (node: SinkNode, name: string) => OutputTopic,
+  ) {
+    const receivers = new Map<string, Receiver>()
+    for (const node of subtopology.nodes) {
+      if (node.kind === 'sink') receivers.set(node.name, new Sink(node, task, collector, outputOf))
+      if (node.kind !== 'processor') continue
+      const instance = node.create()
+      this.#instances.push({ node, instance, context: new NodeContext(node, task) })
+      receivers.set(node.name, instance)
+    }
+    const resolve = (name: string): Receiver => receivers.get(name) as Receiver
+    for (const { node, context } of this.#instances) {
+      context.children = node.children.map(resolve)
+      context.outputs = new Map(Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]))
+    }
+    for (const node of subtopology.nodes) if (node.kind === 'source') this.#roots.set(node, node.children.map(resolve))
+  }
+
+  init(): void {
+    for (const { instance, context } of this.#instances) instance.init?.(context)
+  }
+
+  process(source: SourceNode, record: StreamRecord<unknown, unknown>): void {
+    const children = this.#roots.get(source) as readonly Receiver[]
+    for (let index = 0; index < children.length; index++) (children[index] as Receiver).process(record)
+  }
+
+  /** Closes every processor, also when one throws. @returns the first error. */
+  close(): unknown {
+    let first: unknown
+    for (const { instance } of this.#instances) {
+      try {
+        instance.close?.()
+      } catch (error) {
+        first ??= error
+      }
+    }
+    return first
+  }
+}

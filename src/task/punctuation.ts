@@ -1,0 +1,66 @@
+// When the punctuators of a task are due. Ticks lie on multiples of their interval, so that after a restart or an abort
+// the next one follows from the time alone; ticks that were missed collapse into one.
+import { MillstreamError } from '../errors.ts'
+import type { Cancellable, Punctuator } from '../topology/contracts.ts'
+
+interface Entry {
+  readonly intervalMs: number
+  readonly punctuator: Punctuator
+  dueMs: number
+}
+
+const nextTick = (timeMs: number, intervalMs: number): number => (Math.floor(timeMs / intervalMs) + 1) * intervalMs
+
+export class PunctuationSchedule {
+  readonly #entries = new Set<Entry>()
+  #earliestMs = Number.POSITIVE_INFINITY
+
+  /** @param nowMs the time of this schedule's kind; -1 (no stream time yet) makes the first tick due with the first record. */
+  add(intervalMs: number, punctuator: Punctuator, nowMs: number): Cancellable {
+    if (!(intervalMs >= 1)) {
+      throw new MillstreamError('TOPOLOGY_INVALID', { what: `a punctuator has the interval ${intervalMs} ms`, fix: 'Use 1 ms or more.' })
+    }
+    const entry: Entry = { intervalMs, punctuator, dueMs: nowMs < 0 ? 0 : nextTick(nowMs, intervalMs) }
+    this.#entries.add(entry)
+    this.#findEarliest()
+    return {
+      cancel: () => {
+        this.#entries.delete(entry)
+        this.#findEarliest()
+      },
+    }
+  }
+
+  /** When the next punctuator is due, ms; infinity without one. */
+  get dueMs(): number {
+    return this.#earliestMs
+  }
+
+  /** The punctuators due at this time, each moved to its next tick. */
+  takeDue(timeMs: number): Punctuator[] {
+    const due: Punctuator[] = []
+    for (const entry of this.#entries) {
+      if (entry.dueMs > timeMs) continue
+      due.push(entry.punctuator)
+      entry.dueMs = nextTick(timeMs, entry.intervalMs)
+    }
+    this.#findEarliest()
+    return due
+  }
+
+  /** Goes back to a time (abort). */
+  rewind(timeMs: number): void {
+    for (const entry of this.#entries) entry.dueMs = timeMs < 0 ? 0 : nextTick(timeMs, entry.intervalMs)
+    this.#findEarliest()
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#findEarliest()
+  }
+
+  #findEarliest(): void {
+    this.#earliestMs = Number.POSITIVE_INFINITY
+    for (const { dueMs } of this.#entries) if (dueMs < this.#earliestMs) this.#earliestMs = dueMs
+  }
+}

@@ -1,0 +1,318 @@
+// Collects what the records in hand put out: every output record goes straight into the batch of its partition. A
+// record is atomic: what it appended since `beginRecord` can be taken back, and a batch leaves the collector only
+// between records. One per worker, since its producer has one batch per partition, too.
+import { MillstreamError, ensureError } from '../errors.ts'
+import { appendedSize, BatchBuilder } from '../record/batch-builder.ts'
+import { batchOverheadBytes } from '../record/batch-view.ts'
+import { partitionForKey } from '../record/murmur2.ts'
+import type { RecordHeader } from '../record/record-cursor.ts'
+import type { Serde } from '../serde/serde.ts'
+import type { StreamRecord } from '../topology/stream-record.ts'
+
+/** An output, changelog or repartition topic as the worker found it on the broker. */
+export interface OutputTopic {
+  readonly name: string
+  readonly partitions: number
+  /** max.message.bytes of the topic: what a batch may weigh at most. */
+  readonly batchBytesMax: number
+  readonly key: Serde<unknown>
+  readonly value: Serde<unknown>
+}
+
+/** Takes a full batch: seals it and sends it. */
+export type SendBatch = (topic: string, partition: number, builder: BatchBuilder, acknowledged: (baseOffset: number) => void) => void
+
+export interface CollectorLimits {
+  /** A batch of this size is sent without waiting for the commit. */
+  readonly batchBytes: number
+}
+
+/** The batch being filled of one output partition. */
+class Outlet {
+  readonly topic: OutputTopic
+  readonly partition: number
+  builder = new BatchBuilder(8 * 1024)
+  /** Batches that the record in hand filled beyond their limit: they go when it is finished. */
+  readonly overflow: BatchBuilder[] = []
+  /** The record that touched it last, and what it found. */
+  touchedBy = -1
+  overflowAtMark = 0
+  /** Offset after the last acknowledged record, -1 as long as none was. */
+  nextOffset = -1
+
+  constructor(topic: OutputTopic, partition: number) {
+    this.topic = topic
+    this.partition = partition
+  }
+
+  mark(): void {
+    this.overflowAtMark = this.overflow.length
+    this.builder.mark()
+  }
+
+  undo(): void {
+    if (this.overflow.length > this.overflowAtMark) {
+      this.builder = this.overflow[this.overflowAtMark] as BatchBuilder
+      this.overflow.length = this.overflowAtMark
+    }
+    this.builder.undo()
+  }
+}
+
+const noBytes: Buffer = Buffer.alloc(0)
+
+export class RecordCollector {
+  readonly #send: SendBatch
+  readonly #limits: CollectorLimits
+  readonly #outlets = new Map<string, Outlet[]>()
+  readonly #touched: Outlet[] = []
+  /** Number of the record in hand: an outlet is marked when a record first touches it. */
+  #recordNumber = 0
+  #keyScratch: Buffer = Buffer.allocUnsafeSlow(1024)
+  #valueScratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
+  #collectedBytes = 0
+  // Where the encoded key and value stand.
+  #key: Buffer = noBytes
+  #keyStart = 0
+  #keyLength = -1
+  #value: Buffer = noBytes
+  #valueStart = 0
+  #valueLength = -1
+
+  constructor(send: SendBatch, limits: CollectorLimits) {
+    this.#send = send
+    this.#limits = limits
+  }
+
+  /** Bytes handed out since `takeCollectedBytes`: counts towards the early commit. */
+  get collectedBytes(): number {
+    return this.#collectedBytes
+  }
+
+  beginRecord(): void {
+    this.#recordNumber++
+    this.#touched.length = 0
+  }
+
+  /** The record succeeded: full batches go out. */
+  finishRecord(): void {
+    for (let index = 0; index < this.#touched.length; index++) {
+      const outlet = this.#touched[index] as Outlet
+      if (outlet.overflow.length > 0) this.#sendOverflow(outlet)
+      if (outlet.builder.bytes >= this.#limits.batchBytes) this.#sendBatch(outlet, outlet.builder)
+    }
+    this.#touched.length = 0
+  }
+
+  /** The record failed: what it appended is taken back, and only that. */
+  undoRecord(): void {
+    for (const outlet of this.#touched) outlet.undo()
+    this.#touched.length = 0
+  }
+
+  /** Sends everything that is collected: between records, before the offsets. */
+  flush(): void {
+    for (const outlets of this.#outlets.values()) {
+      for (const outlet of outlets) {
+        if (outlet?.builder.count > 0) this.#sendBatch(outlet, outlet.builder)
+      }
+    }
+    this.#collectedBytes = 0
+  }
+
+  /** Forgets everything that was not sent (abort). */
+  reset(): void {
+    for (const outlets of this.#outlets.values()) {
+      for (const outlet of outlets) {
+        if (outlet === undefined) continue
+        outlet.builder.reset()
+        outlet.overflow.length = 0
+        outlet.nextOffset = -1
+      }
+    }
+    this.#touched.length = 0
+    this.#collectedBytes = 0
+  }
+
+  /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. */
+  collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): void {
+    this.#encodeKey(topic, record)
+    this.#encodeValue(topic, record)
+    const partition =
+      this.#keyLength < 0 ? spare % topic.partitions : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
+    this.#append(topic, partition, record.timestamp, record.withoutHeaders ? undefined : record.headers)
+  }
+
+  /** Appends a change of a store to its changelog; the key has one char per byte. */
+  collectChange(topic: OutputTopic, partition: number, key: string, value: Uint8Array | null, timestamp: number): void {
+    if (key.length > this.#keyScratch.length) this.#keyScratch = Buffer.allocUnsafeSlow(key.length * 2)
+    this.#key = this.#keyScratch
+    this.#keyStart = 0
+    this.#keyLength = this.#keyScratch.write(key, 0, 'latin1')
+    this.#value = (value ?? noBytes) as Buffer
+    this.#valueStart = 0
+    this.#valueLength = value === null ? -1 : value.length
+    this.#append(topic, partition, timestamp, undefined)
+  }
+
+  /** Offset after the last acknowledged record of a partition, -1 when none was in this transaction. */
+  nextOffset(topic: string, partition: number): number {
+    return this.#outlets.get(topic)?.[partition]?.nextOffset ?? -1
+  }
+
+  /** After a commit: acknowledged offsets of the next transaction are told from those of this one. */
+  forgetOffsets(): void {
+    for (const outlets of this.#outlets.values()) {
+      for (const outlet of outlets) if (outlet !== undefined) outlet.nextOffset = -1
+    }
+  }
+
+  #append(topic: OutputTopic, partition: number, timestamp: number, headers: readonly RecordHeader[] | undefined): void {
+    const outlet = this.#outlet(topic, partition)
+    if (outlet.touchedBy !== this.#recordNumber) {
+      outlet.touchedBy = this.#recordNumber
+      outlet.mark()
+      this.#touched.push(outlet)
+    }
+    const size = appendedSize(this.#keyLength, this.#valueLength, headers)
+    if (outlet.builder.bytes + size > topic.batchBytesMax) this.#makeRoom(outlet, size)
+    outlet.builder.append(
+      timestamp,
+      this.#key,
+      this.#keyStart,
+      this.#keyLength,
+      this.#value,
+      this.#valueStart,
+      this.#valueLength,
+      headers,
+    )
+    this.#collectedBytes += size
+  }
+
+  #makeRoom(outlet: Outlet, size: number): void {
+    if (size + batchOverheadBytes > outlet.topic.batchBytesMax) {
+      throw new MillstreamError('RECORD_TOO_LARGE', {
+        what: `an output record of about ${size} bytes is larger than its topic takes`,
+        where: { output: outlet.topic.name, outputPartition: outlet.partition, 'max.message.bytes': outlet.topic.batchBytesMax },
+        fix: 'Raise max.message.bytes of the topic, or make the record smaller.',
+      })
+    }
+    if (outlet.builder.count === 0) return
+    outlet.overflow.push(outlet.builder)
+    outlet.builder = new BatchBuilder(8 * 1024)
+  }
+
+  #outlet(topic: OutputTopic, partition: number): Outlet {
+    let outlets = this.#outlets.get(topic.name)
+    if (outlets === undefined) {
+      outlets = Array.from({ length: topic.partitions })
+      this.#outlets.set(topic.name, outlets)
+    }
+    const known = outlets[partition]
+    if (known !== undefined) return known
+    const outlet = new Outlet(topic, partition)
+    outlets[partition] = outlet
+    return outlet
+  }
+
+  #sendOverflow(outlet: Outlet): void {
+    for (const builder of outlet.overflow) this.#sendBatch(outlet, builder)
+    outlet.overflow.length = 0
+  }
+
+  #sendBatch(outlet: Outlet, builder: BatchBuilder): void {
+    const { count } = builder
+    this.#send(outlet.topic.name, outlet.partition, builder, (baseOffset) => {
+      if (baseOffset >= 0) outlet.nextOffset = baseOffset + count
+    })
+  }
+
+  #encodeKey(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
+    const serde = topic.key
+    if (record.keySource !== undefined && record.keySerde === serde && serde.acceptsAllBytes && record.keyLength >= 0) {
+      this.#key = record.keySource
+      this.#keyStart = record.keyStart
+      this.#keyLength = record.keyLength
+      return
+    }
+    const { key } = record
+    this.#key = this.#keyScratch
+    this.#keyStart = 0
+    try {
+      if (isNull(serde, key)) {
+        this.#keyLength = -1
+        return
+      }
+      this.#keyLength = serde.encodeInto === undefined ? this.#keepKey(serde.encode(key)) : this.#encodeKeyInto(serde, key)
+    } catch (error) {
+      throw refused('key', topic, error)
+    }
+  }
+
+  #encodeValue(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
+    const serde = topic.value
+    if (record.valueSource !== undefined && record.valueSerde === serde && serde.acceptsAllBytes && record.valueLength >= 0) {
+      this.#value = record.valueSource
+      this.#valueStart = record.valueStart
+      this.#valueLength = record.valueLength
+      return
+    }
+    const { value } = record
+    this.#value = this.#valueScratch
+    this.#valueStart = 0
+    try {
+      if (isNull(serde, value)) {
+        this.#valueLength = -1
+        return
+      }
+      this.#valueLength = serde.encodeInto === undefined ? this.#keepValue(serde.encode(value)) : this.#encodeValueInto(serde, value)
+    } catch (error) {
+      throw refused('value', topic, error)
+    }
+  }
+
+  #keepKey(bytes: Uint8Array): number {
+    this.#key = bytes as Buffer
+    return bytes.length
+  }
+
+  #keepValue(bytes: Uint8Array): number {
+    this.#value = bytes as Buffer
+    return bytes.length
+  }
+
+  #encodeKeyInto(serde: Serde<unknown>, key: unknown): number {
+    for (;;) {
+      const length = serde.encodeInto?.(key, this.#keyScratch, 0) ?? -1
+      if (length >= 0) return length
+      this.#keyScratch = Buffer.allocUnsafeSlow(this.#keyScratch.length * 2)
+      this.#key = this.#keyScratch
+    }
+  }
+
+  #encodeValueInto(serde: Serde<unknown>, value: unknown): number {
+    for (;;) {
+      const length = serde.encodeInto?.(value, this.#valueScratch, 0) ?? -1
+      if (length >= 0) return length
+      this.#valueScratch = Buffer.allocUnsafeSlow(this.#valueScratch.length * 2)
+      this.#value = this.#valueScratch
+    }
+  }
+}
+
+const isNull = (serde: Serde<unknown>, value: unknown): boolean => {
+  if (serde.encodesNull !== undefined) return serde.encodesNull(value)
+  if (value === null || value === undefined) throw new TypeError(`it is ${String(value)}, which ${serde.name} does not take`)
+  return false
+}
+
+const refused = (field: 'key' | 'value', topic: OutputTopic, error: unknown): MillstreamError => {
+  // A key or value that the serde of the input refused is decoded here for the first time.
+  if (error instanceof MillstreamError) return error
+  return new MillstreamError('SERIALIZATION_FAILED', {
+    what: `the ${field} cannot be written: ${ensureError(error).message}`,
+    where: { output: topic.name, serde: field === 'key' ? topic.key.name : topic.value.name },
+    fix: `Make the ${field} fit the serde of the topic, or declare the topic with another one.`,
+    cause: error,
+  })
+}

@@ -1,0 +1,174 @@
+// The records of one input partition that were fetched and not processed yet: raw batches, decoded one record ahead.
+import { invariant } from '../base/assert.ts'
+import { MillstreamError } from '../errors.ts'
+import type { BatchView } from '../record/batch-view.ts'
+import { RecordCursor } from '../record/record-cursor.ts'
+import type { SourceNode } from '../topology/contracts.ts'
+import { StreamRecord } from '../topology/stream-record.ts'
+
+/** What a fetch brought for a partition: accepted data batches, and where reading goes on. */
+export interface FetchedRecords {
+  readonly batches: readonly BatchView[]
+  /** Position after everything seen, markers and aborted records included. */
+  readonly nextOffset: number
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+}
+
+export class RecordQueue {
+  /** The topic as the broker knows it. */
+  readonly topic: string
+  readonly partition: number
+  readonly source: SourceNode
+  readonly #batches: BatchView[] = []
+  readonly #cursor = new RecordCursor()
+  #hasHead = false
+  #headRecord: StreamRecord<unknown, unknown> | undefined
+  #headTimestamp = -1
+  #headError: MillstreamError | undefined
+  /** Everything below has been processed or is no data. */
+  #position: number
+  #fetchedUpTo: number
+  #endOffset = -1
+  #bufferedBytes = 0
+  #cursorBytes = 0
+
+  constructor(topic: string, partition: number, source: SourceNode, position: number) {
+    this.topic = topic
+    this.partition = partition
+    this.source = source
+    this.#position = position
+    this.#fetchedUpTo = position
+  }
+
+  /** The next position to read, past markers and aborted records that were seen: what is committed. */
+  get position(): number {
+    return this.#hasHead ? this.#cursor.offset : this.#position
+  }
+
+  get bufferedBytes(): number {
+    return this.#bufferedBytes
+  }
+
+  /** Whether a record is at hand. */
+  get hasHead(): boolean {
+    return this.#hasHead
+  }
+
+  /** Timestamp of the record at hand by its extractor, ms; what could not be extracted is an error of `takeHead`. */
+  get headTimestamp(): number {
+    return this.#headTimestamp
+  }
+
+  get headOffset(): number {
+    return this.#cursor.offset
+  }
+
+  /** Whether all that the broker could give is here: an empty queue that is not caught up will have records soon. */
+  get caughtUp(): boolean {
+    return this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
+  }
+
+  add(fetched: FetchedRecords, streamTime: number): void {
+    invariant(fetched.nextOffset >= this.#fetchedUpTo, 'positions only grow', {
+      topic: this.topic,
+      partition: this.partition,
+      from: this.#fetchedUpTo,
+      to: fetched.nextOffset,
+    })
+    for (const batch of fetched.batches) {
+      this.#batches.push(batch)
+      this.#bufferedBytes += batch.sizeInBytes
+    }
+    this.#fetchedUpTo = fetched.nextOffset
+    this.#endOffset = fetched.lastStableOffset >= 0 ? fetched.lastStableOffset : fetched.highWatermark
+    if (!this.#hasHead) this.#advance(streamTime)
+  }
+
+  /** The record at hand. @throws TIMESTAMP_INVALID, or what the timestamp extractor threw. */
+  head(): StreamRecord<unknown, unknown> {
+    if (this.#headError !== undefined) throw this.#headError
+    this.#headRecord ??= this.#makeRecord()
+    return this.#headRecord
+  }
+
+  /** Goes on to the next record. */
+  pop(streamTime: number): void {
+    this.#position = this.#cursor.offset + 1
+    this.#advance(streamTime)
+  }
+
+  /** Drops everything and goes back. */
+  reset(position: number): void {
+    this.#batches.length = 0
+    this.#cursor.release()
+    this.#hasHead = false
+    this.#headRecord = undefined
+    this.#headError = undefined
+    this.#bufferedBytes = 0
+    this.#cursorBytes = 0
+    this.#position = position
+    this.#fetchedUpTo = position
+    this.#endOffset = -1
+  }
+
+  #advance(streamTime: number): void {
+    this.#headRecord = undefined
+    this.#headError = undefined
+    const cursor = this.#cursor
+    for (;;) {
+      while (cursor.next()) {
+        // A fetch may start inside a batch: what lies below the position was processed before.
+        if (cursor.offset < this.#position) continue
+        this.#hasHead = true
+        this.#headTimestamp = this.#timestampOfHead(streamTime)
+        return
+      }
+      this.#bufferedBytes -= this.#cursorBytes
+      this.#cursorBytes = 0
+      const batch = this.#batches.shift()
+      if (batch === undefined) break
+      this.#cursorBytes = batch.sizeInBytes
+      cursor.reset(batch)
+    }
+    cursor.release()
+    this.#hasHead = false
+    this.#position = this.#fetchedUpTo
+  }
+
+  #timestampOfHead(streamTime: number): number {
+    const extractor = this.source.timestampExtractor
+    let timestamp = this.#cursor.timestamp
+    if (extractor !== undefined) {
+      try {
+        timestamp = extractor(this.#makeRecord(), streamTime)
+        this.#headRecord = this.#makeRecord().withTimestamp(timestamp)
+      } catch (error) {
+        this.#headError = new MillstreamError('TIMESTAMP_INVALID', { what: 'the timestamp extractor threw', cause: error })
+        return streamTime
+      }
+    }
+    if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
+    this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
+      what: `the record has the timestamp ${timestamp}`,
+      fix: 'Let the producer set it, or give the topic a timestamp extractor.',
+    })
+    return streamTime
+  }
+
+  #makeRecord(): StreamRecord<unknown, unknown> {
+    const cursor = this.#cursor
+    return StreamRecord.overBytes(
+      cursor.buffer,
+      cursor.timestamp,
+      cursor.keyStart,
+      cursor.keyLength,
+      this.source.topic.key,
+      cursor.valueStart,
+      cursor.valueLength,
+      this.source.topic.value,
+      cursor.headersStart,
+      cursor.headerCount,
+    )
+  }
+}

@@ -1,0 +1,350 @@
+// A task: one sub-topology over one partition number. It takes batches and time, runs the processors record by record,
+// and says what is to be committed. It decides and never waits: sockets are the worker's.
+//
+// A record is atomic. If anything it does throws, its outputs, its store writes and its stream time are taken back, and
+// the policy acts. A punctuator call counts as such a record.
+import { invariant } from '../base/assert.ts'
+import { faultPoint } from '../base/fault-point.ts'
+import type { Logger } from '../base/log.ts'
+import type { Clock } from '../base/ports.ts'
+import { partitionId } from '../base/topic-partition.ts'
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import type { TransactionalStore } from '../state/transactional-store.ts'
+import type { Cancellable, ProcessorContext, Punctuator, PunctuationType, RecordMetadata, SinkNode, Subtopology } from '../topology/contracts.ts'
+import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
+import { PartitionGroup } from './partition-group.ts'
+import { ProcessorGraph, type TaskView } from './processor-graph.ts'
+import { PunctuationSchedule } from './punctuation.ts'
+import type { OutputTopic, RecordCollector } from './record-collector.ts'
+import type { FetchedRecords, RecordQueue } from './record-queue.ts'
+
+export type AnyStore = TransactionalStore<unknown, unknown>
+
+/** A store of the task and the changelog topic behind it. */
+export interface TaskStore {
+  readonly store: AnyStore
+  readonly changelog: OutputTopic
+}
+
+export interface StreamTaskOptions {
+  readonly applicationId: string
+  readonly id: string
+  readonly partition: number
+  readonly subtopology: Subtopology
+  readonly queues: readonly RecordQueue[]
+  readonly stores: ReadonlyMap<string, TaskStore>
+  readonly collector: RecordCollector
+  readonly outputOf: (node: SinkNode, name: string) => OutputTopic
+  readonly policy: FailurePolicy
+  readonly clock: Clock
+  readonly log: Logger
+  /** Stream time as it was committed, ms; -1 where there is none. */
+  readonly streamTime: number
+}
+
+export interface TaskPosition {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+export class StreamTask implements TaskView {
+  readonly applicationId: string
+  readonly id: string
+  readonly partition: number
+  readonly group: PartitionGroup
+  readonly stores: ReadonlyMap<string, TaskStore>
+  /** Counted since the start. */
+  readonly counts = { processed: 0, skipped: 0, retried: 0, punctuated: 0 }
+  readonly #collector: RecordCollector
+  readonly #policy: FailurePolicy
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #graph: ProcessorGraph
+  readonly #storeList: readonly AnyStore[]
+  readonly #streamTimers = new PunctuationSchedule()
+  readonly #wallTimers = new PunctuationSchedule()
+  readonly #committed: number[]
+  #committedStreamTime: number
+  #streamTime: number
+  #inHand = false
+  #inInit = false
+  #queueInHand: RecordQueue | undefined
+  #attempts = 0
+  #retryAtMs = 0
+  /** Something happened since the last commit beside positions that moved: a punctuator ran. */
+  #punctuated = false
+
+  constructor(options: StreamTaskOptions) {
+    this.applicationId = options.applicationId
+    this.id = options.id
+    this.partition = options.partition
+    this.stores = options.stores
+    this.group = new PartitionGroup(options.queues)
+    this.#collector = options.collector
+    this.#policy = options.policy
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#streamTime = options.streamTime
+    this.#committedStreamTime = options.streamTime
+    this.#storeList = [...options.stores.values()].map(({ store }) => store)
+    this.#committed = options.queues.map((queue) => queue.position)
+    this.#graph = new ProcessorGraph(options.subtopology, this, options.collector, options.outputOf)
+  }
+
+  get inHand(): boolean {
+    return this.#inHand
+  }
+
+  /** Highest timestamp seen, ms; -1 before the first record. */
+  get streamTime(): number {
+    return this.#streamTime
+  }
+
+  /** When the next wall-clock punctuator or retry is due, ms since the epoch; infinity without one. */
+  get wakeAtMs(): number {
+    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, this.#wallTimers.dueMs) : this.#wallTimers.dueMs
+  }
+
+  /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
+  get dirty(): boolean {
+    if (this.#punctuated) return true
+    const { queues } = this.group
+    for (let index = 0; index < queues.length; index++) if (queues[index]?.position !== this.#committed[index]) return true
+    return false
+  }
+
+  /** Bytes written to stores and not committed. */
+  get uncommittedBytes(): number {
+    let bytes = 0
+    for (const store of this.#storeList) bytes += store.uncommittedBytes
+    return bytes
+  }
+
+  /** Runs the init of every processor: after the stores are restored, before the first record. */
+  init(): void {
+    this.#inInit = true
+    try {
+      this.#graph.init()
+    } catch (error) {
+      throw this.#located(error, undefined)
+    } finally {
+      this.#inInit = false
+    }
+  }
+
+  addRecords(topic: string, fetched: FetchedRecords): void {
+    this.queue(topic).add(fetched, this.#streamTime)
+  }
+
+  queue(topic: string): RecordQueue {
+    const queue = this.group.queues.find((one) => one.topic === topic)
+    invariant(queue !== undefined, 'fetched records belong to an input of the task', { task: this.id, topic })
+    return queue
+  }
+
+  /**
+   * Processes up to `limit` records. @returns how many; fewer when nothing is at hand or a retry waits.
+   * @throws MillstreamError when the policy says fail: what came before the record is whole and can be committed.
+   */
+  process(limit: number): number {
+    let done = 0
+    while (done < limit) {
+      if (this.#retryAtMs > 0) {
+        if (this.#clock.now() < this.#retryAtMs) break
+        this.#retryAtMs = 0
+      }
+      const queue = this.group.next()
+      if (queue === undefined || !this.#processHead(queue)) break
+      done++
+      faultPoint('mid-batch')
+    }
+    return done
+  }
+
+  /** Calls the wall-clock punctuators that are due. @returns whether one was. */
+  punctuateWallClock(nowMs: number): boolean {
+    if (nowMs < this.#wallTimers.dueMs) return false
+    this.#punctuate(this.#wallTimers, nowMs)
+    return true
+  }
+
+  /** Puts the changes of the stores into the changelog batches. Nothing is processed between this and postCommit. */
+  prepareCommit(): void {
+    const timestamp = Math.max(this.#streamTime, 0)
+    for (const { store, changelog } of this.stores.values()) {
+      this.#collector.beginRecord()
+      store.drainChanges((key, value) => this.#collector.collectChange(changelog, this.partition, key, value, timestamp))
+      this.#collector.finishRecord()
+    }
+  }
+
+  /** What is to be committed for this task. */
+  positions(): TaskPosition[] {
+    return this.group.queues.map((queue) => ({ topic: queue.topic, partition: queue.partition, offset: queue.position }))
+  }
+
+  /** The transaction is committed: overlays become the committed base, each with the changelog offset behind it. */
+  postCommit(nowMs: number): void {
+    for (const { store, changelog } of this.stores.values()) {
+      const known = store.checkpoint()
+      const written = this.#collector.nextOffset(changelog.name, this.partition)
+      // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
+      // checkpoint is always right, since a replay of changes that are in the store changes nothing.
+      const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
+      store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
+    }
+    this.#punctuated = false
+    this.#committedStreamTime = this.#streamTime
+    for (const [index, queue] of this.group.queues.entries()) {
+      invariant(queue.position >= (this.#committed[index] ?? 0), 'offsets only grow', { task: this.id, topic: queue.topic })
+      this.#committed[index] = queue.position
+    }
+  }
+
+  /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
+  rewind(positions: ReadonlyMap<string, number>, streamTime = this.#committedStreamTime): void {
+    for (const store of this.#storeList) store.dropOverlay()
+    for (const [index, queue] of this.group.queues.entries()) {
+      const position = positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
+      queue.reset(position)
+      this.#committed[index] = position
+    }
+    this.#streamTime = streamTime
+    this.#committedStreamTime = streamTime
+    this.#streamTimers.rewind(streamTime)
+    this.#punctuated = false
+    this.#attempts = 0
+    this.#retryAtMs = 0
+  }
+
+  /** Closes the processors; the stores are closed by who opened them. */
+  close(): void {
+    const error = this.#graph.close()
+    this.#streamTimers.clear()
+    this.#wallTimers.clear()
+    if (error !== undefined) this.#log.warn('a processor failed to close', { task: this.id, cause: ensureError(error).message })
+  }
+
+  wallClockTime(): number {
+    return this.#clock.now()
+  }
+
+  recordMetadata(): RecordMetadata | undefined {
+    const queue = this.#queueInHand
+    return queue === undefined ? undefined : { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+  }
+
+  store(name: string): ReturnType<ProcessorContext['store']> | undefined {
+    return this.stores.get(name)?.store as ReturnType<ProcessorContext['store']> | undefined
+  }
+
+  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
+    if (!this.#inInit) {
+      throw new MillstreamError('CONTEXT_EXPIRED', {
+        what: 'schedule was called outside init',
+        where: { task: this.id },
+        fix: 'Schedule punctuators in the init of the processor.',
+      })
+    }
+    return type === 'stream-time'
+      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
+      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
+  }
+
+  /** @returns false when the record stays at hand for a retry. */
+  #processHead(queue: RecordQueue): boolean {
+    const before = this.#streamTime
+    this.#queueInHand = queue
+    try {
+      this.#begin()
+      const record = queue.head()
+      if (queue.headTimestamp > before) this.#streamTime = queue.headTimestamp
+      this.#graph.process(queue.source, record)
+    } catch (error) {
+      this.#undo()
+      this.#streamTime = before
+      return this.#failed(queue, error)
+    }
+    this.#finish()
+    queue.pop(this.#streamTime)
+    this.#attempts = 0
+    this.counts.processed++
+    if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
+    return true
+  }
+
+  #punctuate(timers: PunctuationSchedule, timeMs: number): void {
+    for (const punctuator of timers.takeDue(timeMs)) {
+      this.#punctuated = true
+      this.counts.punctuated++
+      try {
+        this.#begin()
+        punctuator(timeMs)
+      } catch (error) {
+        this.#undo()
+        const located = this.#located(error, undefined)
+        if (located.reaction !== 'policy' || this.#policy.action !== 'skip') throw located
+        this.counts.skipped++
+        this.#log.warn('a punctuator failed and is skipped', { task: this.id, cause: located.message })
+        continue
+      }
+      this.#finish()
+    }
+  }
+
+  #begin(): void {
+    this.#inHand = true
+    this.#collector.beginRecord()
+    const stores = this.#storeList
+    for (let index = 0; index < stores.length; index++) (stores[index] as AnyStore).mark()
+  }
+
+  #finish(): void {
+    this.#inHand = false
+    this.#queueInHand = undefined
+    this.#collector.finishRecord()
+  }
+
+  #undo(): void {
+    this.#inHand = false
+    this.#queueInHand = undefined
+    this.#collector.undoRecord()
+    for (const store of this.#storeList) store.undo()
+  }
+
+  #failed(queue: RecordQueue, error: unknown): boolean {
+    const located = this.#located(error, queue)
+    if (located.reaction !== 'policy') throw located
+    this.#attempts++
+    const verdict = judgeFailure(this.#policy, this.#attempts)
+    if (verdict.action === 'fail') throw located
+    if (verdict.action === 'retry') {
+      this.counts.retried++
+      this.#retryAtMs = this.#clock.now() + verdict.delayMs
+      this.#log.warn('a record failed and is tried again', { attempt: this.#attempts, delayMs: verdict.delayMs, cause: located.message })
+      return false
+    }
+    this.counts.skipped++
+    this.#attempts = 0
+    this.#log.warn('a record failed and is skipped', { cause: located.message })
+    queue.pop(this.#streamTime)
+    return true
+  }
+
+  /** The error with its place; what is no error of ours is the user's processor that threw. */
+  #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
+    const cause = ensureError(error)
+    const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+    if (isMillstreamError(cause)) {
+      if (cause.reaction !== 'policy') return cause
+      return cause.relocated({ ...where, task: this.id })
+    }
+    return new MillstreamError('PROCESSING_FAILED', {
+      what: `a processor threw ${cause.name}: ${cause.message}`,
+      where: { ...where, task: this.id },
+      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
+      cause,
+    })
+  }
+}

@@ -1,0 +1,141 @@
+// The contracts between the topology (what the user described) and the task (which runs it): nodes, processors and
+// the context that a processor gets. The topology describes and does no I/O.
+import type { Serde } from '../serde/serde.ts'
+import type { KeyValueStore } from '../state/contracts.ts'
+import type { StreamRecord } from './stream-record.ts'
+
+/** Where the record in hand came from. */
+export interface RecordMetadata {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+export type PunctuationType = 'stream-time' | 'wall-clock'
+
+/** `timestamp`: stream time or wall-clock time at the call, ms since the epoch. */
+export type Punctuator = (timestamp: number) => void
+
+export interface Cancellable {
+  cancel(): void
+}
+
+/** What a running processor can reach. One per processor node and task. */
+export interface ProcessorContext {
+  readonly applicationId: string
+  /** `<subtopology>_<partition>` */
+  readonly taskId: string
+  readonly partition: number
+  /** Sends a record to every child, or to the child (output) of that name. Only inside process or a punctuator. */
+  forward(record: StreamRecord<never, never> | StreamRecord<unknown, unknown>, output?: string): void
+  /** @throws STORE_NOT_DECLARED where the processor did not declare the store. */
+  store(name: string): KeyValueStore<never, never> | KeyValueStore<unknown, unknown>
+  /**
+   * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
+   * Ticks that were missed collapse into one. Only inside init.
+   */
+  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  /** Undefined inside a punctuator. */
+  recordMetadata(): RecordMetadata | undefined
+  /** Highest timestamp seen by this task, ms; -1 before its first record. Survives restarts. */
+  streamTime(): number
+  /** Wall-clock time, ms since the epoch. */
+  wallClockTime(): number
+}
+
+/** The machine of one processor node inside one task. Synchronous: what it forwards is part of the record in hand. */
+export interface ProcessorInstance {
+  init?(context: ProcessorContext): void
+  process(record: StreamRecord<unknown, unknown>): void
+  close?(): void
+}
+
+/**
+ * What the aggregations use of a store beside `KeyValueStore`: the key is taken from the record, in its raw bytes
+ * where the record still has them in the serde of the store. `ProcessorContext.store` answers such a store.
+ */
+export interface RecordKeyedStore<K, V> {
+  readonly name: string
+  getOf(record: StreamRecord<K, unknown>): V | undefined
+  putOf(record: StreamRecord<K, unknown>, value: V): void
+}
+
+export interface TopicDefinition {
+  readonly name: string
+  readonly key: Serde<unknown>
+  readonly value: Serde<unknown>
+}
+
+export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, streamTime: number) => number
+
+interface NodeBase {
+  /** Unique in the topology, stable over code edits as far as the user named it. */
+  readonly name: string
+  /** Names of the nodes that get what this node forwards. */
+  readonly children: readonly string[]
+}
+
+export interface SourceNode extends NodeBase {
+  readonly kind: 'source'
+  readonly topic: TopicDefinition
+  /** The topic is an internal repartition topic: `topic.name` is the plain name given by the user. */
+  readonly repartition: boolean
+  readonly timestampExtractor: TimestampExtractor | undefined
+}
+
+export interface ProcessorNode extends NodeBase {
+  readonly kind: 'processor'
+  /** The operator, for descriptions: `filter`, `count`, `process`. */
+  readonly operator: string
+  readonly stores: readonly string[]
+  /** Child node by output name, for processors with named outputs. */
+  readonly outputs: Readonly<Record<string, string>> | undefined
+  create(): ProcessorInstance
+}
+
+export interface SinkNode extends NodeBase {
+  readonly kind: 'sink'
+  /** The topics this sink may write: one, or those a chooser picks from. */
+  readonly topics: readonly TopicDefinition[]
+  readonly repartition: boolean
+  /** Picks one of `topics` per record; undefined where there is one topic. */
+  readonly choose: ((record: StreamRecord<unknown, unknown>) => TopicDefinition) | undefined
+}
+
+export type TopologyNode = SourceNode | ProcessorNode | SinkNode
+
+export type EngineKind = 'lmdb' | 'memory'
+
+export interface StoreDefinition {
+  readonly name: string
+  readonly key: Serde<unknown>
+  readonly value: Serde<unknown>
+  readonly engine: EngineKind
+  /** Topic settings of the changelog that override ours. */
+  readonly changelogSettings: Readonly<Record<string, string>>
+}
+
+export interface RepartitionDefinition {
+  readonly name: string
+  /** Undefined: as many as the largest input of the sub-topology that writes it. */
+  readonly partitions: number | undefined
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export interface Subtopology {
+  readonly id: number
+  readonly nodes: readonly TopologyNode[]
+  readonly stores: readonly StoreDefinition[]
+}
+
+/** A validated topology. `Topology` is what a module exports; the runtime reads its graph. */
+export interface TopologyGraph {
+  readonly name: string
+  readonly subtopologies: readonly Subtopology[]
+  readonly repartitions: readonly RepartitionDefinition[]
+}
+
+export interface Topology {
+  readonly name: string
+  readonly graph: TopologyGraph
+}

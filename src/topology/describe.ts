@@ -1,0 +1,177 @@
+// Shows a topology: as text, as JSON, or as a Mermaid flowchart. Internal topics appear under their names in Kafka.
+import type { ProcessorNode, TopologyGraph, TopologyNode } from './contracts.ts'
+import {
+  changelogTopicName,
+  internalTopics,
+  repartitionTopicName,
+  sinkTopicNames,
+  sourceTopicName,
+} from './internal-topics.ts'
+
+export type DescriptionFormat = 'text' | 'json' | 'mermaid'
+
+export interface DescribeOptions {
+  readonly applicationId: string
+  readonly format: DescriptionFormat
+}
+
+/** The topology as text in the format. @throws TOPOLOGY_INVALID where the application id is not possible. */
+export const describeTopology = (graph: TopologyGraph, options: DescribeOptions): string => {
+  const { applicationId, format } = options
+  if (format === 'json') return `${JSON.stringify(describeAsData(graph, applicationId), undefined, 2)}\n`
+  return format === 'mermaid' ? describeAsMermaid(graph, applicationId) : describeAsText(graph, applicationId)
+}
+
+interface NodeDescription {
+  readonly name: string
+  readonly kind: TopologyNode['kind']
+  readonly operator?: string
+  readonly topics?: readonly string[]
+  readonly stores?: readonly string[]
+  readonly outputs?: Readonly<Record<string, string>>
+  readonly children: readonly string[]
+}
+
+const describeNode = (node: TopologyNode, applicationId: string): NodeDescription => {
+  const { name, kind, children } = node
+  if (node.kind === 'source') return { name, kind, topics: [sourceTopicName(applicationId, node)], children }
+  if (node.kind === 'sink') return { name, kind, topics: sinkTopicNames(applicationId, node), children }
+  const outputs = node.outputs === undefined ? {} : { outputs: node.outputs }
+  return {
+    name,
+    kind,
+    operator: node.operator,
+    ...(node.stores.length > 0 ? { stores: node.stores } : {}),
+    ...outputs,
+    children,
+  }
+}
+
+const describeAsData = (graph: TopologyGraph, applicationId: string): object => ({
+  topology: graph.name,
+  applicationId,
+  subtopologies: graph.subtopologies.map(({ id, nodes, stores }) => ({
+    id,
+    nodes: nodes.map((node) => describeNode(node, applicationId)),
+    stores: stores.map((store) => ({
+      name: store.name,
+      engine: store.engine,
+      key: store.key.name,
+      value: store.value.name,
+      changelog: changelogTopicName(applicationId, store.name),
+    })),
+  })),
+  internalTopics: internalTopics(graph, applicationId).map(
+    ({ topic, kind, name, subtopology, settings }) => ({
+      topic,
+      kind,
+      name,
+      subtopology,
+      partitions:
+        graph.repartitions.find((definition) => kind === 'repartition' && definition.name === name)
+          ?.partitions ?? 'as its inputs',
+      settings,
+    }),
+  ),
+})
+
+const outputOf = (node: TopologyNode, child: string): string[] =>
+  node.kind === 'processor' && node.outputs
+    ? Object.keys(node.outputs).filter((output) => node.outputs?.[output] === child)
+    : []
+
+const textOfNode = (node: TopologyNode, applicationId: string): string => {
+  if (node.kind === 'source')
+    return `source ${node.name}: topic ${sourceTopicName(applicationId, node)} (${node.topic.key.name}, ${node.topic.value.name})`
+  if (node.kind === 'sink')
+    return `sink ${node.name}: topic ${sinkTopicNames(applicationId, node).join(', ')}`
+  return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
+}
+
+const describeAsText = (graph: TopologyGraph, applicationId: string): string => {
+  const lines = [`topology ${graph.name}, application id ${applicationId}`]
+  for (const { id, nodes, stores } of graph.subtopologies) {
+    lines.push('', `sub-topology ${id}`)
+    for (const node of nodes) {
+      lines.push(`  ${textOfNode(node, applicationId)}`)
+      for (const child of node.children) {
+        const outputs = outputOf(node, child)
+        lines.push(`    -> ${child}${outputs.length > 0 ? ` (${outputs.join(', ')})` : ''}`)
+      }
+    }
+    for (const store of stores) {
+      const changelog = changelogTopicName(applicationId, store.name)
+      lines.push(
+        `  store ${store.name}: ${store.engine} (${store.key.name}, ${store.value.name}), changelog ${changelog}`,
+      )
+    }
+  }
+  const internal = internalTopics(graph, applicationId)
+  if (internal.length > 0) lines.push('', 'internal topics')
+  for (const { topic, subtopology, settings } of internal) {
+    const text = Object.entries(settings)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(' ')
+    lines.push(`  ${topic}: sub-topology ${subtopology}, ${text}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+// Mermaid wants identifiers without punctuation, so nodes and topics are numbered; their names are the labels.
+class MermaidIds {
+  readonly #ids = new Map<string, string>()
+
+  of(kind: string, name: string): string {
+    const key = `${kind} ${name}`
+    const id = this.#ids.get(key) ?? `${kind}${this.#ids.size}`
+    this.#ids.set(key, id)
+    return id
+  }
+}
+
+const label = (text: string): string => `"${text.replaceAll('"', '#quot;')}"`
+
+const storeEdges = (node: ProcessorNode, ids: MermaidIds): string[] =>
+  node.stores.map((store) => `    ${ids.of('node', node.name)} --- ${ids.of('store', store)}`)
+
+const describeAsMermaid = (graph: TopologyGraph, applicationId: string): string => {
+  const ids = new MermaidIds()
+  const repartitions = new Set(
+    graph.repartitions.map((definition) => repartitionTopicName(applicationId, definition.name)),
+  )
+  const topics = new Set<string>()
+  const parts: string[] = []
+  const flows: string[] = []
+  for (const { id, nodes, stores } of graph.subtopologies) {
+    parts.push(`  subgraph sub${id} [${label(`sub-topology ${id}`)}]`)
+    for (const store of stores) parts.push(`    ${ids.of('store', store.name)}[(${label(store.name)})]`)
+    for (const node of nodes) {
+      const nodeId = ids.of('node', node.name)
+      parts.push(`    ${nodeId}[${label(node.name)}]`)
+      for (const child of node.children) {
+        const outputs = outputOf(node, child)
+        parts.push(
+          `    ${nodeId} -->${outputs.length > 0 ? `|${label(outputs.join(', '))}|` : ''} ${ids.of('node', child)}`,
+        )
+      }
+      if (node.kind === 'processor') parts.push(...storeEdges(node, ids))
+      const names =
+        node.kind === 'source'
+          ? [sourceTopicName(applicationId, node)]
+          : node.kind === 'sink'
+            ? sinkTopicNames(applicationId, node)
+            : []
+      for (const name of names) {
+        topics.add(name)
+        const topicId = ids.of('topic', name)
+        flows.push(node.kind === 'source' ? `  ${topicId} --> ${nodeId}` : `  ${nodeId} --> ${topicId}`)
+      }
+    }
+    parts.push('  end')
+  }
+  const shapes = [...topics].map(
+    (name) =>
+      `  ${ids.of('topic', name)}${repartitions.has(name) ? `[[${label(name)}]]` : `([${label(name)}])`}`,
+  )
+  return `${['flowchart TB', ...shapes, ...parts, ...flows].join('\n')}\n`
+}

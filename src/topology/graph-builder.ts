@@ -1,0 +1,281 @@
+// Collects the nodes of a topology while the user describes it, together with every mistake, and turns them into a
+// validated graph: outputs resolved, sub-topologies numbered. All mistakes of one topology are named at once.
+import { MillstreamError } from '../errors.ts'
+import type {
+  ProcessorInstance,
+  RepartitionDefinition,
+  SinkNode,
+  SourceNode,
+  StoreDefinition,
+  TopicDefinition,
+  TopologyGraph,
+  TopologyNode,
+} from './contracts.ts'
+import { nameProblem, topicNameProblem } from './names.ts'
+import { PassOperator } from './operators.ts'
+import { splitIntoSubtopologies } from './subtopologies.ts'
+
+/** A node under construction. */
+export interface DraftNode {
+  readonly name: string
+  /** Builds the final node. */
+  readonly finish: (
+    children: readonly string[],
+    outputs: Readonly<Record<string, string>> | undefined,
+  ) => TopologyNode
+  /** Children by output; an output without a name is ''. */
+  readonly children: Map<string, DraftNode[]>
+  /** Whether it is a mistake when nothing follows. */
+  readonly mustLead: boolean
+}
+
+/** Where a stream comes from: a node, and its output where it has several. */
+export interface Upstream {
+  readonly node: DraftNode
+  readonly output: string
+}
+
+/** What a processor node is made of. */
+export interface ProcessorParts {
+  readonly name: string | undefined
+  readonly operator: string
+  readonly stores: readonly StoreDefinition[]
+  /** Names of the outputs, where it has named ones. */
+  readonly outputs: readonly string[] | undefined
+  readonly mustLead: boolean
+  create(): ProcessorInstance
+}
+
+const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+export class GraphBuilder {
+  readonly #name: string
+  readonly #problems: string[] = []
+  readonly #drafts: DraftNode[] = []
+  readonly #names = new Set<string>()
+  readonly #counters = new Map<string, number>()
+  readonly #sourceTopics = new Set<string>()
+  readonly #stores = new Map<string, StoreDefinition>()
+  readonly #repartitions = new Map<string, RepartitionDefinition>()
+  readonly #storeOwners = new Map<string, string>()
+  #finished = false
+
+  constructor(name: string) {
+    this.#name = name
+    this.problem(nameProblem('the topology', name))
+  }
+
+  /** Notes a mistake; undefined is none. */
+  problem(text: string | undefined): void {
+    if (text !== undefined && !this.#problems.includes(text)) this.#problems.push(text)
+  }
+
+  addSource(
+    topic: TopicDefinition,
+    extractor: SourceNode['timestampExtractor'],
+    repartition: boolean,
+  ): Upstream {
+    this.#assertOpen()
+    if (!repartition) {
+      this.problem(topicNameProblem(topic.name))
+      if (this.#sourceTopics.has(topic.name)) {
+        this.problem(`topic ${topic.name} is read twice: keep its stream in a constant and use it twice`)
+      }
+      this.#sourceTopics.add(topic.name)
+    }
+    const name = this.#unusedName(repartition ? `${topic.name}-repartition-source` : `${topic.name}-source`)
+    const node = this.#add(name, true, (children) =>
+      Object.freeze({ kind: 'source', name, children, topic, repartition, timestampExtractor: extractor }),
+    )
+    return { node, output: '' }
+  }
+
+  addProcessor(upstream: readonly Upstream[], parts: ProcessorParts): DraftNode {
+    this.#assertOpen()
+    const { operator, create } = parts
+    for (const store of parts.stores) this.#addStore(store)
+    const stores = Object.freeze([...new Set(parts.stores.map((store) => store.name))])
+    const name = parts.name ?? this.#numberedName(kebab(operator))
+    if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
+    const node = this.#add(name, parts.mustLead, (children, outputs) =>
+      Object.freeze({ kind: 'processor', name, children, operator, stores, outputs, create }),
+    )
+    if (parts.outputs) {
+      for (const output of parts.outputs) {
+        // An object lists keys that look like integers first, whatever their order in the source.
+        this.problem(
+          /^\d+$/.test(output)
+            ? `output ${output} of ${name}: give it a name, not a number`
+            : nameProblem(`an output of ${name}`, output),
+        )
+        node.children.set(output, [])
+      }
+      if (parts.outputs.length === 0) this.problem(`${name} has an empty list of outputs`)
+    }
+    this.#link(upstream, node)
+    return node
+  }
+
+  addSink(
+    upstream: readonly Upstream[],
+    topics: readonly TopicDefinition[],
+    repartition: boolean,
+    choose: SinkNode['choose'],
+  ): void {
+    this.#assertOpen()
+    const [first] = topics
+    if (!repartition) for (const topic of topics) this.problem(topicNameProblem(topic.name))
+    const base = choose !== undefined || first === undefined ? this.#numberedName('chooser-sink') : undefined
+    const name = base ?? this.#unusedName(`${first?.name}-${repartition ? 'repartition-sink' : 'sink'}`)
+    const node = this.#add(name, false, () =>
+      Object.freeze({
+        kind: 'sink',
+        name,
+        children: [],
+        topics: Object.freeze([...topics]),
+        repartition,
+        choose,
+      }),
+    )
+    this.#link(upstream, node)
+  }
+
+  addRepartition(definition: RepartitionDefinition): void {
+    const { name, partitions } = definition
+    this.problem(nameProblem('a repartition topic', name))
+    if (this.#repartitions.has(name)) this.problem(`two repartition topics are named ${name}`)
+    if (partitions !== undefined && (!Number.isInteger(partitions) || partitions < 1)) {
+      this.problem(`repartition topic ${name}: partitions is ${partitions}, but takes a whole number from 1`)
+    }
+    this.#repartitions.set(name, definition)
+  }
+
+  /** Notes that an aggregation keeps its result in the store: two of them would overwrite each other. */
+  claimStore(store: string, node: string): void {
+    const owner = this.#storeOwners.get(store)
+    if (owner !== undefined)
+      this.problem(`store ${store} holds the results of two aggregations, ${owner} and ${node}`)
+    this.#storeOwners.set(store, node)
+  }
+
+  /**
+   * The graph, if there is no mistake.
+   * @throws TOPOLOGY_INVALID with all mistakes.
+   */
+  finish(): TopologyGraph {
+    this.#finished = true
+    if (this.#drafts.length === 0) this.problem('it reads no topic')
+    for (const draft of this.#drafts) this.#checkLeads(draft)
+    if (this.#problems.length > 0) {
+      throw new MillstreamError('TOPOLOGY_INVALID', {
+        what:
+          this.#problems.length === 1
+            ? `the topology ${this.#name} has a mistake: ${this.#problems[0]}`
+            : `the topology ${this.#name} has ${this.#problems.length} mistakes: ${this.#problems.map((text, index) => `(${index + 1}) ${text}`).join('; ')}`,
+      })
+    }
+    return Object.freeze({
+      name: this.#name,
+      subtopologies: splitIntoSubtopologies(this.#finishNodes(), this.#stores),
+      repartitions: Object.freeze([...this.#repartitions.values()]),
+    })
+  }
+
+  #assertOpen(): void {
+    if (!this.#finished) return
+    throw new MillstreamError('TOPOLOGY_INVALID', {
+      what: `the topology ${this.#name} was changed after it was built`,
+      fix: 'Use its streams only inside the function given to topology().',
+    })
+  }
+
+  #add(name: string, mustLead: boolean, finish: DraftNode['finish']): DraftNode {
+    const draft: DraftNode = { name, finish, mustLead, children: new Map() }
+    this.#names.add(name)
+    this.#drafts.push(draft)
+    return draft
+  }
+
+  #link(upstream: readonly Upstream[], child: DraftNode): void {
+    for (const { node, output } of upstream) {
+      const siblings = node.children.get(output) ?? []
+      // The same stream merged with itself would be one child, reached once, where its user means twice.
+      if (siblings.includes(child)) this.problem(`a stream after ${node.name} is merged with itself`)
+      node.children.set(output, [...siblings, child])
+    }
+  }
+
+  #addStore(store: StoreDefinition): void {
+    this.problem(nameProblem('a store', store.name))
+    if (store.engine !== 'lmdb' && store.engine !== 'memory') {
+      this.problem(`store ${store.name}: engine is ${String(store.engine)}, but takes lmdb or memory`)
+    }
+    const known = this.#stores.get(store.name)
+    if (known === undefined) this.#stores.set(store.name, store)
+    else if (known !== store) this.problem(`two stores are named ${store.name}`)
+  }
+
+  #checkLeads(draft: DraftNode): void {
+    for (const [output, children] of draft.children) {
+      if (output !== '' && children.length === 0)
+        this.problem(`the output ${output} of ${draft.name} leads nowhere`)
+    }
+    if (draft.mustLead && draft.children.size === 0)
+      this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
+  }
+
+  #numberedName(base: string): string {
+    const count = (this.#counters.get(base) ?? 0) + 1
+    this.#counters.set(base, count)
+    return `${base}-${count}`
+  }
+
+  #unusedName(base: string): string {
+    let name = base
+    for (let count = 2; this.#names.has(name); count += 1) name = `${base}-${count}`
+    return name
+  }
+
+  /** Final nodes in the order of definition. An output with several children gets a node that passes records on to them. */
+  #finishNodes(): TopologyNode[] {
+    const nodes: TopologyNode[] = []
+    for (const draft of this.#drafts) {
+      const named = [...draft.children].filter(([output]) => output !== '')
+      if (named.length === 0) {
+        nodes.push(
+          draft.finish(Object.freeze((draft.children.get('') ?? []).map((child) => child.name)), undefined),
+        )
+        continue
+      }
+      const outputs: Record<string, string> = {}
+      const passes: TopologyNode[] = []
+      for (const [output, children] of named) {
+        const names = children.map((child) => child.name)
+        if (names.length === 1) {
+          outputs[output] = names[0] as string
+        } else {
+          const pass = this.#unusedName(`${draft.name}-${output}`)
+          this.#names.add(pass)
+          outputs[output] = pass
+          passes.push(passNode(pass, Object.freeze(names)))
+        }
+      }
+      nodes.push(
+        draft.finish(Object.freeze([...new Set(Object.values(outputs))]), Object.freeze(outputs)),
+        ...passes,
+      )
+    }
+    return nodes
+  }
+}
+
+const passNode = (name: string, children: readonly string[]): TopologyNode =>
+  Object.freeze({
+    kind: 'processor',
+    name,
+    children,
+    operator: 'output',
+    stores: [],
+    outputs: undefined,
+    create: () => new PassOperator(),
+  })

@@ -1,0 +1,262 @@
+// The machines of the DSL: one small class per operator, made once per node and task. Nothing is allocated per record
+// beyond the records themselves.
+import type { RecordHeader } from '../record/record-cursor.ts'
+import type { ProcessorContext, ProcessorInstance, RecordKeyedStore } from './contracts.ts'
+import { StreamRecord } from './stream-record.ts'
+import { refusePromise } from './synchronous.ts'
+
+export type AnyRecord = StreamRecord<unknown, unknown>
+
+/** What `map` and `flatMap` answer: a key and a value, or a whole record. What is absent is taken from the record in hand. */
+export interface Mapped<K, V> {
+  readonly key: K
+  readonly value: V
+  /** Milliseconds since the epoch. */
+  readonly timestamp?: number
+  readonly headers?: readonly RecordHeader[]
+}
+
+/** The record in hand with what the user's function answered for it. */
+const changed = (record: AnyRecord, mapped: Mapped<unknown, unknown>): AnyRecord => {
+  if (mapped instanceof StreamRecord) return mapped
+  let result = record.withKeyAndValue(mapped.key, mapped.value)
+  if (mapped.timestamp !== undefined) result = result.withTimestamp(mapped.timestamp)
+  if (mapped.headers !== undefined) result = result.withHeaders(mapped.headers)
+  return result
+}
+
+abstract class Operator implements ProcessorInstance {
+  protected context!: ProcessorContext
+
+  init(context: ProcessorContext): void {
+    this.context = context
+  }
+
+  abstract process(record: AnyRecord): void
+}
+
+export class FilterOperator extends Operator {
+  readonly #predicate: (record: AnyRecord) => boolean
+  readonly #keep: boolean
+
+  constructor(predicate: (record: AnyRecord) => boolean, keep: boolean) {
+    super()
+    this.#predicate = predicate
+    this.#keep = keep
+  }
+
+  process(record: AnyRecord): void {
+    if (Boolean(this.#predicate(record)) === this.#keep) this.context.forward(record)
+  }
+}
+
+export class MapOperator extends Operator {
+  readonly #map: (record: AnyRecord) => Mapped<unknown, unknown>
+
+  constructor(map: (record: AnyRecord) => Mapped<unknown, unknown>) {
+    super()
+    this.#map = map
+  }
+
+  process(record: AnyRecord): void {
+    this.context.forward(changed(record, this.#map(record)))
+  }
+}
+
+export class MapValuesOperator extends Operator {
+  readonly #map: (value: unknown, record: AnyRecord) => unknown
+
+  constructor(map: (value: unknown, record: AnyRecord) => unknown) {
+    super()
+    this.#map = map
+  }
+
+  process(record: AnyRecord): void {
+    this.context.forward(record.withValue(this.#map(record.value, record)))
+  }
+}
+
+export class FlatMapOperator extends Operator {
+  readonly #map: (record: AnyRecord) => Iterable<Mapped<unknown, unknown>>
+
+  constructor(map: (record: AnyRecord) => Iterable<Mapped<unknown, unknown>>) {
+    super()
+    this.#map = map
+  }
+
+  process(record: AnyRecord): void {
+    for (const mapped of this.#map(record)) this.context.forward(changed(record, mapped))
+  }
+}
+
+export class FlatMapValuesOperator extends Operator {
+  readonly #map: (value: unknown, record: AnyRecord) => Iterable<unknown>
+
+  constructor(map: (value: unknown, record: AnyRecord) => Iterable<unknown>) {
+    super()
+    this.#map = map
+  }
+
+  process(record: AnyRecord): void {
+    for (const value of this.#map(record.value, record)) this.context.forward(record.withValue(value))
+  }
+}
+
+export class SelectKeyOperator extends Operator {
+  readonly #select: (record: AnyRecord) => unknown
+
+  constructor(select: (record: AnyRecord) => unknown) {
+    super()
+    this.#select = select
+  }
+
+  process(record: AnyRecord): void {
+    this.context.forward(record.withKey(this.#select(record)))
+  }
+}
+
+/** Chooses the key that is grouped by. A null key belongs to no group: its record ends here, as in Kafka Streams. */
+export class GroupByOperator extends Operator {
+  readonly #select: (record: AnyRecord) => unknown
+
+  constructor(select: (record: AnyRecord) => unknown) {
+    super()
+    this.#select = select
+  }
+
+  process(record: AnyRecord): void {
+    const key = this.#select(record)
+    if (key !== null) this.context.forward(record.withKey(key))
+  }
+}
+
+/** Keeps records without a key from the repartition topic of a group, where they belong to no partition. */
+export class DropNullKeysOperator extends Operator {
+  process(record: AnyRecord): void {
+    if (!record.keyIsNull) this.context.forward(record)
+  }
+}
+
+export class PeekOperator extends Operator {
+  readonly #peek: (record: AnyRecord) => unknown
+
+  constructor(peek: (record: AnyRecord) => unknown) {
+    super()
+    this.#peek = peek
+  }
+
+  process(record: AnyRecord): void {
+    const result = this.#peek(record)
+    if (result !== undefined) refusePromise(result)
+    this.context.forward(record)
+  }
+}
+
+export class ForeachOperator extends Operator {
+  readonly #act: (record: AnyRecord) => unknown
+
+  constructor(act: (record: AnyRecord) => unknown) {
+    super()
+    this.#act = act
+  }
+
+  process(record: AnyRecord): void {
+    const result = this.#act(record)
+    if (result !== undefined) refusePromise(result)
+  }
+}
+
+/** Sends a record to the first branch whose predicate holds; where none does, it ends here. */
+export class BranchOperator extends Operator {
+  readonly #names: readonly string[]
+  readonly #predicates: readonly ((record: AnyRecord) => boolean)[]
+
+  constructor(branches: Readonly<Record<string, (record: AnyRecord) => boolean>>) {
+    super()
+    this.#names = Object.keys(branches)
+    this.#predicates = Object.values(branches)
+  }
+
+  process(record: AnyRecord): void {
+    for (let index = 0; index < this.#predicates.length; index += 1) {
+      if (this.#predicates[index]?.(record)) {
+        this.context.forward(record, this.#names[index] as string)
+        return
+      }
+    }
+  }
+}
+
+/** Hands records on as they are: where streams meet, and where one named output has several children. */
+export class PassOperator extends Operator {
+  process(record: AnyRecord): void {
+    this.context.forward(record)
+  }
+}
+
+/**
+ * Shared by the aggregations: one store, and the records that count. Records without a key or a value are left out, as in
+ * Kafka Streams: the one belongs to no group, the other adds nothing. An unchanged key keeps its raw bytes (`withValue`).
+ */
+abstract class Aggregation extends Operator {
+  protected store!: RecordKeyedStore<unknown, unknown>
+  readonly #storeName: string
+
+  constructor(storeName: string) {
+    super()
+    this.#storeName = storeName
+  }
+
+  override init(context: ProcessorContext): void {
+    super.init(context)
+    this.store = context.store(this.#storeName) as unknown as RecordKeyedStore<unknown, unknown>
+  }
+
+  process(record: AnyRecord): void {
+    if (record.keyIsNull || record.valueIsNull) return
+    const next = this.next(record, this.store.getOf(record))
+    this.store.putOf(record, next)
+    this.context.forward(record.withValue(next))
+  }
+
+  /** The next value of the record's key, given the present one (undefined: none). */
+  protected abstract next(record: AnyRecord, present: unknown): unknown
+}
+
+export class CountOperator extends Aggregation {
+  protected next(_record: AnyRecord, present: unknown): unknown {
+    return present === undefined ? 1 : (present as number) + 1
+  }
+}
+
+export class ReduceOperator extends Aggregation {
+  readonly #reduce: (aggregate: unknown, value: unknown) => unknown
+
+  constructor(storeName: string, reduce: (aggregate: unknown, value: unknown) => unknown) {
+    super(storeName)
+    this.#reduce = reduce
+  }
+
+  protected next(record: AnyRecord, present: unknown): unknown {
+    return present === undefined ? record.value : this.#reduce(present, record.value)
+  }
+}
+
+export class AggregateOperator extends Aggregation {
+  readonly #initial: () => unknown
+  readonly #add: (record: AnyRecord, aggregate: unknown) => unknown
+
+  constructor(
+    storeName: string,
+    initial: () => unknown,
+    add: (record: AnyRecord, aggregate: unknown) => unknown,
+  ) {
+    super(storeName)
+    this.#initial = initial
+    this.#add = add
+  }
+
+  protected next(record: AnyRecord, present: unknown): unknown {
+    return this.#add(record, present === undefined ? this.#initial() : present)
+  }
+}

@@ -1,0 +1,204 @@
+// The Processor API: what a user writes as a processor, and the machine that runs it inside a task.
+import type { KeyValueStore } from '../state/contracts.ts'
+import type {
+  Cancellable,
+  ProcessorContext,
+  ProcessorInstance,
+  PunctuationType,
+  Punctuator,
+  RecordMetadata,
+} from './contracts.ts'
+import type { OutputType, StoreHandle } from './handles.ts'
+import type { StreamRecord } from './stream-record.ts'
+import { refusePromise } from './synchronous.ts'
+
+/** Any store handle. */
+export type AnyStore = StoreHandle<unknown, unknown, never, never>
+
+/** The stores a processor declares: a list (reached by their names), or an object (reached by its keys). */
+export type StoresDeclared = readonly AnyStore[] | Readonly<Record<string, AnyStore>>
+
+/** The outputs a processor declares: none, one, or several by name. */
+export type OutputsDeclared =
+  | undefined
+  | OutputType<unknown, unknown>
+  | Readonly<Record<string, OutputType<unknown, unknown>>>
+
+/** What a processor gets for a handle. */
+export type StoreOf<H> =
+  H extends StoreHandle<infer K, infer V, infer KW, infer VW> ? KeyValueStore<K, V, KW, VW> : never
+
+/** What a processor gets for the stores it declares. */
+export type StoresOf<S> = S extends readonly AnyStore[]
+  ? { readonly [H in S[number] as H['name']]: StoreOf<H> }
+  : { readonly [A in keyof S]: StoreOf<S[A]> }
+
+type RecordOf<O> = O extends OutputType<infer K, infer V> ? StreamRecord<K, V> : never
+
+/** Sends a record on: `forward(record)` with one output, `forward('name', record)` with several, nothing without. */
+export type Forward<O> = O extends undefined
+  ? never
+  : O extends OutputType<unknown, unknown>
+    ? (record: RecordOf<O>) => void
+    : <N extends keyof O & string>(output: N, record: RecordOf<O[N]>) => void
+
+/** What a processor can reach. There is one per processor and task, always the same; it may be destructured per record. */
+export interface ProcessContext<S, O> {
+  readonly applicationId: string
+  /** `<subtopology>_<partition>` */
+  readonly taskId: string
+  readonly partition: number
+  readonly stores: StoresOf<S>
+  /** @throws CONTEXT_EXPIRED after the record or punctuation that it was used for has ended. */
+  readonly forward: Forward<O>
+  /** Where the record in hand came from; undefined inside a punctuator. */
+  readonly metadata: RecordMetadata | undefined
+  /** Highest timestamp seen by this task, ms; -1 before its first record. Survives restarts. */
+  readonly streamTime: number
+  /** Wall-clock time, ms since the epoch. */
+  readonly wallClockTime: number
+  /**
+   * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records. Ticks that were missed
+   * collapse into one. Only inside init.
+   */
+  readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
+}
+
+/** A processor of one task: an object of a class, or a literal. Synchronous: what it returns is not looked at. */
+export interface Processor<K, V, S = unknown, O = undefined> {
+  init?: (context: ProcessContext<S, O>) => void
+  process: (record: StreamRecord<K, V>, context: ProcessContext<S, O>) => void
+  close?: () => void
+}
+
+interface ProcessorDeclaration<S, O> {
+  /** Name of the node, unique in the topology. Default: `process-<n>` by position. */
+  readonly name?: string
+  /** The stores that it may use. */
+  readonly stores?: S
+  /** What it forwards: `output<K, V>()`, or several by name. Absent: it forwards nothing. */
+  readonly outputs?: O
+}
+
+/** A processor without state of its own beside its stores: the functions stand in the declaration. */
+export interface InlineProcessor<K, V, S, O> extends ProcessorDeclaration<S, O>, Processor<K, V, S, O> {
+  readonly create?: never
+}
+
+/** A processor with an object per task, for instance of a class. */
+export interface CreatedProcessor<K, V, S, O> extends ProcessorDeclaration<S, O> {
+  readonly create: () => Processor<K, V, S, O>
+  readonly init?: never
+  readonly process?: never
+  readonly close?: never
+}
+
+export type ProcessorSpec<K, V, S, O> = InlineProcessor<K, V, S, O> | CreatedProcessor<K, V, S, O>
+
+/** A processor spec whose types are put aside: what the builder and the machine work with. */
+export type AnyProcessorSpec = ProcessorSpec<never, never, never, never>
+
+/**
+ * Declares a processor apart from the stream that uses it. The type of its records stands at `record`:
+ * `processor({ stores: { balances }, outputs: output<string, number>(), process(record: StreamRecord<string, number>, { stores, forward }) {…} })`
+ */
+export const processor = <
+  K,
+  V,
+  const S extends StoresDeclared = Readonly<Record<never, never>>,
+  O extends OutputsDeclared = undefined,
+>(
+  spec: ProcessorSpec<K, V, S, O>,
+): ProcessorSpec<K, V, S, O> => spec
+
+/** Whether the outputs are one output without a name. */
+export const isSingleOutput = (outputs: object): boolean =>
+  'output' in outputs && (outputs as { output: unknown }).output === true
+
+/** The declared stores by the name under which the processor reaches them. */
+export const storesByAlias = (declared: StoresDeclared | undefined): ReadonlyMap<string, AnyStore> =>
+  Array.isArray(declared)
+    ? new Map((declared as readonly AnyStore[]).map((handle) => [handle.name, handle]))
+    : new Map(Object.entries((declared ?? {}) as Readonly<Record<string, AnyStore>>))
+
+/** The context of one processor and task: forwards every call to the task, which decides whether it still may. */
+class UserContext {
+  readonly applicationId: string
+  readonly taskId: string
+  readonly partition: number
+  readonly stores: Readonly<Record<string, unknown>>
+  readonly forward: (first: unknown, second?: unknown) => void
+  readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
+  readonly #context: ProcessorContext
+
+  constructor(context: ProcessorContext, aliases: ReadonlyMap<string, AnyStore>, named: boolean) {
+    this.#context = context
+    this.applicationId = context.applicationId
+    this.taskId = context.taskId
+    this.partition = context.partition
+    this.stores = Object.freeze(
+      Object.fromEntries([...aliases].map(([alias, handle]) => [alias, context.store(handle.name)])),
+    )
+    // Made once per task, so that `{ forward }` may be taken out of the context without a binding per record.
+    this.forward = named
+      ? (output, record) => context.forward(record as StreamRecord<unknown, unknown>, output as string)
+      : (record) => context.forward(record as StreamRecord<unknown, unknown>)
+    this.schedule = (intervalMs, type, punctuator) => context.schedule(intervalMs, type, punctuator)
+  }
+
+  get metadata(): RecordMetadata | undefined {
+    return this.#context.recordMetadata()
+  }
+
+  get streamTime(): number {
+    return this.#context.streamTime()
+  }
+
+  get wallClockTime(): number {
+    return this.#context.wallClockTime()
+  }
+}
+
+type LooseProcessor = Processor<unknown, unknown, unknown, unknown>
+
+/** Runs a user's processor inside a task. */
+class UserProcessor implements ProcessorInstance {
+  readonly #processor: LooseProcessor
+  readonly #aliases: ReadonlyMap<string, AnyStore>
+  readonly #named: boolean
+  #context: ProcessContext<unknown, unknown> | undefined
+
+  constructor(made: LooseProcessor, aliases: ReadonlyMap<string, AnyStore>, named: boolean) {
+    this.#processor = made
+    this.#aliases = aliases
+    this.#named = named
+  }
+
+  init(context: ProcessorContext): void {
+    this.#context = new UserContext(context, this.#aliases, this.#named) as unknown as ProcessContext<
+      unknown,
+      unknown
+    >
+    this.#processor.init?.(this.#context)
+  }
+
+  process(record: StreamRecord<unknown, unknown>): void {
+    const result: unknown = this.#processor.process(record, this.#context as ProcessContext<unknown, unknown>)
+    if (result !== undefined) refusePromise(result)
+  }
+
+  close(): void {
+    this.#processor.close?.()
+  }
+}
+
+/** Makes the machine of a processor for one task. */
+export const createUserProcessor = (spec: AnyProcessorSpec): ProcessorInstance => {
+  const made = (spec.create === undefined ? spec : spec.create()) as unknown as LooseProcessor
+  const outputs = spec.outputs as object | undefined
+  return new UserProcessor(
+    made,
+    storesByAlias(spec.stores),
+    outputs !== undefined && !isSingleOutput(outputs),
+  )
+}

@@ -1,0 +1,433 @@
+// The DSL: streams, groups and tables. Each method adds a node to the graph and does nothing else; the machines are in
+// operators.ts and processor.ts.
+import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
+import { MillstreamError } from '../errors.ts'
+import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } from './contracts.ts'
+import type { GraphBuilder, Upstream } from './graph-builder.ts'
+import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
+import {
+  AggregateOperator,
+  type AnyRecord,
+  BranchOperator,
+  CountOperator,
+  DropNullKeysOperator,
+  FilterOperator,
+  FlatMapOperator,
+  FlatMapValuesOperator,
+  ForeachOperator,
+  GroupByOperator,
+  MapOperator,
+  MapValuesOperator,
+  type Mapped,
+  PassOperator,
+  PeekOperator,
+  ReduceOperator,
+  SelectKeyOperator,
+} from './operators.ts'
+import {
+  type AnyProcessorSpec,
+  type OutputsDeclared,
+  type ProcessorSpec,
+  type StoresDeclared,
+  createUserProcessor,
+  isSingleOutput,
+  storesByAlias,
+} from './processor.ts'
+import type { StreamRecord } from './stream-record.ts'
+import { functionProblem } from './synchronous.ts'
+
+/** A topic that takes keys of type `K` and values of type `V`. */
+export type SinkTopic<K, V> = TopicHandle<unknown, unknown, K, V>
+
+/** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
+export type Writing<T, S> = [T] extends [WriteOf<S>]
+  ? S
+  : { readonly 'this serde writes': WriteOf<S>; readonly 'but the stream carries': T }
+
+export interface RepartitionSettings {
+  /** The topic is `<application.id>-<name>-repartition`. */
+  readonly name: string
+  /** Number of partitions. Default: as many as the largest input of the sub-topology that writes it. */
+  readonly partitions?: number
+  /** Topic settings that override ours. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** A repartition topic: its name and the serdes of what passes through it. */
+export interface RepartitionOptions<K, V, KS, VS> extends RepartitionSettings {
+  readonly key: Writing<K, KS>
+  readonly value: Writing<V, VS>
+}
+
+/** As `RepartitionOptions`, where the function before it answers the key. */
+export interface GroupByOptions<V, KS, VS> extends RepartitionSettings {
+  readonly key: KS
+  readonly value: Writing<V, VS>
+}
+
+/** What `process` answers: nothing, a stream, or streams by the names of the outputs. */
+export type ProcessResult<O> = O extends undefined
+  ? undefined
+  : O extends OutputType<infer K, infer V>
+    ? RecordStream<K, V>
+    : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
+
+interface LooseRepartition extends RepartitionSettings {
+  readonly key: SerdeOrSchema
+  readonly value: SerdeOrSchema
+}
+
+/** A stream of records. Its methods describe what happens to each; they run nothing. */
+export class RecordStream<K, V> {
+  readonly #builder: GraphBuilder
+  readonly #upstream: Upstream
+  /** Whether the key may differ from the one that decided the partition. */
+  readonly #keyChanged: boolean
+
+  /** @internal Streams come from `t.stream` and from other streams. */
+  constructor(builder: GraphBuilder, upstream: Upstream, keyChanged: boolean) {
+    this.#builder = builder
+    this.#upstream = upstream
+    this.#keyChanged = keyChanged
+  }
+
+  /** Keeps the records for which the predicate holds. */
+  filter<V2 extends V>(
+    predicate: (record: StreamRecord<K, V>) => record is StreamRecord<K, V2>,
+  ): RecordStream<K, V2>
+  filter(predicate: (record: StreamRecord<K, V>) => boolean): RecordStream<K, V>
+  filter(predicate: (record: never) => boolean): RecordStream<K, V> {
+    const test = this.#function<(record: AnyRecord) => boolean>('filter', predicate)
+    return this.#then('filter', () => new FilterOperator(test, true))
+  }
+
+  /** Keeps the records for which the predicate does not hold. */
+  filterNot(predicate: (record: StreamRecord<K, V>) => boolean): RecordStream<K, V> {
+    const test = this.#function<(record: AnyRecord) => boolean>('filterNot', predicate)
+    return this.#then('filterNot', () => new FilterOperator(test, false))
+  }
+
+  /** Answers a new key and value for each record: `{ key, value, timestamp?, headers? }` or a record. */
+  map<K2, V2>(map: (record: StreamRecord<K, V>) => Mapped<K2, V2>): RecordStream<K2, V2> {
+    const call = this.#function<(record: AnyRecord) => Mapped<unknown, unknown>>('map', map)
+    return this.#then('map', () => new MapOperator(call), true)
+  }
+
+  /** Answers a new value for each record. The key is kept, and with it the partition. */
+  mapValues<V2>(map: (value: V, record: StreamRecord<K, V>) => V2): RecordStream<K, V2> {
+    const call = this.#function<(value: unknown, record: AnyRecord) => unknown>('mapValues', map)
+    return this.#then('mapValues', () => new MapValuesOperator(call))
+  }
+
+  /** Answers any number of keys and values for each record. */
+  flatMap<K2, V2>(map: (record: StreamRecord<K, V>) => Iterable<Mapped<K2, V2>>): RecordStream<K2, V2> {
+    const call = this.#function<(record: AnyRecord) => Iterable<Mapped<unknown, unknown>>>('flatMap', map)
+    return this.#then('flatMap', () => new FlatMapOperator(call), true)
+  }
+
+  /** Answers any number of values for each record. The key is kept, and with it the partition. */
+  flatMapValues<V2>(map: (value: V, record: StreamRecord<K, V>) => Iterable<V2>): RecordStream<K, V2> {
+    const call = this.#function<(value: unknown, record: AnyRecord) => Iterable<unknown>>(
+      'flatMapValues',
+      map,
+    )
+    return this.#then('flatMapValues', () => new FlatMapValuesOperator(call))
+  }
+
+  /** Answers a new key for each record. */
+  selectKey<K2>(select: (record: StreamRecord<K, V>) => K2): RecordStream<K2, V> {
+    const call = this.#function<(record: AnyRecord) => unknown>('selectKey', select)
+    return this.#then('selectKey', () => new SelectKeyOperator(call), true)
+  }
+
+  /** Looks at each record and hands it on. Its side effects may happen more than once. */
+  peek(look: (record: StreamRecord<K, V>) => void): RecordStream<K, V> {
+    const call = this.#function<(record: AnyRecord) => unknown>('peek', look)
+    return this.#then('peek', () => new PeekOperator(call))
+  }
+
+  /** Ends the stream in a function. Its side effects may happen more than once. */
+  foreach(act: (record: StreamRecord<K, V>) => void): void {
+    const call = this.#function<(record: AnyRecord) => unknown>('foreach', act)
+    this.#add('foreach', () => new ForeachOperator(call), false)
+  }
+
+  /**
+   * Splits the stream: each record goes to the first branch whose predicate holds, in the order of the object. A record
+   * for which none holds ends here; `() => true` as the last one takes the rest.
+   */
+  branch<B extends Readonly<Record<string, (record: StreamRecord<K, V>) => boolean>>>(
+    branches: B,
+  ): { readonly [N in keyof B]: RecordStream<K, V> } {
+    for (const [name, predicate] of Object.entries(branches)) this.#function(`branch ${name}`, predicate)
+    const loose = { ...branches } as unknown as Readonly<Record<string, (record: AnyRecord) => boolean>>
+    const names = Object.keys(loose)
+    const node = this.#builder.addProcessor([this.#upstream], {
+      name: undefined,
+      operator: 'branch',
+      stores: [],
+      outputs: names,
+      mustLead: true,
+      create: () => new BranchOperator(loose),
+    })
+    const streams = names.map((output) => [
+      output,
+      new RecordStream<K, V>(this.#builder, { node, output }, this.#keyChanged),
+    ])
+    return Object.fromEntries(streams) as { readonly [N in keyof B]: RecordStream<K, V> }
+  }
+
+  /** The records of both streams, each in its own order. */
+  merge<K2, V2>(other: RecordStream<K2, V2>): RecordStream<K | K2, V | V2> {
+    if (other.#builder !== this.#builder) this.#builder.problem('a stream of another topology is merged')
+    const node = this.#builder.addProcessor([this.#upstream, other.#upstream], {
+      name: undefined,
+      operator: 'merge',
+      stores: [],
+      outputs: undefined,
+      mustLead: true,
+      create: () => new PassOperator(),
+    })
+    return new RecordStream<K | K2, V | V2>(
+      this.#builder,
+      { node, output: '' },
+      this.#keyChanged || other.#keyChanged,
+    )
+  }
+
+  /** Sends the records through a topic of ours, partitioned by their present key. */
+  repartition<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    options: RepartitionOptions<K, V, KS, VS>,
+  ): RecordStream<ReadOf<KS>, ReadOf<VS>> {
+    return new RecordStream(
+      this.#builder,
+      repartition(this.#builder, this.#upstream, options as unknown as LooseRepartition),
+      false,
+    )
+  }
+
+  /** Groups by the key that the function answers, through a repartition topic. Records whose key is null end here. */
+  groupBy<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    select: (record: StreamRecord<K, V>) => WriteOf<KS>,
+    options: GroupByOptions<V, KS, VS>,
+  ): GroupedStream<ReadOf<KS>, ReadOf<VS>> {
+    const call = this.#function<(record: AnyRecord) => unknown>('groupBy', select)
+    const node = this.#add('groupBy', () => new GroupByOperator(call), true)
+    const source = repartition(this.#builder, { node, output: '' }, options as unknown as LooseRepartition)
+    return new GroupedStream(this.#builder, source)
+  }
+
+  /**
+   * Groups by the present key. Where an operator before may have changed it, the records go through a repartition
+   * topic, which then needs a name and serdes; where it is unchanged, the options are not used.
+   */
+  groupByKey(): GroupedStream<K, V>
+  groupByKey<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    options: RepartitionOptions<K, V, KS, VS>,
+  ): GroupedStream<K | ReadOf<KS>, V | ReadOf<VS>>
+  groupByKey(options?: unknown): GroupedStream<K, V> {
+    if (!this.#keyChanged) return new GroupedStream(this.#builder, this.#upstream)
+    const given = (options ?? {}) as Partial<LooseRepartition>
+    if (given.name === undefined || given.key === undefined || given.value === undefined) {
+      this.#builder.problem(
+        `groupByKey after ${this.#upstream.node.name}, where the key may have changed, needs a repartition topic: give it { name, key, value }`,
+      )
+      return new GroupedStream(this.#builder, this.#upstream)
+    }
+    const node = this.#add('groupByKey', () => new DropNullKeysOperator(), true)
+    return new GroupedStream(
+      this.#builder,
+      repartition(this.#builder, { node, output: '' }, given as LooseRepartition),
+    )
+  }
+
+  /**
+   * Runs a processor: a literal, whose types follow from this stream, or one made with `processor`. Answers a stream per
+   * output; nothing, where it declares none.
+   */
+  process<
+    const S extends StoresDeclared = Readonly<Record<never, never>>,
+    O extends OutputsDeclared = undefined,
+  >(spec: ProcessorSpec<K, V, S, O>): ProcessResult<O> {
+    const loose = spec as unknown as AnyProcessorSpec
+    const outputs = spec.outputs as object | undefined
+    const names = outputs === undefined || isSingleOutput(outputs) ? undefined : Object.keys(outputs)
+    const place = spec.name === undefined ? 'process' : `processor ${spec.name}`
+    if (spec.name !== undefined) this.#problemOfName(spec.name)
+    if (spec.create === undefined) this.#function(`process of ${place}`, spec.process)
+    else this.#function(`create of ${place}`, spec.create)
+    const node = this.#builder.addProcessor([this.#upstream], {
+      name: spec.name,
+      operator: 'process',
+      stores: [...storesByAlias(spec.stores).values()] as readonly StoreDefinition[],
+      outputs: names,
+      mustLead: outputs !== undefined,
+      create: () => createUserProcessor(loose),
+    })
+    const stream = (output: string): RecordStream<unknown, unknown> =>
+      new RecordStream(this.#builder, { node, output }, true)
+    if (outputs === undefined) return undefined as ProcessResult<O>
+    if (names === undefined) return stream('') as ProcessResult<O>
+    return Object.fromEntries(names.map((name) => [name, stream(name)])) as ProcessResult<O>
+  }
+
+  /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
+  to(topic: SinkTopic<K, V>): void
+  to<T extends SinkTopic<K, V>>(
+    choose: (record: StreamRecord<K, V>) => T,
+    options: { readonly topics: readonly T[] },
+  ): void
+  to(
+    target: TopicDefinition | ((record: StreamRecord<K, V>) => TopicDefinition),
+    options?: { readonly topics: readonly TopicDefinition[] },
+  ): void {
+    if (typeof target !== 'function') {
+      this.#builder.addSink([this.#upstream], [target], false, undefined)
+      return
+    }
+    const choose = this.#function<(record: AnyRecord) => TopicDefinition>('the chooser of to', target)
+    const topics = options?.topics ?? []
+    if (topics.length === 0) {
+      this.#builder.problem(
+        `the chooser after ${this.#upstream.node.name} has no topics: give to(choose, { topics: [...] }) those it picks from`,
+      )
+    }
+    this.#builder.addSink([this.#upstream], topics, false, checkedChooser(choose, topics))
+  }
+
+  #function<F>(place: string, given: unknown): F {
+    this.#builder.problem(functionProblem(given, `${place} after ${this.#upstream.node.name}`))
+    return given as F
+  }
+
+  #problemOfName(name: string): void {
+    this.#builder.problem(
+      name === '' ? `a processor after ${this.#upstream.node.name} has an empty name` : undefined,
+    )
+  }
+
+  #add(operator: string, create: () => ProcessorInstance, mustLead: boolean): Upstream['node'] {
+    return this.#builder.addProcessor([this.#upstream], {
+      name: undefined,
+      operator,
+      stores: [],
+      outputs: undefined,
+      mustLead,
+      create,
+    })
+  }
+
+  #then<K2, V2>(operator: string, create: () => ProcessorInstance, changesKey = false): RecordStream<K2, V2> {
+    return new RecordStream<K2, V2>(
+      this.#builder,
+      { node: this.#add(operator, create, true), output: '' },
+      this.#keyChanged || changesKey,
+    )
+  }
+}
+
+const checkedChooser =
+  (
+    choose: (record: AnyRecord) => TopicDefinition,
+    topics: readonly TopicDefinition[],
+  ): NonNullable<SinkNode['choose']> =>
+  (record) => {
+    const chosen = choose(record)
+    if (topics.includes(chosen)) return chosen
+    throw new MillstreamError('OUTPUT_NOT_DECLARED', {
+      what: 'a chooser picked a topic that is not among its topics',
+      where: { topic: (chosen as TopicDefinition | undefined)?.name },
+      fix: `Add it to the topics of to(choose, { topics }), which are ${topics.map((topic) => topic.name).join(', ')}.`,
+    })
+  }
+
+/** Adds the sink and the source of a repartition topic. */
+const repartition = (builder: GraphBuilder, upstream: Upstream, options: LooseRepartition): Upstream => {
+  const { name } = options
+  const topic: TopicDefinition = Object.freeze({
+    name,
+    key: toSerde(options.key, `the key of repartition topic ${name}`) as TopicDefinition['key'],
+    value: toSerde(options.value, `the value of repartition topic ${name}`) as TopicDefinition['value'],
+  })
+  builder.addRepartition(
+    Object.freeze({ name, partitions: options.partitions, settings: options.settings ?? {} }),
+  )
+  builder.addSink([upstream], [topic], true, undefined)
+  return builder.addSource(topic, undefined, true)
+}
+
+/** A stream whose records of one key are in one partition: ready to be aggregated into a store. */
+export class GroupedStream<K, V> {
+  readonly #builder: GraphBuilder
+  readonly #upstream: Upstream
+
+  /** @internal */
+  constructor(builder: GraphBuilder, upstream: Upstream) {
+    this.#builder = builder
+    this.#upstream = upstream
+  }
+
+  /** Counts the records of each key. Records whose key or value is null are left out. */
+  count(store: StoreHandle<unknown, number, K, number>): TableStream<K, number> {
+    return this.#aggregate('count', store, () => new CountOperator(store.name))
+  }
+
+  /** Combines the values of each key; the first one is taken as it is. Records whose key or value is null are left out. */
+  reduce(store: StoreHandle<unknown, V, K, V>, reduce: (aggregate: V, value: V) => V): TableStream<K, V> {
+    this.#builder.problem(functionProblem(reduce, `reduce into store ${store.name}`))
+    return this.#aggregate(
+      'reduce',
+      store,
+      () => new ReduceOperator(store.name, reduce as (aggregate: unknown, value: unknown) => unknown),
+    )
+  }
+
+  /** Folds the records of each key into a value. Records whose key or value is null are left out. */
+  aggregate<A, AW>(
+    store: StoreHandle<unknown, A, K, AW>,
+    fold: {
+      readonly initial: () => NoInfer<A>
+      readonly add: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
+    },
+  ): TableStream<K, AW> {
+    const { initial, add } = fold
+    this.#builder.problem(functionProblem(initial, `initial of the aggregate into store ${store.name}`))
+    this.#builder.problem(functionProblem(add, `add of the aggregate into store ${store.name}`))
+    const looseAdd = add as (record: AnyRecord, aggregate: unknown) => unknown
+    return this.#aggregate('aggregate', store, () => new AggregateOperator(store.name, initial, looseAdd))
+  }
+
+  #aggregate<V2>(
+    operator: string,
+    store: StoreHandle<unknown, unknown, never, never>,
+    create: () => ProcessorInstance,
+  ): TableStream<K, V2> {
+    const node = this.#builder.addProcessor([this.#upstream], {
+      name: `${operator}-${store.name}`,
+      operator,
+      stores: [store as StoreDefinition],
+      outputs: undefined,
+      mustLead: false,
+      create,
+    })
+    this.#builder.claimStore(store.name, node.name)
+    return new TableStream<K, V2>(this.#builder, { node, output: '' })
+  }
+}
+
+/** The result of an aggregation: the latest value of each key, kept in its store. */
+export class TableStream<K, V> {
+  readonly #builder: GraphBuilder
+  readonly #upstream: Upstream
+
+  /** @internal */
+  constructor(builder: GraphBuilder, upstream: Upstream) {
+    this.#builder = builder
+    this.#upstream = upstream
+  }
+
+  /** The changes of the table: each new value of a key as a record. */
+  toStream(): RecordStream<K, V> {
+    return new RecordStream<K, V>(this.#builder, this.#upstream, false)
+  }
+}

@@ -1,0 +1,54 @@
+// `topology`: the noun that a module exports.
+import { MillstreamError } from '../errors.ts'
+import type { Topology } from './contracts.ts'
+import { GraphBuilder } from './graph-builder.ts'
+import type { TopicHandle } from './handles.ts'
+import { RecordStream } from './stream.ts'
+
+/** What the function given to `topology` gets. */
+export interface TopologyScope {
+  /** The records of a topic. A topic is read once per topology; its stream may be used several times. */
+  stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V>
+}
+
+/**
+ * Describes a topology. The name is the application id unless that is set.
+ * @throws TOPOLOGY_INVALID with all mistakes at once.
+ */
+export const topology = (name: string, describe: (t: TopologyScope) => void): Topology => {
+  const builder = new GraphBuilder(name)
+  const scope: TopologyScope = {
+    stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V> {
+      return new RecordStream<K, V>(builder, builder.addSource(topic, topic.timestampExtractor, false), false)
+    },
+  }
+  const result: unknown = describe(scope)
+  if (result instanceof Promise) {
+    result.catch(() => undefined)
+    builder.problem('the function that describes it is asynchronous')
+  }
+  return Object.freeze({ name, graph: builder.finish() })
+}
+
+/** Whether a value, for instance the default export of a module, is a topology. */
+export const isTopology = (value: unknown): value is Topology => {
+  if (typeof value !== 'object' || value === null || !('name' in value) || !('graph' in value)) return false
+  const graph: unknown = value.graph
+  return (
+    typeof value.name === 'string' && typeof graph === 'object' && graph !== null && 'subtopologies' in graph
+  )
+}
+
+/**
+ * Refuses topologies of one name: they would share group, state and internal topics.
+ * @throws TOPOLOGY_INVALID
+ */
+export const refuseSameNames = (topologies: readonly Topology[]): void => {
+  const names = topologies.map((one) => one.name)
+  const twice = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))]
+  if (twice.length === 0) return
+  throw new MillstreamError('TOPOLOGY_INVALID', {
+    what: `two topologies are named ${twice.join(', ')}`,
+    fix: 'A name is the application id: give each topology its own.',
+  })
+}

@@ -1,0 +1,50 @@
+// What the tidy rules allow. Each exception carries its reason; one that nothing needs any more fails the test.
+
+/** Rank of each folder of src/: a file imports its own folder and folders of a lower rank. */
+export const layerOf: Readonly<Record<string, number>> = {
+  base: 0,
+  record: 1,
+  protocol: 1,
+  serde: 1,
+  config: 1,
+  state: 2,
+  client: 2,
+  embedded: 2,
+  topology: 3,
+  task: 4,
+  runtime: 5,
+  delivery: 5,
+  http: 6,
+  testing: 7,
+  cli: 8,
+}
+
+/** Files directly in src/: the error table lies under everything, the public entry on top of everything. */
+export const layerOfFile: Readonly<Record<string, number>> = { 'src/errors.ts': 0, 'src/index.ts': 9 }
+
+/** The one home of each third-party package: paths of files, or folders with a slash at the end. */
+export const homeOf: Readonly<Record<string, readonly string[]>> = {
+  '@node-rs/crc32': ['src/record/crc32c.ts'],
+  '@standard-schema/spec': ['src/serde/'],
+  kafkajs: ['src/client/cluster.ts', 'src/client/kafkajs.d.ts'],
+  lmdb: ['src/state/lmdb-engine.ts'],
+  'lz4-napi': ['src/record/compression.ts'],
+  snappy: ['src/record/compression.ts'],
+  testcontainers: ['src/testing/kafka/'],
+  yaml: ['src/cli/', 'src/config/'],
+  yargs: ['src/cli/', 'src/config/'],
+}
+
+/** Files that may reach the clock, timers, randomness, network, disk and processes of the machine themselves. */
+export const portFiles: readonly string[] = ['src/base/node-ports.ts', 'src/testing/', 'src/cli/']
+
+/** Schema libraries that a processor may import beside the package itself. */
+export const schemaLibraries: readonly string[] = ['zod', 'valibot', 'arktype', '@standard-schema/spec']
+
+export const fileLinesMax = 500
+export const functionLinesMax = 70
+
+/** Files and functions (`path`, `path functionName`) over the limits, with the reason. */
+export const sizeExceptions: Readonly<Record<string, string>> = {
+  'src/record/record-cursor.ts next': 'codec loop: one record is decoded in place, without a call per field',
+}

@@ -1,0 +1,203 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { appendedSize, BatchBuilder } from '../../../src/record/batch-builder.ts'
+import { BatchView, batchOverheadBytes, readBatches } from '../../../src/record/batch-view.ts'
+import { compressions } from '../../../src/record/compression.ts'
+import { naiveBatch, transactionalBit } from './naive-batch.ts'
+import { appendPlain, plain, plainRecord, readPlain } from './record-arbitrary.ts'
+
+const place = { topic: 'orders', partition: 3 }
+const someRecords = fc.array(plainRecord, { minLength: 1, maxLength: 12 })
+const text = (value: string): Buffer => Buffer.from(value)
+const appendText = (builder: BatchBuilder, key: string, timestamp = 1000): void =>
+  builder.append(timestamp, text(key), 0, key.length, text(key), 0, key.length, undefined)
+
+describe('a built batch', () => {
+  it.each(compressions)('with %s reads back as it was appended', (compression) => {
+    fc.assert(
+      fc.property(someRecords, fc.integer({ min: 1, max: 300 }), (records, initialBytes) => {
+        const builder = new BatchBuilder(initialBytes)
+        for (const record of records) appendPlain(builder, record)
+        const options = {
+          producerId: 2 ** 45 + 3,
+          producerEpoch: 32_766,
+          baseSequence: 2 ** 31 - 1,
+          transactional: true,
+        }
+        const sealed = builder.seal({ ...options, compression })
+        const [batch, ...others] = readBatches(sealed, 0, sealed.length, place) as [BatchView]
+        expect(others).toEqual([])
+        batch.checkCrc()
+        expect(readPlain(batch)).toEqual(records.map((record, offset) => ({ ...record, offset })))
+        const {
+          producerId,
+          producerEpoch,
+          baseSequence,
+          isTransactional,
+          isControl,
+          recordCount,
+          lastOffset,
+        } = batch
+        expect({ producerId, producerEpoch, baseSequence, transactional: isTransactional }).toEqual(options)
+        expect({ isControl, recordCount, lastOffset, compression: batch.compression }).toEqual({
+          isControl: false,
+          recordCount: records.length,
+          lastOffset: records.length - 1,
+          compression,
+        })
+        expect(batch.baseTimestamp).toBe(records[0]?.timestamp)
+        expect(batch.maxTimestamp).toBe(Math.max(...records.map((record) => record.timestamp)))
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('is byte for byte what a naive encoder makes', () => {
+    fc.assert(
+      fc.property(someRecords, fc.boolean(), (records, transactional) => {
+        const builder = new BatchBuilder(1000)
+        for (const record of records) appendPlain(builder, record)
+        const naive = naiveBatch({
+          baseOffset: 0,
+          lastOffset: records.length - 1,
+          records: records.map((record, offset) => ({ ...record, offset })),
+          attributes: transactional ? transactionalBit : 0,
+        })
+        expect(builder.seal({ ...plain, transactional }).equals(naive)).toBe(true)
+      }),
+    )
+  })
+
+  it('says its size before it is sealed, and a record never adds more than its bound', () => {
+    fc.assert(
+      fc.property(someRecords, (records) => {
+        const builder = new BatchBuilder(64)
+        expect(builder.bytes).toBe(0)
+        let bound = batchOverheadBytes
+        for (const record of records) {
+          bound += appendedSize(record.key?.length ?? -1, record.value?.length ?? -1, record.headers)
+          appendPlain(builder, record)
+          expect(builder.bytes).toBeLessThanOrEqual(bound)
+        }
+        const { bytes } = builder
+        expect(builder.seal(plain)).toHaveLength(bytes)
+      }),
+    )
+  })
+
+  it('refuses to be sealed without records', () => {
+    expect(() => new BatchBuilder(100).seal(plain)).toThrow(/^INVARIANT_BROKEN/)
+  })
+
+  it.each([Number.NaN, 1.5, Number.POSITIVE_INFINITY, 2 ** 53])(
+    'refuses the timestamp %s and stays as it was',
+    (timestamp) => {
+      const builder = new BatchBuilder(100)
+      expect(() => appendText(builder, 'first', timestamp)).toThrow(/^TIMESTAMP_INVALID/)
+      expect(builder.count).toBe(0)
+      appendText(builder, 'a', 5)
+      expect(() => appendText(builder, 'second', timestamp)).toThrow(/^TIMESTAMP_INVALID/)
+      expect(readPlain(new BatchView(builder.seal(plain), 0, place))).toHaveLength(1)
+    },
+  )
+
+  it('refuses lengths beyond the source: bytes of older batches must not leak', () => {
+    const builder = new BatchBuilder(100)
+    expect(() => builder.append(1, text('abc'), 1, 3, text(''), 0, -1, undefined)).toThrow(RangeError)
+    expect(() => builder.append(1, text('a'.repeat(99)), 1, 99, text(''), 0, -1, undefined)).toThrow(
+      RangeError,
+    )
+    expect(builder.count).toBe(0)
+  })
+})
+
+describe('mark and undo', () => {
+  it('leave what only the kept records make', () => {
+    const step = fc.oneof(
+      { weight: 6, arbitrary: plainRecord },
+      { weight: 2, arbitrary: fc.constant('mark' as const) },
+      { weight: 2, arbitrary: fc.constant('undo' as const) },
+      { weight: 1, arbitrary: fc.constant('seal' as const) },
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 25 }), (steps) => {
+        const builder = new BatchBuilder(80)
+        let kept: (typeof plainRecord extends fc.Arbitrary<infer R> ? R : never)[] = []
+        let marked = 0
+        for (const item of steps) {
+          if (item === 'mark') {
+            builder.mark()
+            marked = kept.length
+          } else if (item === 'undo') {
+            builder.undo()
+            kept = kept.slice(0, marked)
+          } else if (item === 'seal') {
+            if (kept.length > 0) builder.seal(plain)
+            else builder.reset()
+            kept = []
+            marked = 0
+          } else {
+            appendPlain(builder, item)
+            kept.push(item)
+          }
+          expect(builder.count).toBe(kept.length)
+        }
+        if (kept.length === 0) return
+        const fresh = new BatchBuilder(80)
+        for (const record of kept) appendPlain(fresh, record)
+        expect(builder.bytes).toBe(fresh.bytes)
+        expect(builder.seal(plain).equals(fresh.seal(plain))).toBe(true)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('take back the largest timestamp and the first one', () => {
+    const builder = new BatchBuilder(100)
+    appendText(builder, 'gone', 9_000_000_000_000)
+    builder.undo()
+    appendText(builder, 'a', 20)
+    builder.mark()
+    appendText(builder, 'gone too', 7000)
+    builder.undo()
+    const batch = new BatchView(builder.seal(plain), 0, place)
+    expect([batch.baseTimestamp, batch.maxTimestamp]).toEqual([20, 20])
+  })
+})
+
+describe('ownership', () => {
+  it.each(compressions)('with %s: later appends do not touch a sealed batch', (compression) => {
+    const builder = new BatchBuilder(4096)
+    appendText(builder, 'first')
+    const sealed = builder.seal({ ...plain, compression })
+    const before = Buffer.from(sealed)
+    for (let index = 0; index < 50; index++) appendText(builder, 'later')
+    builder.seal({ ...plain, compression })
+    expect(sealed.equals(before)).toBe(true)
+  })
+
+  it('recycled bytes are used again, and by one batch at a time', () => {
+    const builder = new BatchBuilder(4096)
+    appendText(builder, 'first')
+    const first = builder.seal(plain)
+    builder.recycle(first)
+    appendText(builder, 'second')
+    const second = builder.seal(plain)
+    expect(second.buffer).toBe(first.buffer)
+    appendText(builder, 'third')
+    const third = builder.seal(plain)
+    expect(third.buffer).not.toBe(second.buffer)
+    expect(readPlain(new BatchView(second, 0, place))).toMatchObject([
+      { key: Uint8Array.from(text('second')) },
+    ])
+  })
+
+  it('a builder that one huge record blew up returns to its usual size', () => {
+    const builder = new BatchBuilder(1000)
+    const huge = Buffer.alloc(1_000_000)
+    builder.append(1, huge, 0, -1, huge, 0, huge.length, undefined)
+    builder.reset()
+    appendText(builder, 'small')
+    expect(builder.seal(plain).buffer.byteLength).toBeLessThan(10_000)
+  })
+})

@@ -1,0 +1,215 @@
+// Random operations against a naive model, on both engines: what is read, what goes to the changelog, what is on disk.
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { nodePorts } from '../../../src/base/node-ports.ts'
+import { json } from '../../../src/serde/json.ts'
+import { int32 } from '../../../src/serde/numbers.ts'
+import type { Serde } from '../../../src/serde/serde.ts'
+import { bytes } from '../../../src/serde/text.ts'
+import type { StoreEngine } from '../../../src/state/contracts.ts'
+import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
+import { MemoryEngine } from '../../../src/state/memory-engine.ts'
+import { TransactionalStore } from '../../../src/state/transactional-store.ts'
+import { TestClock, at, identity, withDirectory } from './support.ts'
+
+type State = Map<string, number>
+type Key = Uint8Array
+
+const text = (key: Key): string => Buffer.from(key).toString('latin1')
+const keyOf = (key: string): Buffer => Buffer.from(key, 'latin1')
+
+/** Keys with the bytes at which orders differ; few, so that one key meets every layer. */
+const pool = ['', '\0', 'a', 'a\0', '\x7f', '\x80', '\xff', '\xff\xff'].map((name) => Buffer.from(name, 'latin1'))
+const key = fc.constantFrom(...pool)
+const bound = fc.option(key, { nil: undefined })
+
+type Step = { readonly kind: string; readonly key: Buffer; readonly to: Buffer | undefined; readonly from: Buffer | undefined; readonly value: number; readonly reverse: boolean }
+// Weighted: what empties the cache comes seldom, so that stale entries have time to be seen.
+const kinds = (
+  'put put put put put put put put delete delete delete delete get get get get check check check range range range range ' +
+  'mark mark mark undo undo commit commit commit commit commit drop drop flush flush flush reopen changelog stop'
+).split(' ')
+const step: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom(...kinds),
+  key,
+  from: bound,
+  to: bound,
+  value: fc.integer({ min: -5, max: 1000 }),
+  reverse: fc.boolean(),
+})
+
+class Model {
+  durable: State = new Map()
+  durableOffset = 0
+  committed: State = new Map()
+  offset = 0
+  current: State = new Map()
+  marked: State = new Map()
+  changed = new Set<string>()
+  changedAtMark = new Set<string>()
+
+  write(name: string, value: number | undefined): void {
+    if (value === undefined) {
+      if (!this.current.delete(name)) return
+    } else this.current.set(name, value)
+    this.changed.add(name)
+  }
+  mark(): void {
+    this.marked = new Map(this.current)
+    this.changedAtMark = new Set(this.changed)
+  }
+  undo(): void {
+    this.current = new Map(this.marked)
+    this.changed = new Set(this.changedAtMark)
+  }
+  settle(state: State): void {
+    this.current = new Map(state)
+    this.changed.clear()
+    this.mark()
+  }
+  entries(from: Buffer | undefined, to: Buffer | undefined, reverse: boolean): [string, number][] {
+    const list = [...this.current].filter(
+      ([name]) => (!from || Buffer.compare(keyOf(name), from) >= 0) && (!to || Buffer.compare(keyOf(name), to) < 0),
+    )
+    list.sort(([a], [b]) => Buffer.compare(keyOf(a), keyOf(b)))
+    return reverse ? list.reverse() : list
+  }
+}
+
+const run = (steps: readonly Step[], value: Serde<number>, open: (again: boolean) => StoreEngine, tiny: boolean): void => {
+  const clock = new TestClock()
+  const limits = tiny ? { flushBytesMax: 500, cacheBytesMax: 200, flushIntervalMs: 1e9 } : { flushIntervalMs: 1e9 }
+  let engine = open(false)
+  engine.reset(identity)
+  const start = (): TransactionalStore<Key, number> => new TransactionalStore<Key, number>({ name: 's', key: bytes, value, engine, clock, ...limits })
+  let store = start()
+  const model = new Model()
+  const decode = (held: Uint8Array | null): number | undefined => (held === null ? undefined : value.decode(held))
+  const flushed = (): void => {
+    model.durable = new Map(model.committed)
+    model.durableOffset = model.offset
+  }
+  const noticeFlush = (): void => {
+    if ((engine.checkpoint()?.changelogOffset ?? 0) !== model.durableOffset) flushed()
+  }
+  const acts: Record<string, (step: Step) => void> = {
+    get: (s) => expect(store.has(s.key)).toBe(model.current.has(text(s.key))),
+    check: () => {
+      for (const one of pool) expect(store.get(one)).toBe(model.current.get(text(one)))
+    },
+    put: (s) => {
+      store.put(s.key, s.value)
+      model.write(text(s.key), s.value)
+    },
+    delete: (s) => {
+      store.delete(s.key)
+      model.write(text(s.key), undefined)
+    },
+    range: (s) =>
+      expect([...store.range(s.from, s.to, { reverse: s.reverse })].map((entry) => [text(entry.key), entry.value])).toEqual(
+        model.entries(s.from, s.to, s.reverse),
+      ),
+    mark: () => {
+      store.mark()
+      model.mark()
+    },
+    undo: () => {
+      store.undo()
+      model.undo()
+    },
+    commit: () => {
+      const changes = new Map<string, number | undefined>()
+      store.drainChanges((name, held) => {
+        expect(changes.has(name)).toBe(false)
+        changes.set(name, decode(held))
+      })
+      expect(changes).toEqual(new Map([...model.changed].map((name) => [name, model.current.get(name)])))
+      model.offset += 10
+      store.commitOverlay(at(model.offset))
+      model.committed = new Map(model.current)
+      model.settle(model.committed)
+      noticeFlush()
+    },
+    drop: () => {
+      store.dropOverlay()
+      model.settle(model.committed)
+    },
+    flush: () => {
+      store.flush()
+      flushed()
+    },
+    changelog: (s) => {
+      store.dropOverlay()
+      model.offset += 10
+      const other = s.to ?? Buffer.from('c')
+      store.applyChangelog(
+        [
+          { key: s.key, value: value.encode(s.value) },
+          { key: other, value: s.reverse ? null : value.encode(s.value + 1) },
+        ],
+        at(model.offset),
+      )
+      model.committed.set(text(s.key), s.value)
+      if (s.reverse) model.committed.delete(text(other))
+      else model.committed.set(text(other), s.value + 1)
+      model.settle(model.committed)
+      flushed()
+    },
+    // A clean close, and a process that ends without one: the latter falls back to what was flushed.
+    reopen: () => {
+      store.close({ sync: false })
+      model.settle(model.committed)
+      flushed()
+      engine = open(true)
+      store = start()
+    },
+    stop: () => {
+      engine.close()
+      engine = open(true)
+      store = start()
+      expect(store.checkpoint()?.changelogOffset ?? 0).toBe(model.durableOffset)
+      model.committed = new Map(model.durable)
+      model.offset = model.durableOffset
+      model.settle(model.committed)
+    },
+  }
+  try {
+    for (const one of steps) {
+      acts[one.kind]?.(one)
+      expect(store.get(one.key)).toBe(model.current.get(text(one.key)))
+    }
+    expect([...store.all()].map((entry) => [text(entry.key), entry.value])).toEqual(model.entries(undefined, undefined, false))
+    store.close({ sync: false })
+    engine = open(true)
+    expect(engine.count()).toBe(model.committed.size)
+    expect(engine.checkpoint()?.changelogOffset ?? 0).toBe(model.offset)
+  } finally {
+    engine.close()
+  }
+}
+
+const serdes: [string, Serde<number>][] = [
+  ['int32 (held as value)', int32],
+  ['json (held as bytes)', json<number>()],
+]
+
+describe.each(serdes)('model, values as %s', (_, value) => {
+  it.each([false, true])('memory engine, tiny limits %s', (tiny) => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const engine = new MemoryEngine()
+        run(steps, value, () => engine, tiny)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  it.each([false, true])('lmdb engine, tiny limits %s', (tiny) => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) =>
+        withDirectory((directory) => run(steps, value, () => new LmdbEngine({ directory, disk: nodePorts.disk }), tiny)),
+      ),
+      { numRuns: 60 },
+    )
+  })
+})

@@ -1,0 +1,266 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { nodePorts } from '../../../src/base/node-ports.ts'
+import { json } from '../../../src/serde/json.ts'
+import { int64 } from '../../../src/serde/numbers.ts'
+import type { Serde } from '../../../src/serde/serde.ts'
+import { bytes, string } from '../../../src/serde/text.ts'
+import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
+import { MemoryEngine } from '../../../src/state/memory-engine.ts'
+import { TransactionalStore } from '../../../src/state/transactional-store.ts'
+import { TestClock, at, identity, withDirectory } from './support.ts'
+
+const clock = new TestClock()
+const storeOf = <V>(value: Serde<V>, engine = new MemoryEngine(), extra: { flushIntervalMs?: number; flushBytesMax?: number; cacheBytesMax?: number } = {}) => {
+  engine.reset(identity)
+  return { engine, store: new TransactionalStore<string, V>({ name: 'totals', key: string, value, engine, clock, ...extra }) }
+}
+const drained = (store: TransactionalStore<never, never> | TransactionalStore<string, number>): [string, string | null][] => {
+  const changes: [string, string | null][] = []
+  store.drainChanges((key, value) => changes.push([key, value === null ? null : Buffer.from(value).toString('hex')]))
+  return changes
+}
+const code = (run: () => unknown): string => {
+  try {
+    run()
+    return 'none'
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+const record = (key: string, from: Serde<string> = string) => {
+  const source = Buffer.from(`--${key}--`)
+  return { key, keySource: source, keyStart: 2, keyLength: source.length - 4, keySerde: from as Serde<string, never> }
+}
+
+afterEach(() => {
+  clock.ms = 0
+})
+
+describe('TransactionalStore', () => {
+  it('takes back one record alone', () => {
+    const { store } = storeOf(int64)
+    store.mark()
+    store.put('a', 1)
+    store.put('b', 1)
+    store.mark()
+    store.put('a', 2)
+    store.put('a', 3)
+    store.delete('b')
+    store.put('c', 1)
+    store.undo()
+    store.undo()
+    expect([store.get('a'), store.get('b'), store.get('c')]).toEqual([1, 1, undefined])
+    expect(drained(store).map(([key]) => key)).toEqual(['a', 'b'])
+  })
+
+  it('tells each changed key once, with its last value', () => {
+    const { store } = storeOf(int64)
+    store.put('a', 1)
+    store.put('b', 1)
+    store.commitOverlay(at(1))
+    for (let value = 0; value < 5; value++) store.put('a', value)
+    store.delete('b')
+    store.delete('never')
+    expect(drained(store)).toEqual([
+      ['a', '0000000000000004'],
+      ['b', null],
+    ])
+    store.commitOverlay(at(2))
+    expect(drained(store)).toEqual([])
+    expect(store.uncommittedBytes).toBe(0)
+  })
+
+  it('drops the writes of an aborted transaction', () => {
+    const { store } = storeOf(int64)
+    store.put('a', 1)
+    store.commitOverlay(at(1))
+    store.put('a', 2)
+    store.put('b', 2)
+    const grown = store.uncommittedBytes
+    store.undo()
+    expect(store.uncommittedBytes).toBe(grown)
+    store.put('a', 2)
+    store.dropOverlay()
+    expect([store.get('a'), store.get('b'), store.uncommittedBytes]).toEqual([1, undefined, 0])
+  })
+
+  it('flushes by age, by size and on demand, with the checkpoint of what was flushed', () => {
+    const { store, engine } = storeOf(int64, new MemoryEngine(), { flushBytesMax: 1000, flushIntervalMs: 500 })
+    store.put('a', 1)
+    store.commitOverlay(at(1))
+    expect([engine.count(), engine.checkpoint(), store.checkpoint()]).toEqual([0, undefined, at(1)])
+    clock.ms = 500
+    store.put('b', 1)
+    store.commitOverlay(at(2))
+    expect([engine.count(), engine.checkpoint()]).toEqual([2, at(2)])
+    for (let index = 0; index < 20; index++) store.put(`k${index}`, index)
+    store.commitOverlay(at(3))
+    expect([engine.count(), engine.checkpoint()]).toEqual([22, at(3)])
+    store.put('never committed', 1)
+    store.delete('a')
+    store.dropOverlay()
+    store.delete('b')
+    store.commitOverlay(at(4))
+    store.flush()
+    expect([engine.count(), engine.checkpoint()]).toEqual([21, at(4)])
+    store.commitOverlay(at(5))
+    store.close()
+    expect(engine.checkpoint()).toEqual(at(5))
+  })
+
+  it('reads what was flushed, not what it had read before', () => {
+    const { store } = storeOf(int64)
+    for (let round = 1; round < 4; round++) {
+      expect(store.get('a')).toBe(round === 1 ? undefined : round - 1)
+      store.put('a', round)
+      store.commitOverlay(at(round))
+      store.flush()
+    }
+    store.delete('a')
+    store.commitOverlay(at(9))
+    store.flush()
+    expect([store.get('a'), store.has('a')]).toEqual([undefined, false])
+  })
+
+  it('keeps what was committed when the flush fails, and writes it with the next one', () => {
+    class FullEngine extends MemoryEngine {
+      full = true
+      override write(...args: Parameters<MemoryEngine['write']>): void {
+        if (this.full) throw new Error('no space')
+        super.write(...args)
+      }
+    }
+    const engine = new FullEngine()
+    const { store } = storeOf(int64, engine, { flushIntervalMs: 0 })
+    store.put('a', 1)
+    expect(() => store.commitOverlay(at(1))).toThrow('no space')
+    expect([store.get('a'), drained(store)]).toEqual([1, []])
+    engine.full = false
+    store.commitOverlay(at(2))
+    expect([engine.count(), engine.checkpoint()]).toEqual([1, at(2)])
+  })
+
+  it('is not changed by what the caller does with a value or a buffer', () => {
+    const objects = storeOf(json<{ n: number }>()).store
+    const value = { n: 1 }
+    objects.put('a', value)
+    value.n = 2
+    const got = objects.get('a')
+    expect(got).toEqual({ n: 1 })
+    if (got) got.n = 3
+    expect(objects.get('a')).toEqual({ n: 1 })
+
+    const plain: Serde<Uint8Array> = { name: 'plain', encode: (given) => given, decode: (given) => given }
+    for (const serde of [bytes, plain]) {
+      const { store } = storeOf(serde)
+      const given = Buffer.from('abc')
+      store.put('a', given)
+      given.fill(0)
+      store.commitOverlay(at(1))
+      store.flush()
+      store.get('a')?.fill(0)
+      expect(Buffer.from(store.get('a') ?? []).toString()).toBe('abc')
+    }
+  })
+
+  it('finds the key of a record by its bytes', () => {
+    const { store } = storeOf(int64)
+    const other: Serde<string> = { ...string, encode: (key) => Buffer.from(`other ${key}`) }
+    store.mark()
+    store.putOf(record('grün'), 1)
+    expect([store.get('grün'), store.getOf(record('grün'))]).toEqual([1, 1])
+    // Bytes of another serde say nothing: the key is encoded again.
+    expect(store.getOf({ ...record('xxx', other), key: 'grün' })).toBe(1)
+    expect(code(() => store.getOf({ ...record('a'), keyLength: -1 }))).toBe('SERIALIZATION_FAILED')
+    const made = { key: 'made', keySource: undefined, keyStart: 0, keyLength: -1, keySerde: undefined }
+    store.putOf(made, 2)
+    expect([store.getOf(made), store.get('made')]).toEqual([2, 2])
+  })
+
+  it('knows one key in two spellings as one', () => {
+    const key = json()
+    const engine = new MemoryEngine()
+    const store = new TransactionalStore({ name: 'totals', key, value: int64, engine, clock })
+    const spelled = (text: string) => ({ key: JSON.parse(text) as unknown, keySource: Buffer.from(text), keyStart: 0, keyLength: text.length, keySerde: key as Serde<unknown, never> })
+    store.putOf(spelled('{"a": 1}'), 5)
+    expect(store.getOf(spelled('{"a":1}'))).toBe(5)
+  })
+
+  it('treats a value that is written as null as a delete', () => {
+    const optional = { ...int64, encodesNull: (value: number | null) => value === null } as Serde<number | null>
+    const { store } = storeOf(optional)
+    store.put('a', 1)
+    store.put('a', null)
+    expect([store.get('a'), store.has('a')]).toEqual([undefined, false])
+  })
+
+  it('refuses what it cannot hold, and says where', () => {
+    const { store } = storeOf(int64)
+    expect(code(() => store.put('a', 1.5))).toBe('SERIALIZATION_FAILED')
+    expect(code(() => store.put(null as never, 1))).toBe('SERIALIZATION_FAILED')
+    const holes = storeOf({ ...int64, check: () => {} } as Serde<number>).store
+    expect(code(() => holes.put('a', undefined as never))).toBe('SERIALIZATION_FAILED')
+    expect(() => store.put('a', 'x' as never)).toThrow(/store totals/)
+    expect(store.has('a')).toBe(false)
+    withDirectory((directory) => {
+      const engine = new LmdbEngine({ directory, disk: nodePorts.disk })
+      engine.reset(identity)
+      const large = new TransactionalStore({ name: 'totals', key: string, value: int64, engine, clock })
+      large.put('k'.repeat(1977), 1)
+      expect(() => large.put('k'.repeat(1978), 1)).toThrow(/1978 bytes is larger than the 1977 .*store totals/)
+      large.commitOverlay(at(1))
+      large.close()
+    })
+  })
+
+  it('ends a range that is read on after a write', () => {
+    const { store } = storeOf(int64)
+    for (const key of ['a', 'b', 'c']) store.put(key, 1)
+    store.commitOverlay(at(1))
+    store.flush()
+    const enders: (() => void)[] = [
+      () => store.put('x', 1),
+      () => store.delete('a'),
+      () => store.undo(),
+      () => store.commitOverlay(at(9)),
+      () => store.dropOverlay(),
+      () => store.applyChangelog([], at(9)),
+    ]
+    for (const end of enders) {
+      const range = store.all()
+      range.next()
+      const unread = store.range('a', undefined)
+      end()
+      expect([code(() => range.next()), code(() => unread.next())]).toEqual(['RANGE_INVALIDATED', 'RANGE_INVALIDATED'])
+    }
+    const reading = store.all()
+    reading.next()
+    store.get('b')
+    expect(reading.next().value?.key).toBe('b')
+  })
+
+  it('restores from the changelog: the last value wins, caches are forgotten', () => {
+    const { store, engine } = storeOf(int64)
+    store.put('a', 1)
+    store.commitOverlay(at(5))
+    expect(store.get('b')).toBeUndefined()
+    const entry = (key: string, value: number | null) => ({ key: Buffer.from(key), value: value === null ? null : int64.encode(value) })
+    store.applyChangelog([entry('b', 1), entry('a', null), entry('b', 2), entry('c', 3), entry('c', null)], at(10))
+    expect([store.get('a'), store.get('b'), store.get('c')]).toEqual([undefined, 2, undefined])
+    expect([engine.count(), engine.checkpoint(), store.checkpoint()]).toEqual([1, at(10), at(10)])
+    store.put('a', 1)
+    expect(code(() => store.applyChangelog([], at(11)))).toBe('INVARIANT_BROKEN')
+    store.dropOverlay()
+    expect(code(() => store.applyChangelog([], at(9)))).toBe('INVARIANT_BROKEN')
+    expect(code(() => store.commitOverlay(at(9)))).toBe('INVARIANT_BROKEN')
+  })
+
+  it('refuses use after close', () => {
+    const { store } = storeOf(int64)
+    store.close()
+    store.close()
+    expect([code(() => store.get('a')), code(() => store.put('a', 1)), code(() => store.all()), code(() => store.commitOverlay(at(1)))]).toEqual(
+      Array(4).fill('CLOSED'),
+    )
+  })
+})

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest'
+import accountBalances from '../../../processors/account-balances/index.ts'
+import wordCount from '../../../processors/word-count/index.ts'
+import { describeTopology } from '../../../src/topology/describe.ts'
+
+describe('a description', () => {
+  it('as text', () => {
+    expect(
+      describeTopology(wordCount.graph, { applicationId: 'words', format: 'text' }),
+    ).toBe(`topology word-count, application id words
+
+sub-topology 0
+  source lines-source: topic lines (string, string)
+    -> flat-map-values-1
+  flatMapValues flat-map-values-1
+    -> group-by-1
+  groupBy group-by-1
+    -> by-word-repartition-sink
+  sink by-word-repartition-sink: topic words-by-word-repartition
+
+sub-topology 1
+  source by-word-repartition-source: topic words-by-word-repartition (string, string)
+    -> count-counts
+  count count-counts: store counts
+    -> counts-sink
+  sink counts-sink: topic counts
+  store counts: lmdb (string, int64), changelog words-counts-changelog
+
+internal topics
+  words-by-word-repartition: sub-topology 1, cleanup.policy=delete retention.ms=-1 segment.bytes=52428800
+  words-counts-changelog: sub-topology 1, cleanup.policy=compact
+`)
+  })
+
+  it('as JSON', () => {
+    const text = describeTopology(accountBalances.graph, { applicationId: 'bank', format: 'json' })
+    const data = JSON.parse(text) as {
+      subtopologies: {
+        id: number
+        nodes: { name: string; stores?: string[]; outputs?: object; topics?: string[] }[]
+        stores: object[]
+      }[]
+      internalTopics: { topic: string }[]
+    }
+    expect(data.subtopologies.map(({ id }) => id)).toEqual([0, 1])
+    expect(data.subtopologies[1]?.nodes.find((node) => node.name === 'debit')).toMatchObject({
+      operator: 'process',
+      stores: ['accounts'],
+      outputs: { balance: 'merge-1', credit: 'credits-repartition-sink', rejected: 'rejections-sink' },
+    })
+    expect(data.subtopologies[1]?.stores).toEqual([
+      {
+        name: 'accounts',
+        engine: 'lmdb',
+        key: 'string',
+        value: 'int64',
+        changelog: 'bank-accounts-changelog',
+      },
+    ])
+    expect(data.internalTopics.map(({ topic }) => topic)).toEqual([
+      'bank-by-payer-repartition',
+      'bank-credits-repartition',
+      'bank-accounts-changelog',
+    ])
+  })
+
+  it('as a Mermaid flowchart, in which every arrow ends at something that is drawn', () => {
+    const text = describeTopology(accountBalances.graph, { applicationId: 'bank', format: 'mermaid' })
+    expect(text).toMatch(/^flowchart TB\n/)
+    expect(text).toContain('[["bank-credits-repartition"]]')
+    expect(text).toMatch(/-->\|"rejected"\| node\d+/)
+    const drawn = new Set([...text.matchAll(/^\s*((?:node|topic|store)\d+)[[(]/gm)].map(([, id]) => id))
+    const used = [...text.matchAll(/(?:node|topic|store)\d+/g)].map(([id]) => id)
+    expect(used.filter((id) => !drawn.has(id))).toEqual([])
+    expect(text.match(/subgraph/g)).toHaveLength(2)
+    expect(text.match(/^ {2}end$/gm)).toHaveLength(2)
+  })
+})

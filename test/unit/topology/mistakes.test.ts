@@ -1,0 +1,226 @@
+import { describe, expect, it } from 'vitest'
+import { int64 } from '../../../src/serde/numbers.ts'
+import { string } from '../../../src/serde/text.ts'
+import { output, store, topic } from '../../../src/topology/handles.ts'
+import type { RecordStream } from '../../../src/topology/stream.ts'
+import { type TopologyScope, isTopology, refuseSameNames, topology } from '../../../src/topology/topology.ts'
+
+const input = topic('in', { key: string, value: string })
+const out = topic('out', { key: string, value: string })
+const counts = store('counts', { key: string, value: int64 })
+const repartition = { name: 'again', key: string, value: string }
+
+type Build = (stream: RecordStream<string, string>) => void
+
+const messageOf = (build: () => unknown): string => {
+  try {
+    build()
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'no error'
+}
+
+const mistakeOf = (build: Build): string => messageOf(() => topology('test', (t) => build(t.stream(input))))
+
+describe('a mistake in a topology', () => {
+  const cases: Readonly<Record<string, readonly [Build, RegExp]>> = {
+    'a stream that leads nowhere': [
+      (stream) => stream.mapValues((value) => value),
+      /the stream after map-values-1 leads nowhere/,
+    ],
+    'a source that leads nowhere': [() => undefined, /the stream after in-source leads nowhere/],
+    'a peek at the end': [(stream) => stream.peek(() => undefined), /the stream after peek-1 leads nowhere/],
+    'a group without an aggregation': [
+      (stream) => stream.groupBy((record) => record.value, repartition),
+      /after again-repartition-source leads nowhere/,
+    ],
+    'a branch that leads nowhere': [
+      (stream) => stream.branch({ a: () => true, b: () => true }).a.to(out),
+      /the output b of branch-1 leads nowhere/,
+    ],
+    'an output that leads nowhere': [
+      (stream) =>
+        stream.process({ name: 'p', outputs: { x: output<string, string>() }, process: () => undefined }),
+      /the output x of p leads nowhere/,
+    ],
+    'a single output that leads nowhere': [
+      (stream) => stream.process({ name: 'p', outputs: output<string, string>(), process: () => undefined }),
+      /the stream after p leads nowhere/,
+    ],
+    'a repartition name used twice': [
+      (stream) => {
+        stream.repartition(repartition).to(out)
+        stream.repartition(repartition).to(out)
+      },
+      /two repartition topics are named again/,
+    ],
+    'two stores of one name': [
+      (stream) => {
+        stream.groupByKey().count(counts)
+        stream.groupByKey().reduce(store('counts', { key: string, value: string }), (left) => left)
+      },
+      /two stores are named counts/,
+    ],
+    'a store of two aggregations': [
+      (stream) => {
+        stream.groupByKey().count(counts)
+        stream.groupByKey().aggregate(counts, { initial: () => 0, add: () => 1 })
+      },
+      /store counts holds the results of two aggregations, count-counts and aggregate-counts/,
+    ],
+    'two processors of one name': [
+      (stream) => {
+        stream.process({ name: 'p', process: () => undefined })
+        stream.process({ name: 'p', process: () => undefined })
+      },
+      /two processors are named p/,
+    ],
+    'an empty processor name': [
+      (stream) => stream.process({ name: '', process: () => undefined }),
+      /empty name/,
+    ],
+    'a chooser without topics': [
+      (stream) => stream.to(() => out, { topics: [] }),
+      /the chooser after in-source has no topics/,
+    ],
+    'an empty topic name': [
+      (stream) => stream.to(topic('', { key: string, value: string })),
+      /the name of a topic is empty/,
+    ],
+    'a topic name that Kafka refuses': [
+      (stream) => stream.to(topic('a b', { key: string, value: string })),
+      /topic "a b".*letters/,
+    ],
+    'the topic ..': [(stream) => stream.to(topic('..', { key: string, value: string })), /Kafka refuses/],
+    'a topic name too long': [
+      (stream) => stream.to(topic('x'.repeat(250), { key: string, value: string })),
+      /longer than 249/,
+    ],
+    'a dot in a store name': [
+      (stream) => stream.groupByKey().count(store('a.b', { key: string, value: int64 })),
+      /a store "a.b"/,
+    ],
+    'a dot in a repartition name': [
+      (stream) => stream.repartition({ ...repartition, name: 'a.b' }).to(out),
+      /a repartition topic "a.b"/,
+    ],
+    'an engine that does not exist': [
+      (stream) =>
+        stream.groupByKey().count(store('s', { key: string, value: int64, engine: 'rocksdb' as 'lmdb' })),
+      /store s: engine is rocksdb/,
+    ],
+    'half a partition': [
+      (stream) => stream.repartition({ ...repartition, partitions: 0.5 }).to(out),
+      /partitions is 0.5/,
+    ],
+    'an output named by a number': [
+      (stream) => stream.branch({ 1: () => true })[1].to(out),
+      /give it a name, not a number/,
+    ],
+    'no branches': [(stream) => stream.branch({}), /branch-1 has an empty list of outputs/],
+    'groupByKey after a changed key': [
+      (stream) =>
+        stream
+          .selectKey((record) => record.value)
+          .groupByKey()
+          .count(counts),
+      /groupByKey after select-key-1, where the key may have changed, needs a repartition topic/,
+    ],
+    'groupByKey with a name alone': [
+      (stream) =>
+        stream
+          .selectKey((record) => record.value)
+          .groupByKey({ name: 'x' } as never)
+          .count(counts as never),
+      /needs a repartition topic/,
+    ],
+    'a stream merged with itself': [(stream) => stream.merge(stream).to(out), /merged with itself/],
+    'an async function': [
+      (stream) => stream.mapValues(async (value) => value).foreach(() => undefined),
+      /mapValues after in-source is an async function/,
+    ],
+    'an async generator': [
+      (stream) =>
+        stream
+          .flatMapValues(async function* () {
+            yield 1
+          } as never)
+          .foreach(() => undefined),
+      /flatMapValues after in-source is an async function/,
+    ],
+    'an async processor': [
+      (stream) => stream.process({ process: (async () => undefined) as never }),
+      /process of process after in-source is an async function/,
+    ],
+    'no function': [
+      (stream) => stream.filter('x' as never).to(out),
+      /filter after in-source is not a function/,
+    ],
+  }
+
+  for (const [name, [build, expected]] of Object.entries(cases)) {
+    it(`${name} is refused by name`, () => {
+      const message = mistakeOf(build)
+      expect(message).toMatch(/^TOPOLOGY_INVALID: the topology test has/)
+      expect(message).toMatch(expected)
+    })
+  }
+
+  it('in its name, its sources or its function is refused', () => {
+    const sink = (name: string): string => messageOf(() => topology(name, (t) => t.stream(input).to(out)))
+    expect(sink('a.b')).toMatch(/the topology "a.b": a name takes letters/)
+    expect(sink('')).toMatch(/the name of the topology is empty/)
+    expect(sink('ok-1_A')).toBe('no error')
+    expect(messageOf(() => topology('test', () => undefined))).toMatch(/it reads no topic/)
+    expect(
+      messageOf(() => topology('test', (async (t: TopologyScope) => t.stream(input).to(out)) as never)),
+    ).toMatch(/asynchronous/)
+    expect(
+      messageOf(() =>
+        topology('test', (t) => {
+          t.stream(input).to(out)
+          t.stream(topic('in', { key: string, value: int64 })).foreach(() => undefined)
+        }),
+      ),
+    ).toMatch(/topic in is read twice/)
+  })
+
+  it('is named together with all others', () => {
+    const message = mistakeOf((stream) => {
+      stream.mapValues((value) => value)
+      stream.filter(() => true)
+      stream.to(topic('a b', { key: string, value: string }))
+    })
+    expect(message).toMatch(/has 3 mistakes: \(1\) .*\(2\) .*\(3\) /)
+  })
+
+  it('of using a stream after the build, or in another topology, is refused', () => {
+    let kept: RecordStream<string, string> | undefined
+    topology('test', (t) => {
+      kept = t.stream(input)
+      kept.to(out)
+    })
+    expect(() => kept?.to(out)).toThrow(/TOPOLOGY_INVALID: the topology test was changed after it was built/)
+    expect(mistakeOf((stream) => stream.merge(kept as never).to(out as never))).toMatch(
+      /a stream of another topology is merged/,
+    )
+  })
+})
+
+describe('topologies', () => {
+  const made = topology('made', (t) => t.stream(input).to(out))
+
+  it('are known by their shape', () => {
+    expect(isTopology(made)).toBe(true)
+    for (const other of [undefined, null, 1, {}, { name: 'x' }, { name: 'x', graph: null }, () => made])
+      expect(isTopology(other)).toBe(false)
+  })
+
+  it('of one name are refused', () => {
+    expect(() => refuseSameNames([made, topology('other', (t) => t.stream(input).to(out))])).not.toThrow()
+    expect(() => refuseSameNames([made, topology('made', (t) => t.stream(input).to(out))])).toThrow(
+      /two topologies are named made/,
+    )
+  })
+})

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest'
+import { int64 } from '../../../src/serde/numbers.ts'
+import { nullable } from '../../../src/serde/nullable.ts'
+import type { Serde } from '../../../src/serde/serde.ts'
+import { string } from '../../../src/serde/text.ts'
+import { StreamRecord } from '../../../src/topology/stream-record.ts'
+
+const source = Buffer.concat([Buffer.from('..key'), Buffer.from(int64.encode(7))])
+
+/** Counts how often it decodes. */
+const counting = (): { serde: Serde<string>; calls: () => number } => {
+  let calls = 0
+  const serde: Serde<string> = {
+    name: 'counting',
+    encode: string.encode,
+    decode: (bytes) => {
+      calls += 1
+      return string.decode(bytes)
+    },
+  }
+  return { serde, calls: () => calls }
+}
+
+describe('a record over bytes', () => {
+  it('decodes what is asked for, once', () => {
+    const { serde, calls } = counting()
+    const record = StreamRecord.overBytes(source, 5, 2, 3, serde, 5, 8, int64, 0, 0)
+    expect([record.timestamp, record.keyIsNull, record.valueIsNull, record.withoutHeaders, calls()]).toEqual([
+      5,
+      false,
+      false,
+      true,
+      0,
+    ])
+    expect([record.value, calls()]).toEqual([7, 0])
+    expect([record.key, record.key, calls()]).toEqual(['key', 'key', 1])
+    expect(record.headers).toEqual([])
+  })
+
+  it('keeps its bytes where it is not changed', () => {
+    const record = StreamRecord.overBytes(source, 5, 2, 3, string, 5, 8, int64, 0, 0)
+    const other = record.withValue('x').withTimestamp(9)
+    expect([other.key, other.value, other.timestamp]).toEqual(['key', 'x', 9])
+    expect([other.keySource, other.keySerde, other.valueSource]).toEqual([source, string, undefined])
+    const moved = record.withKey(1)
+    expect([moved.key, moved.value, moved.keySource, moved.valueSource]).toEqual([1, 7, undefined, source])
+    const both = record.withHeaders([{ key: 'h', value: null }]).withKeyAndValue('a', 'b')
+    expect([both.key, both.value, both.keySource, both.valueSource, both.headers.length]).toEqual([
+      'a',
+      'b',
+      undefined,
+      undefined,
+      1,
+    ])
+  })
+
+  it('answers null only where the serde takes it', () => {
+    const refused = StreamRecord.overBytes(source, 5, 0, -1, string, 0, -1, int64, 0, 0)
+    expect([refused.keyIsNull, refused.valueIsNull]).toEqual([true, true])
+    expect(() => refused.key).toThrow(
+      /DESERIALIZATION_FAILED: the key is null, which the serde string does not take.*nullable\(string\)/,
+    )
+    expect(() => refused.value).toThrow(/the value is null/)
+    const taken = StreamRecord.overBytes(source, 5, 0, -1, nullable(string), 0, -1, nullable(int64), 0, 0)
+    expect([taken.key, taken.value]).toEqual([null, null])
+  })
+
+  it('names the serde that refuses the bytes', () => {
+    const record = StreamRecord.overBytes(source, 5, 2, 3, int64, 2, 3, string, 0, 0)
+    expect(() => record.key).toThrow(
+      /DESERIALIZATION_FAILED: the serde int64 refused the key of 3 bytes: int64 takes 8 bytes, not 3/,
+    )
+    expect(record.value).toBe('key')
+  })
+})
+
+describe('a record of values', () => {
+  it('knows its nulls', () => {
+    const record = StreamRecord.of({ key: null, value: 0, timestamp: 1 })
+    expect([
+      record.keyIsNull,
+      record.valueIsNull,
+      record.withValue(null).valueIsNull,
+      record.withKey('a').keyIsNull,
+    ]).toEqual([true, false, true, false])
+  })
+})

@@ -1,0 +1,55 @@
+// Counting test results for the closing line of `npm test`.
+
+export interface Counts {
+  readonly passed: number
+  readonly failed: number
+  readonly skipped: number
+}
+
+export const noCounts: Counts = { passed: 0, failed: 0, skipped: 0 }
+
+export const addUp = (one: Counts, other: Counts): Counts => ({
+  passed: one.passed + other.passed,
+  failed: one.failed + other.failed,
+  skipped: one.skipped + other.skipped,
+})
+
+/** `N passed, N failed`, and `, N skipped` where a test was. */
+export const closingLine = ({ passed, failed, skipped }: Counts): string =>
+  `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+
+const numberAt = (result: unknown, name: string): number => {
+  const value: unknown = (result as Record<string, unknown> | null)?.[name]
+  if (typeof value !== 'number') throw new TypeError(`the result of vitest has no ${name}`)
+  return value
+}
+
+const readCounts = (text: string): Counts => {
+  const result: unknown = JSON.parse(text)
+  return {
+    passed: numberAt(result, 'numPassedTests'),
+    failed: numberAt(result, 'numFailedTests'),
+    skipped: numberAt(result, 'numPendingTests') + numberAt(result, 'numTodoTests'),
+  }
+}
+
+/**
+ * The counts of one run of vitest.
+ *
+ * @param exitCode a code other than 0 is at least one failure: a crash, a file that does not load, an unhandled error
+ * @param readResult gives the text of vitest's JSON report; it may throw: a crash leaves none behind
+ * @param refuseSkips in CI a skipped test is a failed one: a suite that could not run must not look green
+ */
+export const countsOf = (exitCode: number, readResult: () => string, refuseSkips: boolean): Counts => {
+  let counts = noCounts
+  let readable = true
+  try {
+    counts = readCounts(readResult())
+  } catch {
+    readable = false
+  }
+  if (refuseSkips) counts = { passed: counts.passed, failed: counts.failed + counts.skipped, skipped: 0 }
+  const nothingRan = counts.passed + counts.failed === 0
+  if (counts.failed === 0 && (exitCode !== 0 || !readable || nothingRan)) return { ...counts, failed: 1 }
+  return counts
+}

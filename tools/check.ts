@@ -1,0 +1,117 @@
+// `npm test` and `npm run verify`: every check and every suite runs, also after a failure, and one line at the end
+// says what came out: `N passed, N failed` (`, N skipped`), added up over all suites. A check or a suite that fails
+// without a failed test of its own (a lint error, a crash, no test found) counts as one failure, so a red run never
+// says `0 failed`.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import process from 'node:process'
+import { addUp, closingLine, type Counts, countsOf, noCounts } from './check-counts.ts'
+import { type Outcome, runToEnd } from './process-group.ts'
+
+interface Step {
+  readonly name: string
+  readonly command: string
+  readonly args: readonly string[]
+  /** What the step should take; more is said aloud, three times as much ends it and is a failure. */
+  readonly budgetSeconds: number
+}
+
+const root = path.dirname(import.meta.dirname)
+const inCi = ['1', 'true'].includes(process.env.CI ?? '')
+
+const checks: readonly Step[] = [
+  { name: 'format', command: 'biome', args: ['format', '.'], budgetSeconds: 20 },
+  { name: 'lint', command: 'biome', args: ['lint', '--error-on-warnings', '.'], budgetSeconds: 20 },
+  { name: 'promises', command: 'oxlint', args: ['--deny-warnings'], budgetSeconds: 40 },
+  { name: 'types', command: 'tsc', args: ['-p', '.'], budgetSeconds: 40 },
+  {
+    name: 'types of dist',
+    command: 'tsc',
+    args: ['-p', 'tsconfig.build.json', '--noEmit'],
+    budgetSeconds: 40,
+  },
+  { name: 'knip', command: 'knip', args: [], budgetSeconds: 40 },
+]
+
+const suite = (name: string, budgetSeconds: number): Step => ({
+  name,
+  command: 'vitest',
+  args: ['run', '--project', name],
+  budgetSeconds,
+})
+
+const suites = {
+  unit: suite('unit', 90),
+  integration: suite('integration', 400),
+  system: suite('system', 900),
+} as const satisfies Record<string, Step>
+
+type SuiteName = keyof typeof suites
+
+const report = (step: Step, outcome: Outcome, verdict: string): void => {
+  const late = outcome.seconds > step.budgetSeconds ? ', over budget' : ''
+  const ended = outcome.timedOut ? ', ended because it took too long' : ''
+  process.stdout.write(
+    `== ${step.name}: ${verdict}, ${outcome.seconds.toFixed(1)} s of ${step.budgetSeconds} s${late}${ended}\n`,
+  )
+}
+
+const runStep = (step: Step, args: readonly string[] = []): Promise<Outcome> =>
+  runToEnd(path.join(root, 'node_modules', '.bin', step.command), [...step.args, ...args], {
+    cwd: root,
+    limitMs: step.budgetSeconds * 3000,
+  })
+
+const runCheck = async (step: Step): Promise<Counts> => {
+  const outcome = await runStep(step)
+  report(step, outcome, outcome.code === 0 ? 'good' : 'FAILED')
+  return outcome.code === 0 ? noCounts : { ...noCounts, failed: 1 }
+}
+
+const runSuite = async (step: Step, args: readonly string[]): Promise<Counts> => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'millstream-test-'))
+  const file = path.join(folder, 'result.json')
+  try {
+    const outcome = await runStep(step, [
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${file}`,
+      ...args,
+    ])
+    const counts = countsOf(outcome.code, () => readFileSync(file, 'utf8'), inCi)
+    report(step, outcome, `${closingLine(counts)}`)
+    return counts
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+const usage = `arguments: any of ${Object.keys(suites).join(', ')} (default: all), then -- and arguments of vitest`
+
+const parse = (
+  mode: string,
+  args: readonly string[],
+): { names: readonly SuiteName[]; rest: readonly string[] } => {
+  const at = args.indexOf('--')
+  const given = at < 0 ? args : args.slice(0, at)
+  const unknown = given.find((name) => !Object.hasOwn(suites, name))
+  if (unknown !== undefined) {
+    process.stderr.write(`unknown suite "${unknown}"; ${usage}\n`)
+    process.exit(2)
+  }
+  const all: readonly string[] = mode === 'verify' ? ['unit'] : Object.keys(suites)
+  return {
+    names: (given.length > 0 ? given : all) as readonly SuiteName[],
+    rest: at < 0 ? [] : args.slice(at + 1),
+  }
+}
+
+const [mode = 'test', ...args] = process.argv.slice(2)
+const { names, rest } = parse(mode, args)
+let total = noCounts
+// A run that names its suites is somebody at work on them: the checks would only be in the way.
+if (args.length === 0) for (const check of checks) total = addUp(total, await runCheck(check))
+for (const name of names) total = addUp(total, await runSuite(suites[name], rest))
+process.stdout.write(`${closingLine(total)}\n`)
+process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

@@ -1,0 +1,52 @@
+// The pages of docs/ that are made from tables in the code. A new page is one more entry of `pages`.
+import { errorTable, type Reaction } from '../src/errors.ts'
+
+export interface Page {
+  /** Path from the root of the project. */
+  readonly path: string
+  readonly text: string
+}
+
+const reactions: Readonly<Record<Reaction, string>> = {
+  stop: 'The worker stops. Nothing is committed past the cause; a restart without a change would meet it again.',
+  abort: 'The open transaction is aborted, its records are processed again.',
+  recover: 'The worker initialises its producer again, reads what is committed and replays.',
+  rejoin: 'The worker aborts, joins the group again, then recovers.',
+  policy: 'The policy of the record decides: fail, retry or skip.',
+  refuse: 'The call or the start is refused; nothing was begun.',
+  retry: 'The same request is repeated after a wait.',
+}
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map(() => '---'), ...rows]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n')
+
+const errorsPage = (): Page => ({
+  path: 'docs/errors.md',
+  text: `# Errors
+
+Every error that millstream throws is a \`MillstreamError\`. Its \`code\` is one of this list and is never reused for
+another meaning; its message says what happened, where, and what to do about it. This page is written by
+\`npm run docs\` from \`src/errors.ts\`.
+
+## Codes
+
+${table(
+  ['code', 'reaction', 'meaning'],
+  Object.entries(errorTable).map(([code, { reaction, text }]) => [`\`${code}\``, reaction, text]),
+)}
+
+## Reactions
+
+${table(
+  ['reaction', 'what the runtime does'],
+  Object.entries(reactions).map(([reaction, text]) => [reaction, text]),
+)}
+`,
+})
+
+const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage]
+
+/** Every generated page, as it should be. */
+export const generatedPages = (): Promise<readonly Page[]> => Promise.all(pages.map((make) => make()))

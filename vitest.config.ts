@@ -1,0 +1,59 @@
+// Three projects: unit (no broker, no network), integration (one real broker for the whole run), system (real
+// processes on a real broker). docs/testing.md says what belongs where.
+import { defineConfig } from 'vitest/config'
+
+// The package imports itself by name (processors/, type tests): the condition leads to src/ instead of dist/.
+const source = 'millstream-source'
+const conditions = [source, 'module', 'node', 'development|production']
+
+const shared = {
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: [source, 'node'] } },
+}
+
+export default defineConfig({
+  ...shared,
+  test: {
+    // Never a green run in which nothing ran.
+    passWithNoTests: false,
+    // A test that leaves a rejection behind has failed, whatever its assertions say.
+    dangerouslyIgnoreUnhandledErrors: false,
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts', 'test/types/**/*.test.ts', 'test/tidy.test.ts'],
+          execArgv: [`--conditions=${source}`],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          globalSetup: ['test/support/kafka.ts'],
+          execArgv: [`--conditions=${source}`],
+          // Each file has topics and groups of its own; more than two at once would only wait for the broker.
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'system',
+          include: ['test/system/**/*.test.ts'],
+          globalSetup: ['test/support/kafka.ts'],
+          execArgv: [`--conditions=${source}`],
+          // Processes are killed and timed here: one file at a time.
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+})
