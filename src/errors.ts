@@ -18,10 +18,6 @@ export type Reaction =
   /** Wait and repeat the same request. */
   | 'retry'
 
-interface ErrorRow {
-  readonly reaction: Reaction
-  readonly text: string
-}
 
 /** The table of codes. Codes are never reused for another meaning. */
 export const errorTable = {
@@ -72,7 +68,7 @@ export const errorTable = {
   // ours
   INVARIANT_BROKEN: { reaction: 'stop', text: 'A run-time assertion failed: a bug in millstream.' },
   CLOSED: { reaction: 'refuse', text: 'The worker, producer or store was closed already.' },
-} as const satisfies Record<string, ErrorRow>
+} as const
 
 export type ErrorCode = keyof typeof errorTable
 

@@ -47,3 +47,12 @@ export type {
 export type { KeyValue, KeyValueStore, ReadOnlyKeyValueStore } from './state/contracts.ts'
 export { describeTopology } from './topology/describe.ts'
 export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
+
+export { createWorker } from './runtime/create-worker.ts'
+export type { Worker, WorkerOptions } from './runtime/create-worker.ts'
+export type { WorkerCounts } from './runtime/worker.ts'
+export type { WorkerState } from './runtime/worker-state.ts'
+export { createProducer } from './runtime/create-producer.ts'
+export type { Appended, Producer, ProducerRecord } from './runtime/create-producer.ts'
+export type { SettingsInput } from './config/settings.ts'
+export type { Logger, LogFields, LogLevel } from './base/log.ts'

@@ -1,4 +1,6 @@
 // The pages of docs/ that are made from tables in the code. A new page is one more entry of `pages`.
+import { limitsOf, type Setting } from '../src/config/setting.ts'
+import { flagOf, settingNames, settingsTable, variableOf } from '../src/config/settings-table.ts'
 import { errorTable, type Reaction } from '../src/errors.ts'
 
 export interface Page {
@@ -46,7 +48,42 @@ ${table(
 `,
 })
 
-const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage]
+const allowedOf = (setting: Setting): string => {
+  if (setting.type === 'integer') return limitsOf(setting)
+  if (setting.type === 'choice') return setting.choices.map((choice) => `\`${choice}\``).join(', ')
+  if (setting.type === 'boolean') return '`true`, `false`'
+  return setting.type
+}
+
+const defaultOf = (setting: Setting): string =>
+  setting.defaultText ?? (setting.default === undefined ? 'none' : `\`${setting.default}\``)
+
+const settingsPage = (): Page => ({
+  path: 'docs/settings.md',
+  text: `# Settings
+
+Each setting can be given as a flag, as a variable of the environment, in the settings file and in the object that
+a program gives to \`createWorker\`; where several give it, the first of this list wins. They are checked at the start,
+and every mistake is named at once. This page is written by \`npm run docs\` from \`src/config/settings-table.ts\`.
+
+${table(
+  ['setting', 'default', 'allowed', 'meaning'],
+  settingNames.map((name) => {
+    const setting = settingsTable[name]
+    return [`\`${name}\``, defaultOf(setting), allowedOf(setting), setting.text]
+  }),
+)}
+
+## Names by source
+
+${table(
+  ['settings file and program', 'flag', 'environment'],
+  settingNames.map((name) => [`\`${name}\``, `\`--${flagOf(name)}\``, `\`${variableOf(name)}\``]),
+)}
+`,
+})
+
+const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage, settingsPage]
 
 /** Every generated page, as it should be. */
-export const generatedPages = (): Promise<readonly Page[]> => Promise.all(pages.map((make) => make()))
+export const generatedPages = (): Promise<readonly Page[]> => Promise.all(pages.map(async (make) => make()))

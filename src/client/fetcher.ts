@@ -9,7 +9,7 @@
 //
 // seek() and remove() raise the epoch of a partition; an answer to a request of an older epoch is thrown away.
 import type { Logger } from '../base/log.ts'
-import type { Ports } from '../base/ports.ts'
+import type { Ports, TimerHandle } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
@@ -109,6 +109,7 @@ export class Fetcher {
   #failureAnnounced = false
   #fatal: MillstreamError | undefined
   #scheduled = false
+  #lookAgainTimer: TimerHandle | undefined
   #closed = false
 
   constructor(cluster: Cluster, ports: Ports, options: FetcherOptions) {
@@ -196,6 +197,7 @@ export class Fetcher {
   async close(): Promise<void> {
     this.#closed = true
     this.#arrived = []
+    if (this.#lookAgainTimer !== undefined) this.#ports.timers.clear(this.#lookAgainTimer)
     for (const lane of this.#lanes.values()) {
       lane.wake?.()
       if (lane.sentAt !== undefined) this.#interrupt(lane)
@@ -226,11 +228,21 @@ export class Fetcher {
       }
       if (source.topicId === '') source.topicId = this.#cluster.topic(source.topic)?.topicId ?? ''
       const lane = this.#laneTo(node)
-      const polling = lane.sentAt !== undefined && now - lane.sentAt > POLLING_AFTER_MS
-      if (polling && !lane.asked.has(source)) this.#interrupt(lane)
+      if (lane.sentAt === undefined || lane.asked.has(source)) continue
+      const agoMs = now - lane.sentAt
+      if (agoMs > POLLING_AFTER_MS) this.#interrupt(lane)
+      else this.#lookAgain(POLLING_AFTER_MS - agoMs + 1)
     }
     for (const lane of this.#lanes.values()) lane.wake?.()
     this.#repair.start()
+  }
+
+  /** The request in flight may be answered in a moment; if not, it is a long poll that has to be broken off. */
+  #lookAgain(afterMs: number): void {
+    this.#lookAgainTimer ??= this.#ports.timers.set(() => {
+      this.#lookAgainTimer = undefined
+      this.#schedule()
+    }, afterMs)
   }
 
   #interrupt(lane: Lane): void {

@@ -64,11 +64,22 @@ export const relations: readonly Relation[] = [
     when: exactlyOnce,
     because: 'what a dead worker left open must be aborted before another one takes its tasks over',
   }),
-  less('retryBackoffMs', 'retryBackoffMaxMs', { orEqual: true, because: 'it is the first wait of a growing row' }),
+  less('retryBackoffMs', 'retryBackoffMaxMs', {
+    orEqual: true,
+    because: 'it is the first wait of a growing row',
+  }),
   less('partitionFetchBytesMax', 'fetchBytesMax', { orEqual: true, because: 'it is a share of it' }),
-  less('fetchBytesMax', 'bufferedBytesMax', { orEqual: true, because: 'an answer has to fit into the buffer' }),
-  less('batchBytes', 'uncommittedBytesMax', { orEqual: true, because: 'a batch is a part of the transaction' }),
-  less('fetchWaitMs', 'requestTimeoutMs', { because: 'else a fetch that waits for records looks like a lost request' }),
+  less('fetchBytesMax', 'bufferedBytesMax', {
+    orEqual: true,
+    because: 'an answer has to fit into the buffer',
+  }),
+  less('batchBytes', 'uncommittedBytesMax', {
+    orEqual: true,
+    because: 'a batch is a part of the transaction',
+  }),
+  less('fetchWaitMs', 'requestTimeoutMs', {
+    because: 'else a fetch that waits for records looks like a lost request',
+  }),
   {
     of: ['saslMechanism', 'saslUsername', 'saslPassword'],
     holds: ({ saslMechanism: mechanism, saslUsername: user, saslPassword: password }) =>

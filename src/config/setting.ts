@@ -93,7 +93,14 @@ const readChoice = (setting: ChoiceSetting, value: string): Read =>
     ? { value }
     : problem(`is ${shown(setting, value)}, but must be one of ${setting.choices.join(', ')}`)
 
-const words: Readonly<Record<string, boolean>> = { true: true, yes: true, '1': true, false: false, no: false, '0': false }
+const words: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  '1': true,
+  false: false,
+  no: false,
+  '0': false,
+}
 
 /** Reads what stands in a flag or in the environment. */
 export const readFromText = (setting: Setting, given: string): Read => {
@@ -108,7 +115,9 @@ export const readFromText = (setting: Setting, given: string): Read => {
       return readInteger(setting, /^[+-]?\d+$/.test(text) ? Number(text) : Number.NaN, given)
     case 'boolean': {
       const value = words[text.toLowerCase()]
-      return value === undefined ? problem(`is ${shown(setting, given)}, but must be true or false`) : { value }
+      return value === undefined
+        ? problem(`is ${shown(setting, given)}, but must be true or false`)
+        : { value }
     }
     case 'choice':
       return readChoice(setting, text)
@@ -122,7 +131,9 @@ const wrongType = (setting: Setting, given: unknown, wanted: string): Read =>
 export const readFromData = (setting: Setting, given: unknown): Read => {
   switch (setting.type) {
     case 'text':
-      return typeof given === 'string' ? readText(setting, given) : wrongType(setting, given, 'text (in quotes)')
+      return typeof given === 'string'
+        ? readText(setting, given)
+        : wrongType(setting, given, 'text (in quotes)')
     case 'list': {
       const items = typeof given === 'string' ? given.split(',') : given
       return Array.isArray(items) && items.every((item) => typeof item === 'string')

@@ -24,6 +24,7 @@ export const parseSettingsFile = (path: string, text: string): Readonly<Record<s
   // An alias that stands for many nodes can make a small file a huge value.
   const values: unknown = document.toJS({ maxAliasCount: 100 })
   if (values === null || values === undefined) return {}
-  if (typeof values !== 'object' || Array.isArray(values)) throw invalid(path, 'is no mapping of names to values')
+  if (typeof values !== 'object' || Array.isArray(values))
+    throw invalid(path, 'is no mapping of names to values')
   return values as Record<string, unknown>
 }

@@ -1,6 +1,13 @@
 // Every setting once. Flags, environment, settings file, the object given to createWorker and docs/settings.md are all
 // made from this table.
-import type { BooleanSetting, ChoiceSetting, IntegerSetting, ListSetting, Setting, TextSetting } from './setting.ts'
+import type {
+  BooleanSetting,
+  ChoiceSetting,
+  IntegerSetting,
+  ListSetting,
+  Setting,
+  TextSetting,
+} from './setting.ts'
 import type { WorkerSettings } from './worker-settings.ts'
 
 /** The settings by name, flat, as files and flags have them; `tls` and `sasl` of WorkerSettings are made from them. */
@@ -20,8 +27,8 @@ export type SettingName = keyof FlatSettings
 
 const KiB = 1024
 const MiB = 1024 * KiB
-/** Beyond this a duration no longer fits the 32 bits of a Kafka request. */
-const durationMax = 2_147_483_647
+/** A day: whoever means more has mistaken the unit. */
+const durationMax = 86_400_000
 /** Beyond this a size no longer fits the 32 bits of a Kafka request. */
 const sizeMax = 2_147_483_647
 
@@ -34,7 +41,10 @@ const partOfNames = (value: string): string | undefined => {
 }
 
 const address = (value: string): string | undefined => {
-  const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]/]+)(?::(\d{1,5}))?$/.exec(value)?.[1] ?? (/[:/\s]/.test(value) ? 0 : 9092))
+  const port = Number(
+    /^(?:\[[0-9a-fA-F:.]+\]|[^\s:[\]/]+)(?::(\d{1,5}))?$/.exec(value)?.[1] ??
+      (/[:/\s]/.test(value) ? 0 : 9092),
+  )
   return port >= 1 && port <= 65_535 ? undefined : 'must be an address like "kafka-1:9092"'
 }
 
@@ -60,7 +70,11 @@ const size = (value: number, min: number, meaning: string, max = sizeMax): Integ
   unit: 'bytes',
   text: meaning,
 })
-const flag = (value: boolean, meaning: string): BooleanSetting => ({ type: 'boolean', default: value, text: meaning })
+const flag = (value: boolean, meaning: string): BooleanSetting => ({
+  type: 'boolean',
+  default: value,
+  text: meaning,
+})
 const choice = (value: string | undefined, choices: readonly string[], meaning: string): ChoiceSetting => ({
   type: 'choice',
   default: value,
@@ -117,7 +131,11 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   tlsCertFile: text('PEM file with the certificate of this client, where brokers ask for one.'),
   tlsKeyFile: text('PEM file with the private key of tlsCertFile.'),
   tlsServerName: text('Host name that the certificate must carry, where it is not the one of the address.'),
-  saslMechanism: choice(undefined, ['plain', 'scram-sha-256', 'scram-sha-512'], 'How to authenticate, where brokers ask for it.'),
+  saslMechanism: choice(
+    undefined,
+    ['plain', 'scram-sha-256', 'scram-sha-512'],
+    'How to authenticate, where brokers ask for it.',
+  ),
   saslUsername: text('User name for saslMechanism.'),
   saslPassword: text(
     'Password for saslMechanism. Best given as MILLSTREAM_SASL_PASSWORD: flags can be read by other users of the machine.',
@@ -144,14 +162,22 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
     1000,
     'The coordinator aborts a transaction that is open for longer. Readers with read_committed wait that long behind a dead worker.',
   ),
-  sessionTimeoutMs: duration(45_000, 6000, 'A worker that the group has not heard of for so long loses its tasks.'),
+  sessionTimeoutMs: duration(
+    45_000,
+    6000,
+    'A worker that the group has not heard of for so long loses its tasks.',
+  ),
   heartbeatIntervalMs: duration(3000, 100, 'How often a worker tells the group that it lives.'),
   rebalanceTimeoutMs: duration(
     30_000,
     1000,
     'Time that members have to commit and join again when tasks move; a dead static member delays a rebalance that long.',
   ),
-  requestTimeoutMs: duration(30_000, 100, 'Longest wait for the answer to a request; then its outcome is unknown.'),
+  requestTimeoutMs: duration(
+    30_000,
+    100,
+    'Longest wait for the answer to a request; then its outcome is unknown.',
+  ),
   connectionTimeoutMs: duration(5000, 100, 'Longest wait until a connection is set up and authenticated.'),
 
   bufferedBytesMax: size(
@@ -164,16 +190,28 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   partitionFetchBytesMax: size(MiB, 1024, 'Share of one partition in such an answer.'),
   fetchWaitMs: duration(500, 0, 'How long a broker holds a fetch back while there is nothing new.'),
   batchBytes: size(256 * KiB, 1024, 'An output batch of this size is sent without waiting for the commit.'),
-  compression: choice('none', ['none', 'gzip', 'snappy', 'lz4', 'zstd'], 'Compression of output and changelog batches.'),
+  compression: choice(
+    'none',
+    ['none', 'gzip', 'snappy', 'lz4', 'zstd'],
+    'Compression of output and changelog batches.',
+  ),
 
-  startFrom: choice('earliest', ['earliest', 'latest'], 'Where an input is read from when the group has no offset for it.'),
+  startFrom: choice(
+    'earliest',
+    ['earliest', 'latest'],
+    'Where an input is read from when the group has no offset for it.',
+  ),
   onFailure: choice(
     'fail',
     ['fail', 'skip', 'retry'],
     'What to do with a record that fails: fail stops the worker before it, skip counts and leaves it out, retry tries again. What the record had done is undone in any case.',
   ),
   retryAttempts,
-  retryBackoffMs: duration(100, 1, 'onFailure retry: wait before the second try; doubled for each further one.'),
+  retryBackoffMs: duration(
+    100,
+    1,
+    'onFailure retry: wait before the second try; doubled for each further one.',
+  ),
   retryBackoffMaxMs: duration(10_000, 1, 'onFailure retry: longest wait between two tries.'),
   afterRetries: choice('fail', ['fail', 'skip'], 'onFailure retry: what to do when all tries have failed.'),
 

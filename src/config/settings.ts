@@ -6,7 +6,14 @@ import { ensureError, MillstreamError } from '../errors.ts'
 import { relations } from './relations.ts'
 import { withSecrets } from './secret.ts'
 import { type Read, readFromData, readFromText, type SettingValue } from './setting.ts'
-import { type FlatSettings, flagOf, type SettingName, settingNames, settingsTable, variableOf } from './settings-table.ts'
+import {
+  type FlatSettings,
+  flagOf,
+  type SettingName,
+  settingNames,
+  settingsTable,
+  variableOf,
+} from './settings-table.ts'
 import { nearest } from './suggestion.ts'
 import type { WorkerSettings } from './worker-settings.ts'
 
@@ -74,14 +81,14 @@ class Mistakes {
 
   throwIfAny(): void {
     if (this.texts.length === 0) return
-    const what =
-      this.texts.length === 1
-        ? `a setting is wrong: ${this.texts[0]}`
-        : `${this.texts.length} mistakes in the settings:${this.texts.map((text) => `\n  - ${text}`).join('')}\n`
+    const [only = ''] = this.texts
+    const one = this.texts.length === 1
     throw new MillstreamError('SETTING_INVALID', {
-      what,
-      where: { [this.names.size === 1 ? 'setting' : 'settings']: [...this.names].join(' ') },
-      fix: 'docs/settings.md lists every setting with its limits.',
+      what: one
+        ? only
+        : `${this.texts.length} mistakes in the settings:${this.texts.map((text) => `\n  - ${text}`).join('')}`,
+      where: one ? { setting: [...this.names].join() } : {},
+      fix: `${one ? '' : '\n'}docs/settings.md lists every setting with its limits.`,
     })
   }
 }
@@ -138,7 +145,8 @@ const fromData = (values: Readonly<Record<string, unknown>>, source: string, mis
     if (name === 'sasl' && isObject(given)) {
       return Object.entries(given).flatMap(([part, value]): Entry[] => {
         const found = Object.hasOwn(saslParts, part) ? saslParts[part] : undefined
-        if (found !== undefined) return value === undefined ? [] : [entry(found, `sasl.${part} in ${source}`, value)]
+        if (found !== undefined)
+          return value === undefined ? [] : [entry(found, `sasl.${part} in ${source}`, value)]
         mistakes.unknown(`sasl.${part} in ${source}`, `sasl.${part}`, nearest(part, Object.keys(saslParts)))
         return []
       })
@@ -238,14 +246,27 @@ export const resolveSettings = (
   }
   const settings = complete(values)
   if (settings.brokers === undefined && !options.withoutBrokers && !mistakes.names.has('brokers')) {
-    mistakes.add('brokers', `brokers is missing: give --brokers, ${variableOf('brokers')}, or brokers in the settings file`)
+    mistakes.add(
+      'brokers',
+      `brokers is missing: give --brokers, ${variableOf('brokers')}, or brokers in the settings file`,
+    )
   }
   checkRelations(settings, mistakes)
   const readText = options.readText ?? nodePorts.disk.readText
   const tls = tlsOf(settings, sources.given?.tls, readText, mistakes)
   mistakes.throwIfAny()
 
-  const { tlsCaFile, tlsCertFile, tlsKeyFile, tlsServerName, saslMechanism, saslUsername, saslPassword, allowPlaintextPassword, ...plain } = settings
+  const {
+    tlsCaFile,
+    tlsCertFile,
+    tlsKeyFile,
+    tlsServerName,
+    saslMechanism,
+    saslUsername,
+    saslPassword,
+    allowPlaintextPassword,
+    ...plain
+  } = settings
   const worker: WorkerSettings = Object.freeze({
     ...plain,
     brokers: Object.freeze([...(settings.brokers ?? [])]),

@@ -1,5 +1,5 @@
 // The settings of a worker after they were read, checked and completed: what the runtime gets. Where they come from,
-// their defaults, limits and texts stand in settings.ts.
+// their defaults, limits and texts stand in settings-table.ts.
 import type { ConnectionOptions } from 'node:tls'
 
 export type Guarantee = 'exactly_once' | 'at_least_once'
@@ -16,7 +16,11 @@ export interface WorkerSettings {
   readonly clientId: string
   readonly tls: ConnectionOptions | boolean
   readonly sasl:
-    | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+    | {
+        readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
+        readonly username: string
+        readonly password: string
+      }
     | undefined
 
   readonly commitIntervalMs: number

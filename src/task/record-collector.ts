@@ -134,13 +134,14 @@ export class RecordCollector {
     this.#collectedBytes = 0
   }
 
-  /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. */
-  collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): void {
+  /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. @returns where */
+  collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): number {
     this.#encodeKey(topic, record)
     this.#encodeValue(topic, record)
     const partition =
       this.#keyLength < 0 ? spare % topic.partitions : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
     this.#append(topic, partition, record.timestamp, record.withoutHeaders ? undefined : record.headers)
+    return partition
   }
 
   /** Appends a change of a store to its changelog; the key has one char per byte. */

@@ -203,7 +203,7 @@ export class StreamTask implements TaskView {
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
-  rewind(positions: ReadonlyMap<string, number>, streamTime = this.#committedStreamTime): void {
+  rewind(positions: ReadonlyMap<string, number>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
     for (const [index, queue] of this.group.queues.entries()) {
       const position = positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)

@@ -1,6 +1,7 @@
 // Connections and values for tests of the client on the run's broker.
-import { nodePorts } from '../../src/base/node-ports.ts'
+
 import { silentLogger } from '../../src/base/log.ts'
+import { nodePorts } from '../../src/base/node-ports.ts'
 import { Cluster, type ClusterSettings } from '../../src/client/cluster.ts'
 import type { FetchedPartition } from '../../src/client/fetcher.ts'
 import { RecordCursor } from '../../src/record/record-cursor.ts'
@@ -22,7 +23,11 @@ export const connect = (settings: Partial<ClusterSettings> = {}): Promise<Cluste
 export const inMs = (ms: number): number => nodePorts.clock.monotonic() + ms
 
 /** Waits until `check` returns something else than undefined or false. */
-export const until = async <T>(what: string, check: () => T | undefined | false, timeoutMs = 15_000): Promise<T> => {
+export const until = async <T>(
+  what: string,
+  check: () => T | undefined | false,
+  timeoutMs = 15_000,
+): Promise<T> => {
   const deadline = inMs(timeoutMs)
   for (;;) {
     const found = check()
@@ -33,7 +38,10 @@ export const until = async <T>(what: string, check: () => T | undefined | false,
 }
 
 /** Offsets and values (as text) of the records at or above `from`. */
-export const recordsOf = (fetched: readonly FetchedPartition[], from = 0): { offset: number; value: string }[] => {
+export const recordsOf = (
+  fetched: readonly FetchedPartition[],
+  from = 0,
+): { offset: number; value: string }[] => {
   const records: { offset: number; value: string }[] = []
   const cursor = new RecordCursor()
   for (const { batches } of fetched) {
@@ -42,7 +50,10 @@ export const recordsOf = (fetched: readonly FetchedPartition[], from = 0): { off
       while (cursor.next()) {
         const { offset, valueStart, valueLength } = cursor
         if (offset < from) continue
-        records.push({ offset, value: cursor.buffer.toString('utf8', valueStart, valueStart + Math.max(0, valueLength)) })
+        records.push({
+          offset,
+          value: cursor.buffer.toString('utf8', valueStart, valueStart + Math.max(0, valueLength)),
+        })
       }
     }
   }
