@@ -119,7 +119,7 @@ describe('resolveSettings', () => {
       ),
     )
     for (const part of [
-      '11 mistakes',
+      '12 mistakes',
       'fetchWaitMs is "-5", but must be 0 to 86400000 ms (--fetch-wait-ms)',
       '--comression is no setting (did you mean --compression?)',
       'MILLSTREAM_COMIT_INTERVAL_MS is no setting (did you mean MILLSTREAM_COMMIT_INTERVAL_MS?)',
