@@ -105,6 +105,11 @@ export class MillstreamError extends Error {
     this.fix = details.fix
   }
 
+  /** The sentence of the message that says what happened, alone. */
+  get what(): string {
+    return this.#what
+  }
+
   get reaction(): Reaction {
     return errorTable[this.code].reaction
   }

@@ -56,3 +56,12 @@ export { createProducer } from './runtime/create-producer.ts'
 export type { Appended, Producer, ProducerRecord } from './runtime/create-producer.ts'
 export type { SettingsInput } from './config/settings.ts'
 export type { Logger, LogFields, LogLevel } from './base/log.ts'
+
+export type {
+  DevInput,
+  DevScript,
+  DevVerdict,
+  DevView,
+  RawRecord,
+  TextLine,
+} from './cli/dev-contract.ts'

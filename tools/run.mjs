@@ -81,6 +81,15 @@ process.on('SIGINT', () => {
 process.on('SIGTERM', () => child?.kill('SIGTERM'))
 process.on('SIGHUP', () => child?.kill('SIGHUP'))
 
+// npm passes SIGTERM on to its shell only, which ends and leaves this process behind: take that for the signal.
+const parent = process.ppid
+const orphaned = setInterval(() => {
+  if (process.ppid === parent) return
+  clearInterval(orphaned)
+  child?.kill('SIGTERM')
+}, 500)
+orphaned.unref()
+
 const main = async () => {
   const [name = '', ...args] = process.argv.slice(2)
   const program = Object.hasOwn(programs, name) ? programs[name] : undefined

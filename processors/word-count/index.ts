@@ -1,5 +1,6 @@
 // Counts the words of lines of text, exactly once.
 import { int64, store, string, topic, topology } from 'millstream'
+import { countingWords } from './dev.ts'
 
 export const lines = topic('lines', { key: string, value: string })
 export const counts = topic('counts', { key: string, value: int64 })
@@ -13,3 +14,6 @@ export default topology('word-count', (t) => {
     .toStream()
     .to(counts)
 })
+
+/** For `millstream dev`: input, live counts and the recount. */
+export const dev = countingWords(lines, counts)

@@ -7,6 +7,7 @@ export const faultPoints = [
   'before-produce',
   'after-produce',
   'before-offset-commit',
+  'offset-commit-sent',
   'after-offset-commit',
   'before-end-txn',
   'end-txn-sent',

@@ -22,7 +22,10 @@ export const parseBrokers = (brokers: readonly string[]): BrokerAddress[] => {
   }
   if (wrong.length > 0 || addresses.size === 0) {
     throw new MillstreamError('SETTING_INVALID', {
-      what: addresses.size === 0 && wrong.length === 0 ? 'no broker is given' : `${wrong.join(', ')} is no broker address`,
+      what:
+        addresses.size === 0 && wrong.length === 0
+          ? 'no broker is given'
+          : `${wrong.join(', ')} is no broker address`,
       where: { setting: 'brokers' },
       fix: 'Give one or more addresses like "kafka-1:9092", separated by commas.',
     })
@@ -37,7 +40,9 @@ export const unreachable = (
   settings: ConnectionSettings,
 ): MillstreamError => {
   const reasons = addresses.map(({ host, port }, index) => `${host}:${port} (${reasonOf(failures[index])})`)
-  const wentSilent = failures.some(({ cause }) => (cause as NodeJS.ErrnoException | undefined)?.code !== 'ECONNREFUSED')
+  const wentSilent = failures.some(
+    ({ cause }) => (cause as NodeJS.ErrnoException | undefined)?.code !== 'ECONNREFUSED',
+  )
   const secured = settings.sasl !== undefined || (settings.tls ?? false) !== false
   return new MillstreamError('BROKER_UNREACHABLE', {
     what: `no broker could be reached: ${reasons.join(', ')}`,
@@ -53,6 +58,7 @@ export const unreachable = (
 /** Without the code and the place, which stand around it already. */
 const reasonOf = (failure: MillstreamError | undefined): string => {
   const cause = failure?.cause
-  if (failure?.code === 'CONNECTION_LOST' && cause instanceof Error) return cause.message || (cause as NodeJS.ErrnoException).code || cause.name
+  if (failure?.code === 'CONNECTION_LOST' && cause instanceof Error)
+    return cause.message || (cause as NodeJS.ErrnoException).code || cause.name
   return (failure?.message ?? 'no answer').replace(/^[A-Z_]+: /, '')
 }

@@ -9,12 +9,21 @@ type Outcome = readonly [code: ErrorCode, fix?: string]
 const byName: Readonly<Record<string, Outcome>> = {
   UNKNOWN_TOPIC_OR_PARTITION: ['TOPIC_MISSING', 'Create the topic, or correct its name.'],
   UNKNOWN_TOPIC_ID: ['TOPIC_MISSING', 'Create the topic, or correct its name.'],
-  INVALID_TOPIC_EXCEPTION: ['TOPIC_MISSING', 'A topic name has letters, digits, ".", "_" and "-", at most 249.'],
-  FENCED_INSTANCE_ID: ['INSTANCE_FENCED', 'Another process runs with the same instance id: give each its own.'],
+  INVALID_TOPIC_EXCEPTION: [
+    'TOPIC_MISSING',
+    'A topic name has letters, digits, ".", "_" and "-", at most 249.',
+  ],
+  FENCED_INSTANCE_ID: [
+    'INSTANCE_FENCED',
+    'Another process runs with the same instance id: give each its own.',
+  ],
 }
 
 const byReaction: Readonly<Partial<Record<BrokerReaction, Outcome>>> = {
-  denied: ['AUTHORIZATION_FAILED', 'Grant the right on the resource named here to the principal of the worker.'],
+  denied: [
+    'AUTHORIZATION_FAILED',
+    'Grant the right on the resource named here to the principal of the worker.',
+  ],
   authenticate: ['AUTHENTICATION_FAILED', 'Check the setting sasl.'],
   unsupported: ['BROKER_TOO_OLD', 'Update the brokers: Kafka 3.9 is the oldest version that is tested.'],
   rejoin: ['MEMBERSHIP_LOST'],

@@ -1,7 +1,9 @@
 // What the brokers must speak, and which version of transactions they allow.
-import { type Api, negotiate, type VersionRange } from '../protocol/api.ts'
+
+import { MillstreamError } from '../errors.ts'
 import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts'
+import { type Api, negotiate, type VersionRange } from '../protocol/api.ts'
 import type { ApiVersionsResponse } from '../protocol/api-versions.ts'
 import { createTopics } from '../protocol/create-topics.ts'
 import { deleteRecords } from '../protocol/delete-records.ts'
@@ -21,7 +23,6 @@ import { produce } from '../protocol/produce.ts'
 import { syncGroup } from '../protocol/sync-group.ts'
 import { finalizedLevel, TRANSACTION_VERSION } from '../protocol/tag.ts'
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
-import { MillstreamError } from '../errors.ts'
 import type { BrokerAddress } from './connection.ts'
 
 type AnyApi = Api<never, unknown>
@@ -61,15 +62,26 @@ export const speaksTransactionsV2 = (answer: ApiVersionsResponse): boolean =>
   transactional.every((api) => (versionsOf(answer, api)?.max ?? -1) >= (api.tv2From ?? 0))
 
 /** @throws MillstreamError BROKER_TOO_OLD, naming the broker, every API that is missing and the versions */
-export const checkVersions = (answer: ApiVersionsResponse, address: BrokerAddress, transactionVersion: 1 | 2): void => {
+export const checkVersions = (
+  answer: ApiVersionsResponse,
+  address: BrokerAddress,
+  transactionVersion: 1 | 2,
+): void => {
   const missing = required.filter((api) => negotiate(api, versionsOf(answer, api), false) === undefined)
   if (missing.length > 0) throw tooOld(address, answer, missing)
-  if (transactionVersion === 2 && !transactional.every((api) => (versionsOf(answer, api)?.max ?? -1) >= (api.tv2From ?? 0))) {
+  if (
+    transactionVersion === 2 &&
+    !transactional.every((api) => (versionsOf(answer, api)?.max ?? -1) >= (api.tv2From ?? 0))
+  ) {
     throw tooOld(address, answer, transactional)
   }
 }
 
-export const tooOld = (address: BrokerAddress, answer: ApiVersionsResponse, apis: readonly AnyApi[]): MillstreamError => {
+export const tooOld = (
+  address: BrokerAddress,
+  answer: ApiVersionsResponse,
+  apis: readonly AnyApi[],
+): MillstreamError => {
   const gaps = apis.map((api) => {
     const range = versionsOf(answer, api)
     const theirs = range === undefined ? 'does not have it' : `has v${range.min} to v${range.max}`

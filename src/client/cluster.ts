@@ -14,12 +14,18 @@ import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Api, negotiate } from '../protocol/api.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
 import { findCoordinator } from '../protocol/find-coordinator.ts'
-import { metadata, type MetadataResponse } from '../protocol/metadata.ts'
+import { type MetadataResponse, metadata } from '../protocol/metadata.ts'
 import { Backoff } from './backoff.ts'
 import { parseBrokers, unreachable } from './broker-address.ts'
 import { brokerFailure } from './broker-failure.ts'
 import { checkVersions, speaksTransactionsV2, tooOld, versionsOf } from './broker-versions.ts'
-import { type BrokerAddress, BrokerConnection, markNeverSent, type SaslSettings, wasNeverSent } from './connection.ts'
+import {
+  type BrokerAddress,
+  BrokerConnection,
+  markNeverSent,
+  type SaslSettings,
+  wasNeverSent,
+} from './connection.ts'
 import { type BrokerNode, MetadataView, type PartitionLeader, type TopicInfo } from './metadata-view.ts'
 
 /** What a connection is used for. One connection per broker and role. */
@@ -210,7 +216,8 @@ export class Cluster {
       }
       const code = found?.errorCode ?? COORDINATOR_NOT_AVAILABLE
       const reaction = reactionFor(code, 'FindCoordinator')
-      const passing = reaction === 'find-coordinator' || reaction === 'retry' || reaction === 'refresh-metadata'
+      const passing =
+        reaction === 'find-coordinator' || reaction === 'retry' || reaction === 'refresh-metadata'
       if (!passing || !(await backoff.wait(deadline, this.#closing.signal))) {
         throw brokerFailure('FindCoordinator', code, { [type]: key })
       }
@@ -271,7 +278,9 @@ export class Cluster {
     const address = this.#view.broker(node)
     if (address === undefined) {
       throw markNeverSent(
-        new MillstreamError('CONNECTION_LOST', { what: `broker ${node} is not among the brokers that the cluster names` }),
+        new MillstreamError('CONNECTION_LOST', {
+          what: `broker ${node} is not among the brokers that the cluster names`,
+        }),
       )
     }
     const connection = await this.#openConnection(address)
@@ -328,7 +337,9 @@ export class Cluster {
   #nodesByPreference(): BrokerNode[] {
     const nodes = this.#view.brokers().map((node) => ({
       node,
-      rank: (this.#slots.get(slotKey(node.nodeId, 'admin'))?.connection?.isOpen ? 0 : 1) + this.#ports.random.next() / 2,
+      rank:
+        (this.#slots.get(slotKey(node.nodeId, 'admin'))?.connection?.isOpen ? 0 : 1) +
+        this.#ports.random.next() / 2,
     }))
     return nodes.sort((a, b) => a.rank - b.rank).map(({ node }) => node)
   }
@@ -365,7 +376,8 @@ export class Cluster {
       throw unreachable(this.#view.brokers(), met as MillstreamError[], this.#settings)
     }
     if (answers.every(({ apiVersions }) => speaksTransactionsV2(apiVersions))) this.#transactionVersion = 2
-    for (const { apiVersions, address } of answers) checkVersions(apiVersions, address, this.#transactionVersion)
+    for (const { apiVersions, address } of answers)
+      checkVersions(apiVersions, address, this.#transactionVersion)
   }
 
   async #meet(node: BrokerNode): Promise<BrokerConnection | MillstreamError> {
@@ -376,7 +388,10 @@ export class Cluster {
     } catch (error) {
       if (!isConnectionError(error)) throw error
       // A broker that just went down is named for a while. It is checked when a connection to it is opened.
-      this.#log.warn('a broker of the cluster cannot be reached', { broker: node.nodeId, cause: error.message })
+      this.#log.warn('a broker of the cluster cannot be reached', {
+        broker: node.nodeId,
+        cause: error.message,
+      })
       return error
     }
   }
@@ -390,7 +405,8 @@ const triesNext: ReadonlySet<string> = new Set(['CONNECTION_LOST', 'REQUEST_TIME
 const isConnectionError = (error: unknown): error is MillstreamError =>
   isMillstreamError(error) && (error.code === 'CONNECTION_LOST' || error.code === 'REQUEST_TIMED_OUT')
 
-const closed = (): MillstreamError => new MillstreamError('CLOSED', { what: 'the connections to the cluster are closed' })
+const closed = (): MillstreamError =>
+  new MillstreamError('CLOSED', { what: 'the connections to the cluster are closed' })
 
 const noneAnswered = (name: string, failures: readonly MillstreamError[]): MillstreamError => {
   const error = new MillstreamError('CONNECTION_LOST', {

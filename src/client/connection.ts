@@ -18,7 +18,7 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Api, requestHeaderHasTags, responseHeaderHasTags } from '../protocol/api.ts'
-import { apiVersions, type ApiVersionsResponse } from '../protocol/api-versions.ts'
+import { type ApiVersionsResponse, apiVersions } from '../protocol/api-versions.ts'
 import { Reader, Writer } from '../protocol/wire.ts'
 
 export interface SaslSettings {
@@ -49,7 +49,8 @@ const FIRST_RESPONSE_BYTES_MAX = 1_048_576
 const neverSentErrors = new WeakSet<MillstreamError>()
 
 /** Whether the request certainly did not reach the broker: the connection could not be opened, or was broken already. */
-export const wasNeverSent = (error: unknown): boolean => isMillstreamError(error) && neverSentErrors.has(error)
+export const wasNeverSent = (error: unknown): boolean =>
+  isMillstreamError(error) && neverSentErrors.has(error)
 
 /** Marks an error of `wasNeverSent`. */
 export const markNeverSent = (error: MillstreamError): MillstreamError => {
@@ -69,7 +70,13 @@ const kafkajsLogger = (log: Logger): KafkaJsLogger => {
   const nothing = (): void => {}
   const detail = (text: string, extra: Record<string, unknown> = {}): void =>
     log.debug(`kafkajs: ${text}`, { broker: extra['broker'] })
-  const logger: KafkaJsLogger = { namespace: () => logger, debug: nothing, info: nothing, warn: detail, error: detail }
+  const logger: KafkaJsLogger = {
+    namespace: () => logger,
+    debug: nothing,
+    info: nothing,
+    warn: detail,
+    error: detail,
+  }
   return logger
 }
 
@@ -181,8 +188,7 @@ export class BrokerConnection {
    * Sends one request and decodes its answer. Requests are written in the order of the calls.
    *
    * Byte strings of the request are not copied: they must not change before the promise settles.
-   * @throws MillstreamError REQUEST_TIMED_OUT, CONNECTION_LOST (outcome unknown unless `wasNeverSent`),
-   * AUTHENTICATION_FAILED when the session had to be renewed, PROTOCOL_INVALID.
+   * @throws MillstreamError REQUEST_TIMED_OUT, CONNECTION_LOST (outcome unknown unless `wasNeverSent`), PROTOCOL_INVALID
    */
   request<Req, Res>(api: Api<Req, Res>, version: number, request: Req, timeoutMs: number): Promise<Res> {
     if (this.#settings.sasl !== undefined && this.#state === 'open') {
@@ -202,7 +208,12 @@ export class BrokerConnection {
   async #establish(): Promise<void> {
     await this.#kafka.connect()
     const software = { clientSoftwareName: 'millstream', clientSoftwareVersion: '0.1.0' }
-    const answer = await this.#send(apiVersions, API_VERSIONS_VERSION, software, this.#settings.connectionTimeoutMs)
+    const answer = await this.#send(
+      apiVersions,
+      API_VERSIONS_VERSION,
+      software,
+      this.#settings.connectionTimeoutMs,
+    )
     if (answer.errorCode !== 0) {
       throw new MillstreamError('BROKER_TOO_OLD', {
         what: `the broker does not take ApiVersions v${API_VERSIONS_VERSION}`,
@@ -259,14 +270,21 @@ export class BrokerConnection {
     this.#kafka.disconnect().catch(() => {})
   }
 
-  async #authenticateAndSend<Req, Res>(api: Api<Req, Res>, version: number, request: Req, timeoutMs: number): Promise<Res> {
+  async #authenticateAndSend<Req, Res>(
+    api: Api<Req, Res>,
+    version: number,
+    request: Req,
+    timeoutMs: number,
+  ): Promise<Res> {
     this.#waitingForAuthentication++
     try {
       await Promise.race([this.#kafka.authenticate(), this.#broken.promise])
     } catch (error) {
+      // Whether the login itself is refused shows when the next connection is opened. (A renewal within a second of the
+      // last login is refused, too, which happens where sessions are shorter than 11 s.)
       const cause = ensureError(error)
       this.#break(cause)
-      throw isAuthenticationError(cause) ? this.#openingError(cause) : this.#lost(api, cause, true)
+      throw this.#lost(api, cause, true)
     } finally {
       this.#waitingForAuthentication--
     }
@@ -348,7 +366,8 @@ export class BrokerConnection {
   }
 
   #openingError(cause: Error): MillstreamError {
-    if (isMillstreamError(cause) && cause.code !== 'CONNECTION_LOST' && cause.code !== 'REQUEST_TIMED_OUT') return cause
+    if (isMillstreamError(cause) && cause.code !== 'CONNECTION_LOST' && cause.code !== 'REQUEST_TIMED_OUT')
+      return cause
     if (isAuthenticationError(cause)) {
       const { sasl } = this.#settings
       return new MillstreamError('AUTHENTICATION_FAILED', {

@@ -53,7 +53,8 @@ export const markStale = (source: Source, now: number): void => {
   if (source.stale) return
   source.stale = true
   // The first time at once: leaders are simply not known yet, or moved, and the new one is.
-  const waitMs = source.attempts === 0 ? 0 : Math.min(FIRST_WAIT_MS * 2 ** Math.min(source.attempts - 1, 10), WAIT_MS_MAX)
+  const waitMs =
+    source.attempts === 0 ? 0 : Math.min(FIRST_WAIT_MS * 2 ** Math.min(source.attempts - 1, 10), WAIT_MS_MAX)
   source.retryAt = now + waitMs
   source.attempts++
 }

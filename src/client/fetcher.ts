@@ -13,16 +13,21 @@ import type { Ports, TimerHandle } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
-import { type FetchedPartition as FetchAnswer, fetch, type FetchRequest, type FetchResponse } from '../protocol/fetch.ts'
+import {
+  type FetchedPartition as FetchAnswer,
+  type FetchRequest,
+  type FetchResponse,
+  fetch,
+} from '../protocol/fetch.ts'
 import type { IsolationLevel } from '../protocol/list-offsets.ts'
 import type { BatchView } from '../record/batch-view.ts'
 import { byTopic, isRepeatable } from './answers.ts'
 import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
+import { markStale, type Source, sourceAt } from './fetch-source.ts'
 import { acceptBatches } from './fetched-records.ts'
 import { listOffsets } from './offsets.ts'
 import { SourceRepair } from './source-repair.ts'
-import { markStale, type Source, sourceAt } from './fetch-source.ts'
 
 export interface FetchedPartition {
   readonly topic: string
@@ -307,7 +312,13 @@ export class Fetcher {
     const maxWaitMs = somePaused ? Math.min(SHORT_WAIT_MS, longWaitMs) : longWaitMs
     const first = lane.turn++ % sources.length
     const inTurn = [...sources.slice(first), ...sources.slice(0, first)]
-    const request = { maxWaitMs, minBytes: 1, maxBytes, isolationLevel: isolation, topics: this.#topicsOf(inTurn) }
+    const request = {
+      maxWaitMs,
+      minBytes: 1,
+      maxBytes,
+      isolationLevel: isolation,
+      topics: this.#topicsOf(inTurn),
+    }
     const epochs = new Map(sources.map((source) => [source.id, { source, epoch: source.epoch }]))
     lane.sentAt = this.#ports.clock.monotonic()
     lane.asked = new Set(sources)
@@ -380,7 +391,16 @@ export class Fetcher {
     this.#arrived.push({
       lane,
       source,
-      fetched: { topic, partition, batches, nextOffset, highWatermark, lastStableOffset, logStartOffset, bytes },
+      fetched: {
+        topic,
+        partition,
+        batches,
+        nextOffset,
+        highWatermark,
+        lastStableOffset,
+        logStartOffset,
+        bytes,
+      },
     })
     return true
   }

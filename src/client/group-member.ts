@@ -20,7 +20,7 @@ import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { brokerError, reactionFor } from '../protocol/error-codes.ts'
 import { heartbeat } from '../protocol/heartbeat.ts'
-import { joinGroup, type JoinGroupResponse } from '../protocol/join-group.ts'
+import { type JoinGroupResponse, joinGroup } from '../protocol/join-group.ts'
 import { leaveGroup } from '../protocol/leave-group.ts'
 import { syncGroup } from '../protocol/sync-group.ts'
 import { isRepeatable } from './answers.ts'
@@ -88,7 +88,9 @@ const LEAVE_TIMEOUT_MS = 5000
 const RETRY_INTERVAL_MS = 500
 
 /** What the next round of a join does. */
-type Round = { readonly joined: Joined } | { readonly again: 'at once' | 'after a pause'; readonly why: string }
+type Round =
+  | { readonly joined: Joined }
+  | { readonly again: 'at once' | 'after a pause'; readonly why: string }
 
 export class GroupMember {
   readonly #cluster: Cluster
@@ -191,14 +193,26 @@ export class GroupMember {
     this.#forgetMembership()
     if (this.state !== 'unjoined') this.#state.transitionTo('unjoined')
     if (!isMember || this.#closing.signal.aborted) return
-    const member = { memberId, groupInstanceId: instanceId ?? null, reason: reason.slice(0, REASON_CHARACTERS_MAX) }
+    const member = {
+      memberId,
+      groupInstanceId: instanceId ?? null,
+      reason: reason.slice(0, REASON_CHARACTERS_MAX),
+    }
     const deadline = this.#ports.clock.monotonic() + LEAVE_TIMEOUT_MS
     const timeoutMs = LEAVE_TIMEOUT_MS
     try {
       // Not on the group's connection, where a join may be waiting.
       const request = { groupId, members: [member] }
       const send = (node: number) => this.#cluster.send(node, 'admin', leaveGroup, request, { timeoutMs })
-      const answer = await withCoordinator(this.#cluster, this.#ports, 'group', groupId, send, deadline, 'LeaveGroup')
+      const answer = await withCoordinator(
+        this.#cluster,
+        this.#ports,
+        'group',
+        groupId,
+        send,
+        deadline,
+        'LeaveGroup',
+      )
       const errorCode = answer.errorCode || (answer.members[0]?.errorCode ?? NONE)
       if (errorCode === NONE) return
       this.#log.info('leaving the group was refused', { group: groupId, error: brokerError(errorCode).name })
@@ -316,7 +330,12 @@ export class GroupMember {
     }
     if (answer.errorCode !== NONE) return this.#refused('SyncGroup', answer.errorCode)
     this.#generationId = generationId
-    this.#log.info('joined the group', { group: groupId, member: memberId, generation: generationId, isLeader })
+    this.#log.info('joined the group', {
+      group: groupId,
+      member: memberId,
+      generation: generationId,
+      isLeader,
+    })
     // A copy: the assignment is kept for long, and a view would keep the whole frame.
     return { joined: { generationId, memberId, isLeader, assignment: Buffer.from(answer.assignment) } }
   }
@@ -406,7 +425,12 @@ export class GroupMember {
         node,
         'group',
         heartbeat,
-        { groupId, generationId: this.#generationId, memberId: this.#memberId, groupInstanceId: instanceId ?? null },
+        {
+          groupId,
+          generationId: this.#generationId,
+          memberId: this.#memberId,
+          groupInstanceId: instanceId ?? null,
+        },
         // So that one that is lost leaves time for others before the session is over.
         { timeoutMs: Math.min(this.#cluster.requestTimeoutMs, sessionTimeoutMs / 3) },
       )
@@ -452,4 +476,5 @@ export class GroupMember {
   }
 }
 
-const givenUp = (): MillstreamError => new MillstreamError('CLOSED', { what: 'the join was given up by leave or close' })
+const givenUp = (): MillstreamError =>
+  new MillstreamError('CLOSED', { what: 'the join was given up by leave or close' })

@@ -4,9 +4,10 @@ import { invariant } from '../base/assert.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { MillstreamError } from '../errors.ts'
-import { initProducerId } from '../protocol/init-producer-id.ts'
+import { reactionFor } from '../protocol/error-codes.ts'
+import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
-import { transactionFailure } from './answers.ts'
+import { backoffMs, transactionFailure } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import { commitOffsets } from './offsets.ts'
 import { Outbox, type OutboxSettings } from './outbox.ts'
@@ -64,18 +65,24 @@ export class IdempotentProducer implements CommittingProducer {
   /** Takes a new producer id: sequences restart. @throws AUTHORIZATION_FAILED, CONNECTION_LOST, REQUEST_TIMED_OUT */
   async init(): Promise<void> {
     await this.#outbox.quiesce()
-    const response = await this.#cluster.sendToAny(initProducerId, {
-      transactionalId: null,
-      transactionTimeoutMs: 0,
-      producerId: -1,
-      producerEpoch: -1,
-    })
-    if (response.errorCode !== 0) throw transactionFailure('InitProducerId', response.errorCode, {})
+    const response = await this.#newProducerId(this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs)
     this.#producerId = response.producerId
     this.#epoch = response.producerEpoch
     this.#lost = false
     this.#open = false
     this.#outbox.reset('restart')
+  }
+
+  /** A broker that has just started answers COORDINATOR_LOAD_IN_PROGRESS until it has a block of producer ids. */
+  async #newProducerId(deadlineMs: number): Promise<InitProducerIdResponse> {
+    const request = { transactionalId: null, transactionTimeoutMs: 0, producerId: -1, producerEpoch: -1 }
+    for (let attempt = 0; ; attempt++) {
+      const response = await this.#cluster.sendToAny(initProducerId, request)
+      if (response.errorCode === 0) return response
+      const wait = reactionFor(response.errorCode, 'InitProducerId') === 'retry' && this.#ports.clock.monotonic() < deadlineMs
+      if (!wait) throw transactionFailure('InitProducerId', response.errorCode, {})
+      await this.#ports.timers.sleep(backoffMs(attempt))
+    }
   }
 
   begin(): void {

@@ -76,14 +76,18 @@ export class MetadataView {
     }
     this.#clusterId = clusterId
     if (response.brokers.length > 0) {
-      this.#brokers = new Map(response.brokers.map(({ nodeId, host, port }) => [nodeId, { nodeId, host, port }]))
+      this.#brokers = new Map(
+        response.brokers.map(({ nodeId, host, port }) => [nodeId, { nodeId, host, port }]),
+      )
     }
     for (const topic of response.topics) this.#applyTopic(topic)
   }
 
   /** @throws MillstreamError AUTHORIZATION_FAILED naming those of the topics that may not be described */
   throwDenied(topics: readonly string[]): void {
-    const denied = topics.filter((topic) => reactionFor(this.#errors.get(topic) ?? 0, 'Metadata') === 'denied')
+    const denied = topics.filter(
+      (topic) => reactionFor(this.#errors.get(topic) ?? 0, 'Metadata') === 'denied',
+    )
     if (denied.length === 0) return
     const code = this.#errors.get(denied[0] as string) as number
     throw brokerFailure('Metadata', code, { topic: denied.join(', ') })

@@ -6,7 +6,12 @@ import type { Ports } from '../base/ports.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { MillstreamError } from '../errors.ts'
 import { brokerError, reactionFor } from '../protocol/error-codes.ts'
-import { EARLIEST_TIMESTAMP, type IsolationLevel, LATEST_TIMESTAMP, listOffsets as listOffsetsApi } from '../protocol/list-offsets.ts'
+import {
+  EARLIEST_TIMESTAMP,
+  type IsolationLevel,
+  LATEST_TIMESTAMP,
+  listOffsets as listOffsetsApi,
+} from '../protocol/list-offsets.ts'
 import { offsetCommit } from '../protocol/offset-commit.ts'
 import { offsetFetch } from '../protocol/offset-fetch.ts'
 import { byTopic, firstError, isRepeatable } from './answers.ts'
@@ -82,13 +87,21 @@ export const fetchCommitted = async (
         // Mostly UNSTABLE_OFFSET_COMMIT.
         if (reactionFor(errorCode, 'OffsetFetch') === 'retry') continue
         if (errorCode !== NONE) throw brokerFailure('OffsetFetch', errorCode, { topic, partition, group })
-        found.set(partitionId(topic, partition), { topic, partition, offset, leaderEpoch, metadata: metadata ?? '' })
+        found.set(partitionId(topic, partition), {
+          topic,
+          partition,
+          offset,
+          leaderEpoch,
+          metadata: metadata ?? '',
+        })
       }
     }
     missing = missing.filter(({ topic, partition }) => !found.has(partitionId(topic, partition)))
     if (missing.length > 0 && !(await backoff.wait(deadline))) throw stayedUnstable(group, missing)
   }
-  return partitions.map(({ topic, partition }) => found.get(partitionId(topic, partition)) as CommittedPosition)
+  return partitions.map(
+    ({ topic, partition }) => found.get(partitionId(topic, partition)) as CommittedPosition,
+  )
 }
 
 const stayedUnstable = (group: string, missing: readonly TopicPartition[]): MillstreamError =>
@@ -117,13 +130,18 @@ export const listOffsets = async (
   for (;;) {
     const missing = partitions.filter(({ topic, partition }) => !found.has(partitionId(topic, partition)))
     if (missing.length === 0) break
-    const unknown = missing.filter(({ topic, partition }) => cluster.partition(topic, partition) === undefined)
+    const unknown = missing.filter(
+      ({ topic, partition }) => cluster.partition(topic, partition) === undefined,
+    )
     if (unknown.length > 0) await lookUp(cluster, unknown)
     const timestamp = position === 'earliest' ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP
     const failures = await Promise.all(
-      byLeader(cluster, missing).map(([node, mine]) => askLeader(cluster, node, mine, timestamp, isolation, found)),
+      byLeader(cluster, missing).map(([node, mine]) =>
+        askLeader(cluster, node, mine, timestamp, isolation, found),
+      ),
     )
-    if (found.size >= new Set(partitions.map(({ topic, partition }) => partitionId(topic, partition))).size) break
+    if (found.size >= new Set(partitions.map(({ topic, partition }) => partitionId(topic, partition))).size)
+      break
     if (await backoff.wait(deadline)) continue
     throw new MillstreamError('REQUEST_TIMED_OUT', {
       what: `no leader told the ${position} offset in time; at last: ${failures.find((text) => text !== '') ?? 'none is known'}`,
@@ -181,7 +199,8 @@ const askLeader = async (
     const response = await cluster.send(node, 'admin', listOffsetsApi, { isolationLevel, topics })
     for (const { topic, partitions: answers } of response.topics) {
       for (const { partition, errorCode, offset, leaderEpoch } of answers) {
-        if (errorCode === NONE) found.set(partitionId(topic, partition), { topic, partition, offset, leaderEpoch })
+        if (errorCode === NONE)
+          found.set(partitionId(topic, partition), { topic, partition, offset, leaderEpoch })
         else {
           const reaction = reactionFor(errorCode, 'ListOffsets')
           if (reaction !== 'retry' && reaction !== 'refresh-metadata') {
@@ -243,7 +262,8 @@ export const commitOffsets = async (
   )
   for (const { topic, partitions } of response.answer.topics) {
     for (const { partition, errorCode } of partitions) {
-      if (errorCode !== NONE) throw brokerFailure('OffsetCommit', errorCode, { topic, partition, group: groupId })
+      if (errorCode !== NONE)
+        throw brokerFailure('OffsetCommit', errorCode, { topic, partition, group: groupId })
     }
   }
 }

@@ -85,7 +85,10 @@ export class SourceRepair {
       await this.#cluster.refreshMetadata(topics)
     } catch (error) {
       if (isRepeatable(error)) {
-        this.#log.warn('the leaders of partitions cannot be looked up', { topics: topics.join(', '), cause: error.message })
+        this.#log.warn('the leaders of partitions cannot be looked up', {
+          topics: topics.join(', '),
+          cause: error.message,
+        })
         return
       }
       // One topic that may not be read must not stop the others: ask for each alone.
@@ -95,7 +98,11 @@ export class SourceRepair {
       }
       const failure = isMillstreamError(error)
         ? error
-        : new MillstreamError('BROKER_ERROR', { what: ensureError(error).message, where: { topic: topics[0] }, cause: error })
+        : new MillstreamError('BROKER_ERROR', {
+            what: ensureError(error).message,
+            where: { topic: topics[0] },
+            cause: error,
+          })
       if (failure.code === 'CLOSED') this.#closing.abort()
       else for (const source of due) this.#callbacks.failed(source, failure)
     }
@@ -122,7 +129,8 @@ export class SourceRepair {
       return
     }
     source.missingSince ??= now
-    if (now - source.missingSince >= MISSING_AFTER_MS) this.#callbacks.failed(source, missing(source, known?.partitions))
+    if (now - source.missingSince >= MISSING_AFTER_MS)
+      this.#callbacks.failed(source, missing(source, known?.partitions))
   }
 }
 
@@ -135,7 +143,10 @@ const createdAnew = ({ topic, partition, position }: Source): MillstreamError =>
 
 const missing = ({ topic, partition, position }: Source, partitions: number | undefined): MillstreamError =>
   new MillstreamError('TOPIC_MISSING', {
-    what: partitions === undefined ? 'the topic does not exist any more' : `the topic has ${partitions} partitions only`,
+    what:
+      partitions === undefined
+        ? 'the topic does not exist any more'
+        : `the topic has ${partitions} partitions only`,
     where: { topic, partition, offset: position },
     fix: 'Create the topic, or correct its name.',
   })

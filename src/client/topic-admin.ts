@@ -43,7 +43,10 @@ const NONE = 0
 /**
  * @throws MillstreamError AUTHORIZATION_FAILED, CONNECTION_LOST
  */
-export const describeTopics = async (cluster: Cluster, topics: readonly string[]): Promise<TopicDescription[]> => {
+export const describeTopics = async (
+  cluster: Cluster,
+  topics: readonly string[],
+): Promise<TopicDescription[]> => {
   if (topics.length > 0) await cluster.refreshMetadata(topics)
   return topics.map((topic) => {
     const known = cluster.topic(topic)
@@ -198,7 +201,9 @@ export const deleteRecords = async (
     if (!(await backoff.wait(deadline))) {
       throw new MillstreamError('REQUEST_TIMED_OUT', {
         what: `records could not be deleted in time; at last: ${round.why}`,
-        where: { partitions: missing.map(({ topic, partition }) => partitionId(topic, partition)).join(', ') },
+        where: {
+          partitions: missing.map(({ topic, partition }) => partitionId(topic, partition)).join(', '),
+        },
       })
     }
     await cluster.refreshMetadata([...new Set(missing.map(({ topic }) => topic))]).catch((error: unknown) => {

@@ -235,6 +235,7 @@ export class TransactionalProducer implements CommittingProducer {
       },
       (answer) => firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
       this.#deadlineMs,
+      () => faultPoint('offset-commit-sent'),
     )
     for (const { topic, partitions } of response.topics) {
       for (const { partition, errorCode } of partitions) {

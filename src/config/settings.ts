@@ -46,7 +46,7 @@ export interface ResolveOptions {
 }
 
 /** Variables with our prefix that are no settings. */
-const otherVariables = ['MILLSTREAM_CONFIG', 'MILLSTREAM_FAULT']
+const otherVariables = ['MILLSTREAM_CONFIG', 'MILLSTREAM_LOG_FORMAT', 'MILLSTREAM_FAULT']
 
 // Kubernetes describes each Service to each pod of its namespace; for one called millstream-... these look like ours.
 const ofKubernetes = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/

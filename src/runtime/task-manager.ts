@@ -201,8 +201,10 @@ export class TaskManager {
         identity,
       })
       if (rebuilt !== undefined) log.warn('a store is rebuilt from its changelog', { task: plan.id, store: definition.name, reason: rebuilt })
-      const store = new TransactionalStore({ name: definition.name, key: definition.key, value: definition.value, engine, clock: ports.clock })
-      stores.set(definition.name, { definition, identity, store: store as AnyStore, changelog: catalog.changelog(definition) })
+      const changelog = catalog.changelog(definition)
+      const { name, key, value } = definition
+      const store = new TransactionalStore({ name, key, value, engine, clock: ports.clock, changeBytesMax: changelog.batchBytesMax })
+      stores.set(name, { definition, identity, store: store as AnyStore, changelog })
     }
     return stores
   }

@@ -40,7 +40,7 @@ export interface WorkerCounts {
 }
 
 /** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
-const sliceMs = 20
+const sliceMs = 4
 const recordsPerTurn = 256
 /** Requests get this large at most; a broker takes 100 MiB. */
 const produceRequestBytesMax = 8 << 20

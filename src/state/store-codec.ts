@@ -1,6 +1,8 @@
 // Keys and values of a store as its layers hold them: keys as strings with one char per byte, values as themselves
 // (primitives) or as bytes that nobody else can reach.
 import { MillstreamError, ensureError } from '../errors.ts'
+import { appendedSize } from '../record/batch-builder.ts'
+import { batchOverheadBytes } from '../record/batch-view.ts'
 import type { Serde } from '../serde/serde.ts'
 
 /** Stands for "this key is absent" in a layer: a delete that was not flushed, or a miss that was remembered. */
@@ -49,13 +51,15 @@ export class StoreCodec<K, V> {
   readonly #key: Serde<K>
   readonly #value: Serde<V>
   readonly #keyBytesMax: number
+  readonly #changeBytesMax: number
 
-  constructor(store: string, key: Serde<K>, value: Serde<V>, keyBytesMax: number) {
+  constructor(store: string, key: Serde<K>, value: Serde<V>, keyBytesMax: number, changeBytesMax: number) {
     this.primitive = value.primitive === true
     this.#store = store
     this.#key = key
     this.#value = value
     this.#keyBytesMax = keyBytesMax
+    this.#changeBytesMax = changeBytesMax
   }
 
   #refused(field: 'key' | 'value', serde: Serde<never>, error: unknown): MillstreamError {
@@ -94,6 +98,24 @@ export class StoreCodec<K, V> {
       what: `a key of ${key.length} bytes is larger than the ${this.#keyBytesMax} bytes that the store takes`,
       where: { store: this.#store },
       fix: 'Use a shorter key (for instance a hash of it), or the memory engine.',
+    })
+  }
+
+  /**
+   * A change that its changelog will not take is refused with the record that makes it. At the commit it would be too
+   * late to say which record that was, and nothing before it could be committed either.
+   * @throws RECORD_TOO_LARGE
+   */
+  checkChangeSize(key: string, held: Held): void {
+    // UTF-8 takes three bytes per char at most; only what comes near the limit is measured.
+    const about = held instanceof Uint8Array ? held.length : typeof held === 'string' ? held.length * 3 : 8
+    if (appendedSize(key.length, about, undefined) + batchOverheadBytes <= this.#changeBytesMax) return
+    const size = appendedSize(key.length, this.bytes(held).length, undefined)
+    if (size + batchOverheadBytes <= this.#changeBytesMax) return
+    throw new MillstreamError('RECORD_TOO_LARGE', {
+      what: `an entry of about ${size} bytes is larger than the changelog of the store takes`,
+      where: { store: this.#store, 'max.message.bytes': this.#changeBytesMax },
+      fix: 'Raise max.message.bytes of the changelog topic, or make the value smaller.',
     })
   }
 

@@ -40,6 +40,8 @@ export interface TransactionalStoreOptions<K, V> {
   readonly flushBytesMax?: number
   /** Time between flushes at most, looked at when a transaction commits. Default 1000. */
   readonly flushIntervalMs?: number
+  /** max.message.bytes of the changelog: a larger change is refused. Default: no limit. */
+  readonly changeBytesMax?: number
   /** Size of one of the two generations of the read cache, about. Default 16 MiB. */
   readonly cacheBytesMax?: number
 }
@@ -67,8 +69,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #flushedAt: number
 
   // Undo log of the record in hand: the keys that it wrote and what the overlay held for them before.
+  // Only the first `#undoCount` entries count: truncating an array gives its memory back, for each record anew.
   readonly #undoKeys: string[] = []
-  readonly #undoHeld: Held[] = []
+  readonly #undoHeld: (Held | undefined)[] = []
+  #undoCount = 0
 
   // Key of the record last seen: an aggregation asks twice for the same record.
   #lastRecord: KeyedRecord<K> | undefined
@@ -83,7 +87,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.name = options.name
     this.#engine = options.engine
     this.#keySerde = options.key
-    this.#codec = new StoreCodec(options.name, options.key, options.value, options.engine.keyBytesMax)
+    const changeBytesMax = options.changeBytesMax ?? Number.POSITIVE_INFINITY
+    this.#codec = new StoreCodec(options.name, options.key, options.value, options.engine.keyBytesMax, changeBytesMax)
     this.#clock = options.clock
     this.#flushBytesMax = options.flushBytesMax ?? 16 * mebibyte
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000
@@ -174,7 +179,9 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #put(key: string, value: V): void {
     if (this.#codec.isNull(value)) return this.#delete(key)
     this.#codec.checkKeySize(key)
-    this.#write(key, this.#codec.hold(value))
+    const held = this.#codec.hold(value)
+    this.#codec.checkChangeSize(key, held)
+    this.#write(key, held)
   }
 
   #delete(key: string): void {
@@ -184,8 +191,9 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #write(key: string, held: Held): void {
     this.#assertOpen()
-    this.#undoKeys.push(key)
-    this.#undoHeld.push(this.#overlay.get(key))
+    this.#undoKeys[this.#undoCount] = key
+    this.#undoHeld[this.#undoCount] = this.#overlay.get(key)
+    this.#undoCount += 1
     this.#overlay.set(key, held)
     this.#overlayBytes += entryBytes(key, held)
     this.#changed()
@@ -195,14 +203,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** Begins a record: what is written from here on can be taken back by `undo`. */
   mark(): void {
-    this.#undoKeys.length = 0
-    this.#undoHeld.length = 0
+    this.#undoCount = 0
     this.#lastRecord = undefined
   }
 
   /** Takes back what was written since the last `mark`. */
   undo(): void {
-    for (let index = this.#undoKeys.length - 1; index >= 0; index--) {
+    for (let index = this.#undoCount - 1; index >= 0; index--) {
       const key = this.#undoKeys[index] as string
       const before = this.#undoHeld[index]
       if (before === undefined) this.#overlay.delete(key)

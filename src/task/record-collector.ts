@@ -65,7 +65,9 @@ export class RecordCollector {
   readonly #send: SendBatch
   readonly #limits: CollectorLimits
   readonly #outlets = new Map<string, Outlet[]>()
+  /** The outlets that the record in hand touched; only the first `#touchedCount` count (truncating an array is slow). */
   readonly #touched: Outlet[] = []
+  #touchedCount = 0
   /** Number of the record in hand: an outlet is marked when a record first touches it. */
   #recordNumber = 0
   #keyScratch: Buffer = Buffer.allocUnsafeSlow(1024)
@@ -91,23 +93,23 @@ export class RecordCollector {
 
   beginRecord(): void {
     this.#recordNumber++
-    this.#touched.length = 0
+    this.#touchedCount = 0
   }
 
   /** The record succeeded: full batches go out. */
   finishRecord(): void {
-    for (let index = 0; index < this.#touched.length; index++) {
+    for (let index = 0; index < this.#touchedCount; index++) {
       const outlet = this.#touched[index] as Outlet
       if (outlet.overflow.length > 0) this.#sendOverflow(outlet)
       if (outlet.builder.bytes >= this.#limits.batchBytes) this.#sendBatch(outlet, outlet.builder)
     }
-    this.#touched.length = 0
+    this.#touchedCount = 0
   }
 
   /** The record failed: what it appended is taken back, and only that. */
   undoRecord(): void {
-    for (const outlet of this.#touched) outlet.undo()
-    this.#touched.length = 0
+    for (let index = 0; index < this.#touchedCount; index++) (this.#touched[index] as Outlet).undo()
+    this.#touchedCount = 0
   }
 
   /** Sends everything that is collected: between records, before the offsets. */
@@ -130,7 +132,7 @@ export class RecordCollector {
         outlet.nextOffset = -1
       }
     }
-    this.#touched.length = 0
+    this.#touchedCount = 0
     this.#collectedBytes = 0
   }
 
@@ -173,7 +175,7 @@ export class RecordCollector {
     if (outlet.touchedBy !== this.#recordNumber) {
       outlet.touchedBy = this.#recordNumber
       outlet.mark()
-      this.#touched.push(outlet)
+      this.#touched[this.#touchedCount++] = outlet
     }
     const size = appendedSize(this.#keyLength, this.#valueLength, headers)
     if (outlet.builder.bytes + size > topic.batchBytesMax) this.#makeRoom(outlet, size)

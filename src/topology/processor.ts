@@ -121,6 +121,19 @@ export const storesByAlias = (declared: StoresDeclared | undefined): ReadonlyMap
     ? new Map((declared as readonly AnyStore[]).map((handle) => [handle.name, handle]))
     : new Map(Object.entries((declared ?? {}) as Readonly<Record<string, AnyStore>>))
 
+/**
+ * Stands behind the declared stores: to ask for another one is a mistake that names the store, and no TypeError about
+ * undefined. A prototype, so that the declared ones are found before it and cost nothing.
+ */
+const undeclaredStores = (context: ProcessorContext): object =>
+  new Proxy(
+    {},
+    {
+      get: (target, name, receiver) =>
+        typeof name === 'symbol' || name in target ? Reflect.get(target, name, receiver) : context.store(name),
+    },
+  )
+
 /** The context of one processor and task: forwards every call to the task, which decides whether it still may. */
 class UserContext {
   readonly applicationId: string
@@ -136,9 +149,8 @@ class UserContext {
     this.applicationId = context.applicationId
     this.taskId = context.taskId
     this.partition = context.partition
-    this.stores = Object.freeze(
-      Object.fromEntries([...aliases].map(([alias, handle]) => [alias, context.store(handle.name)])),
-    )
+    const declared = Object.fromEntries([...aliases].map(([alias, handle]) => [alias, context.store(handle.name)]))
+    this.stores = Object.freeze(Object.setPrototypeOf(declared, undeclaredStores(context)) as typeof declared)
     // Made once per task, so that `{ forward }` may be taken out of the context without a binding per record.
     this.forward = named
       ? (output, record) => context.forward(record as StreamRecord<unknown, unknown>, output as string)

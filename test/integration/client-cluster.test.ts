@@ -1,12 +1,12 @@
 // The first contact and the connections, on a real broker and on things that are none.
 import net, { type AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { nodePorts } from '../../src/base/node-ports.ts'
 import { silentLogger } from '../../src/base/log.ts'
-import { wasNeverSent } from '../../src/client/connection.ts'
+import { nodePorts } from '../../src/base/node-ports.ts'
 import { Cluster } from '../../src/client/cluster.ts'
-import { createTopics, deleteRecords, describeTopics, topicSettings } from '../../src/client/topic-admin.ts'
+import { wasNeverSent } from '../../src/client/connection.ts'
 import { listOffsets } from '../../src/client/offsets.ts'
+import { createTopics, deleteRecords, describeTopics, topicSettings } from '../../src/client/topic-admin.ts'
 import { fetch } from '../../src/protocol/fetch.ts'
 import { joinGroup } from '../../src/protocol/join-group.ts'
 import { metadata } from '../../src/protocol/metadata.ts'
@@ -47,18 +47,24 @@ describe('a first contact that fails', () => {
     const silent = await serve(() => {})
     const error = await failure([closed, silent])
     expect(error.code).toBe('BROKER_UNREACHABLE')
-    expect(error.message).toMatch(new RegExp(`${closed} \\(connect ECONNREFUSED.*${silent} \\(did not answer within 500 ms`))
+    expect(error.message).toMatch(
+      new RegExp(`${closed} \\(connect ECONNREFUSED.*${silent} \\(did not answer within 500 ms`),
+    )
   })
 
   it('tells a web server from a broker at once', async () => {
-    const web = await serve((socket) => socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')))
+    const web = await serve((socket) =>
+      socket.on('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')),
+    )
     const error = await failure([web], { connectionTimeoutMs: 20_000 })
     expect(error.code).toBe('BROKER_UNREACHABLE')
     expect(error.message).toContain('is no Kafka broker: its first bytes are "HTTP/1.1 400 Bad"')
   })
 
   it('tells a listener that wants TLS', async () => {
-    const alert = await serve((socket) => socket.on('data', () => socket.end(Buffer.from('15030300020250', 'hex'))))
+    const alert = await serve((socket) =>
+      socket.on('data', () => socket.end(Buffer.from('15030300020250', 'hex'))),
+    )
     expect((await failure([alert])).message).toContain('TLS')
   })
 
@@ -123,7 +129,13 @@ describe('requests', () => {
     const topic = uniqueTopic('roles')
     await createTopics(cluster, nodePorts, [{ topic, partitions: 1 }], inMs(15_000))
     const partition = { partition: 0, currentLeaderEpoch: -1, fetchOffset: 0, maxBytes: 1000 }
-    const waiting = { maxWaitMs: 1500, minBytes: 1, maxBytes: 1000, isolationLevel: 'read_committed', topics: [{ topic, partitions: [partition] }] } as const
+    const waiting = {
+      maxWaitMs: 1500,
+      minBytes: 1,
+      maxBytes: 1000,
+      isolationLevel: 'read_committed',
+      topics: [{ topic, partitions: [partition] }],
+    } as const
     const began = inMs(0)
     const slow = cluster.send(node, 'fetch', fetch, waiting).then(() => inMs(0) - began)
     await cluster.send(node, 'admin', metadata, { topics: [] })
@@ -147,15 +159,25 @@ describe('requests', () => {
     await cluster.send(node, 'group', joinGroup, { ...join, memberId: first.memberId })
     // A second member: its join waits for the first one, which never comes.
     const second = await cluster.send(node, 'group', joinGroup, join)
-    const waiting = cluster.send(node, 'group', joinGroup, { ...join, memberId: second.memberId }, { timeoutMs: 300 })
+    const waiting = cluster.send(
+      node,
+      'group',
+      joinGroup,
+      { ...join, memberId: second.memberId },
+      { timeoutMs: 300 },
+    )
     const behind = cluster.send(node, 'group', metadata, { topics: [] })
     await expect(waiting).rejects.toMatchObject({ code: 'REQUEST_TIMED_OUT' })
     await expect(behind).rejects.toMatchObject({ code: 'CONNECTION_LOST' })
-    expect(await cluster.send(node, 'group', metadata, { topics: [] })).toMatchObject({ clusterId: cluster.clusterId })
+    expect(await cluster.send(node, 'group', metadata, { topics: [] })).toMatchObject({
+      clusterId: cluster.clusterId,
+    })
   })
 
   it('says of a request on a connection that cannot be opened that it was never sent', async () => {
-    const error: unknown = await cluster.send(4711, 'admin', metadata, { topics: [] }).catch((thrown: unknown) => thrown)
+    const error: unknown = await cluster
+      .send(4711, 'admin', metadata, { topics: [] })
+      .catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'CONNECTION_LOST' })
     expect(wasNeverSent(error)).toBe(true)
   })
@@ -165,7 +187,9 @@ describe('requests', () => {
     const group = uniqueTopic('closing')
     await fresh.coordinator('group', group)
     const inFlight = fresh.send(node, 'group', metadata, { topics: null })
-    const failed = expect(inFlight).rejects.toMatchObject({ code: expect.stringMatching(/CLOSED|CONNECTION_LOST/) as string })
+    const failed = expect(inFlight).rejects.toMatchObject({
+      code: expect.stringMatching(/CLOSED|CONNECTION_LOST/) as string,
+    })
     await fresh.close()
     await failed
     await expect(fresh.refreshMetadata([])).rejects.toMatchObject({ code: 'CLOSED' })
@@ -206,7 +230,9 @@ describe('topics', () => {
   it('refuses a topic with another number of partitions, and an unknown setting', async () => {
     const topic = uniqueTopic('mismatch')
     await createTopics(cluster, nodePorts, [{ topic, partitions: 1 }], inMs(15_000))
-    await expect(createTopics(cluster, nodePorts, [{ topic, partitions: 2 }], inMs(15_000))).rejects.toMatchObject({
+    await expect(
+      createTopics(cluster, nodePorts, [{ topic, partitions: 2 }], inMs(15_000)),
+    ).rejects.toMatchObject({
       code: 'TOPIC_MISMATCH',
       where: { topic },
     })
@@ -217,17 +243,24 @@ describe('topics', () => {
   it('deletes records and lists where partitions begin and end', async () => {
     const topic = uniqueTopic('ends')
     await createTopics(cluster, nodePorts, [{ topic, partitions: 2 }], inMs(15_000))
-    await judge.produce(topic, [1, 2, 3, 4, 5].map((n) => ({ partition: 0, value: `v${n}` })))
+    await judge.produce(
+      topic,
+      [1, 2, 3, 4, 5].map((n) => ({ partition: 0, value: `v${n}` })),
+    )
     const both = [
       { topic, partition: 1 },
       { topic, partition: 0 },
     ]
-    expect(await listOffsets(cluster, nodePorts, both, 'latest', 'read_committed', inMs(10_000))).toMatchObject([
+    expect(
+      await listOffsets(cluster, nodePorts, both, 'latest', 'read_committed', inMs(10_000)),
+    ).toMatchObject([
       { partition: 1, offset: 0 },
       { partition: 0, offset: 5 },
     ])
     await deleteRecords(cluster, nodePorts, [{ topic, partition: 0, offset: 3 }], inMs(10_000))
-    expect(await listOffsets(cluster, nodePorts, both, 'earliest', 'read_committed', inMs(10_000))).toMatchObject([
+    expect(
+      await listOffsets(cluster, nodePorts, both, 'earliest', 'read_committed', inMs(10_000)),
+    ).toMatchObject([
       { partition: 1, offset: 0 },
       { partition: 0, offset: 3 },
     ])
@@ -243,7 +276,9 @@ describe('topics', () => {
   })
 
   it('refuses settings without an address', async () => {
-    await expect(Cluster.connect(clusterSettings({ brokers: [] }), nodePorts, silentLogger)).rejects.toMatchObject({
+    await expect(
+      Cluster.connect(clusterSettings({ brokers: [] }), nodePorts, silentLogger),
+    ).rejects.toMatchObject({
       code: 'SETTING_INVALID',
     })
   })

@@ -1,7 +1,7 @@
 // The fetcher on a real broker, with transactions written by Kafka's own Java producer; the judge says what is right.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { nodePorts } from '../../src/base/node-ports.ts'
 import { silentLogger } from '../../src/base/log.ts'
+import { nodePorts } from '../../src/base/node-ports.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
 import { type FetchedPartition, Fetcher, type FetcherOptions } from '../../src/client/fetcher.ts'
 import { commitOffsets, fetchCommitted } from '../../src/client/offsets.ts'
@@ -112,7 +112,14 @@ describe('read_committed', () => {
     fetcher.add(topic, 0, 0)
     const [first, ...others] = await takeUntil(fetcher, 2)
     expect(others).toEqual([])
-    expect(first).toMatchObject({ topic, partition: 0, batches: [], nextOffset: 2, highWatermark: 3, lastStableOffset: 2 })
+    expect(first).toMatchObject({
+      topic,
+      partition: 0,
+      batches: [],
+      nextOffset: 2,
+      highWatermark: 3,
+      lastStableOffset: 2,
+    })
     await nodePorts.timers.sleep(100)
     expect(fetcher.take()).toEqual([])
     expect(fetcher.progress(topic, 0)).toMatchObject({ position: 2, lastStableOffset: 2 })
@@ -152,6 +159,25 @@ describe('positions', () => {
     expect(inMs(0) - began).toBeLessThan(2000)
   })
 
+  it('throws away the answer to a request that was sent before a seek', async () => {
+    const topic = await newTopic('in-flight')
+    for (const value of ['a', 'b', 'c']) await judge.produce(topic, values([value]))
+    for (let round = 0; round < 5; round++) {
+      const fetcher = newFetcher({ maxWaitMs: 100 })
+      fetcher.add(topic, 0, 2)
+      // Longer than it takes to plan and to send (the connection is open from the second round on), shorter than the
+      // way to the broker and back.
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve()
+      fetcher.seek(topic, 0, 0)
+      expect(recordsOf(await takeUntil(fetcher, 3)).map(({ value }) => value)).toEqual(['a', 'b', 'c'])
+      await nodePorts.timers.sleep(50)
+      expect(fetcher.take()).toEqual([])
+      // Not closed before it is idle: closing would break the connection.
+      fetcher.remove(topic, 0)
+      await nodePorts.timers.sleep(150)
+    }
+  })
+
   it('asks for nothing of a paused partition, and goes on with it at once while another one is idle', async () => {
     const topic = await newTopic('pause', 2)
     const fetcher = newFetcher({ maxWaitMs: 8000 })
@@ -180,7 +206,9 @@ describe('positions', () => {
     await nodePorts.timers.sleep(500)
     expect(fetcher.bufferedBytes).toBeGreaterThan(50_000)
     expect(fetcher.bufferedBytes).toBeLessThan(50_000 + 2 * 30_000)
-    expect(recordsOf(await takeUntil(fetcher, 40)).map(({ offset }) => offset)).toEqual(Array.from({ length: 40 }, (_, n) => n))
+    expect(recordsOf(await takeUntil(fetcher, 40)).map(({ offset }) => offset)).toEqual(
+      Array.from({ length: 40 }, (_, n) => n),
+    )
     expect(fetcher.bufferedBytes).toBe(0)
   })
 
@@ -198,7 +226,10 @@ describe('positions', () => {
         return thrown
       }
     })
-    expect(error).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', where: { topic, partition: 0, offset: 0, logStartOffset: 2, highWatermark: 3 } })
+    expect(error).toMatchObject({
+      code: 'OFFSET_OUT_OF_RANGE',
+      where: { topic, partition: 0, offset: 0, logStartOffset: 2, highWatermark: 3 },
+    })
     expect(() => fetcher.take()).toThrow(/OFFSET_OUT_OF_RANGE/)
     fetcher.seek(topic, 0, 2)
     expect(recordsOf(await takeUntil(fetcher, 3), 2).map(({ value }) => value)).toEqual(['c'])
@@ -225,7 +256,10 @@ describe('positions', () => {
     fetcher.remove(topic, 0)
     await judge.deleteTopics(other)
     await judge.createTopics({ name: other, partitions: 1 })
-    expect(await until('the failure', failure)).toMatchObject({ code: 'TOPIC_MISMATCH', where: { topic: other } })
+    expect(await until('the failure', failure)).toMatchObject({
+      code: 'TOPIC_MISMATCH',
+      where: { topic: other },
+    })
   })
 })
 
@@ -240,7 +274,9 @@ describe('committed offsets', () => {
       { topic, partition: 1 },
       { topic, partition: 0 },
     ]
-    await expect(fetchCommitted(cluster, nodePorts, group, both, inMs(300))).rejects.toThrow(/stayed undecided/)
+    await expect(fetchCommitted(cluster, nodePorts, group, both, inMs(300))).rejects.toThrow(
+      /stayed undecided/,
+    )
     const waiting = fetchCommitted(cluster, nodePorts, group, both, inMs(20_000))
     await nodePorts.timers.sleep(200)
     await producer.commit()
@@ -256,7 +292,13 @@ describe('committed offsets', () => {
     const group = uniqueTopic('group')
     const nobody = { groupId: group, memberId: '', generationId: -1, instanceId: undefined }
     await commitOffsets(cluster, nodePorts, nobody, [{ topic, partition: 0, offset: 3 }], inMs(10_000))
-    const [position] = await fetchCommitted(cluster, nodePorts, group, [{ topic, partition: 0 }], inMs(10_000))
+    const [position] = await fetchCommitted(
+      cluster,
+      nodePorts,
+      group,
+      [{ topic, partition: 0 }],
+      inMs(10_000),
+    )
     expect(position).toEqual({ topic, partition: 0, offset: 3, leaderEpoch: -1, metadata: '' })
     const stranger = { ...nobody, memberId: 'stranger', generationId: 4 }
     await expect(

@@ -3,10 +3,19 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/log.ts'
 import { nodePorts } from '../../src/base/node-ports.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
-import { GroupMember, type GroupMemberInfo, type GroupMemberSettings, type Joined } from '../../src/client/group-member.ts'
-import { decodeSubscription, encodeAssignment, encodeSubscription } from '../../src/protocol/consumer-protocol.ts'
+import {
+  GroupMember,
+  type GroupMemberInfo,
+  type GroupMemberSettings,
+  type Joined,
+} from '../../src/client/group-member.ts'
+import {
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+} from '../../src/protocol/consumer-protocol.ts'
 import { leaveGroup } from '../../src/protocol/leave-group.ts'
-import { connect, until } from '../support/client.ts'
+import { connect, inMs, until } from '../support/client.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../support/kafka.ts'
 
@@ -59,7 +68,10 @@ const newMember = async (
       return new Map(
         members.map(({ memberId, metadata }) => {
           const mine = decodeSubscription(metadata).userData?.toString()
-          return [memberId, encodeAssignment({ partitions: [], userData: Buffer.from(`${mine} of ${tags.join()}`) })]
+          return [
+            memberId,
+            encodeAssignment({ partitions: [], userData: Buffer.from(`${mine} of ${tags.join()}`) }),
+          ]
         }),
       )
     },
@@ -88,7 +100,11 @@ describe('dynamic members', () => {
     const group = uniqueTopic('two')
     const a = await newMember(group, 'a')
     const alone = await a.join()
-    expect(alone).toMatchObject({ isLeader: true, memberId: a.member.memberId, generationId: a.member.generationId })
+    expect(alone).toMatchObject({
+      isLeader: true,
+      memberId: a.member.memberId,
+      generationId: a.member.generationId,
+    })
     expect(textOf(alone)).toBe('a of a')
     const b = await newMember(group, 'b')
     const joining = b.join()
@@ -133,9 +149,11 @@ describe('dynamic members', () => {
       const failed = expect(b.join()).rejects.toMatchObject({ code: 'CLOSED' })
       await nodePorts.timers.sleep(300)
       expect(b.member.state).toBe('joining')
+      const began = inMs(0)
       if (end === 'close') b.member.close()
       else await b.member.leave('test')
       await failed
+      expect(inMs(0) - began).toBeLessThan(2000)
     }
     expect((await judge.describeGroup(group)).state).not.toMatch(/dead/i)
   })

@@ -258,7 +258,11 @@ export const noMachinePaths = (files: readonly TextFile[]): string[] =>
 
 /** Registries are a matter of the user's npm settings. */
 export const noRegistries = (files: readonly TextFile[]): string[] =>
-  findLines(files, /"resolved": "http|registry\.(npmjs|yarnpkg)\.|repo1?\.maven\./, 'names a registry')
+  findLines(
+    files,
+    /"resolved": "[h]ttp|\bregistry\.(?:npmjs|yarnpkg)\b|\brepo1?\.maven\.apache\b/,
+    'names a registry',
+  )
 
 interface Lockfile {
   readonly packages: Readonly<

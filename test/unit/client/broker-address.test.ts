@@ -17,11 +17,17 @@ describe('parseBrokers', () => {
     expect(parseBrokers(['a:9092', 'a', 'b'])).toHaveLength(2)
   })
 
-  it.each([['a:b'], ['a:0'], ['a:70000'], ['kafka://a:9092'], ['::1:9092'], [''], ['a b']])('refuses %j', (text) => {
-    expect(() => parseBrokers(['good:1', text])).toThrow(
-      expect.objectContaining({ code: 'SETTING_INVALID', message: expect.stringContaining(JSON.stringify(text)) as string }),
-    )
-  })
+  it.each([['a:b'], ['a:0'], ['a:70000'], ['kafka://a:9092'], ['::1:9092'], [''], ['a b']])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseBrokers(['good:1', text])).toThrow(
+        expect.objectContaining({
+          code: 'SETTING_INVALID',
+          message: expect.stringContaining(JSON.stringify(text)) as string,
+        }),
+      )
+    },
+  )
 
   it('names all wrong entries at once, and an empty list', () => {
     expect(() => parseBrokers(['a:b', 'good:1', 'c:d'])).toThrow(/"a:b", "c:d" is no broker address/)
@@ -30,7 +36,8 @@ describe('parseBrokers', () => {
 })
 
 describe('unreachable', () => {
-  const failure = (cause: Error) => new MillstreamError('CONNECTION_LOST', { what: 'no connection could be opened', cause })
+  const failure = (cause: Error) =>
+    new MillstreamError('CONNECTION_LOST', { what: 'no connection could be opened', cause })
   const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
   const settings = { clientId: 'c', connectionTimeoutMs: 1 }
 
@@ -48,6 +55,8 @@ describe('unreachable', () => {
     const addresses = [{ host: 'a', port: 1 }]
     expect(unreachable(addresses, [failure(new Error('closed'))], settings).fix).toMatch(/wants TLS or SASL/)
     expect(unreachable(addresses, [failure(refused)], settings).fix).not.toMatch(/wants TLS or SASL/)
-    expect(unreachable(addresses, [failure(new Error('closed'))], { ...settings, tls: true }).fix).not.toMatch(/wants/)
+    expect(
+      unreachable(addresses, [failure(new Error('closed'))], { ...settings, tls: true }).fix,
+    ).not.toMatch(/wants/)
   })
 })

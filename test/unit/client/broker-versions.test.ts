@@ -16,17 +16,27 @@ const broker = (
   throttleTimeMs: 0,
   supportedFeatures: [],
   finalizedFeaturesEpoch: 7,
-  finalizedFeatures: level === undefined ? [] : [{ name: 'transaction.version', minLevel: level, maxLevel: level }],
-  apis: Array.from({ length: 70 }, (_, key) => ({ key, range: less[key] === undefined ? ([0, 99] as const) : less[key] }))
+  finalizedFeatures:
+    level === undefined ? [] : [{ name: 'transaction.version', minLevel: level, maxLevel: level }],
+  apis: Array.from({ length: 70 }, (_, key) => ({
+    key,
+    range: less[key] === undefined ? ([0, 99] as const) : less[key],
+  }))
     .filter(({ range }) => range !== null)
-    .map(({ key, range }) => ({ key, min: (range as readonly [number, number])[0], max: (range as readonly [number, number])[1] })),
+    .map(({ key, range }) => ({
+      key,
+      min: (range as readonly [number, number])[0],
+      max: (range as readonly [number, number])[1],
+    })),
 })
 
 describe('version 2 of transactions', () => {
   it('takes the finalized feature and the three requests', () => {
     expect(speaksTransactionsV2(broker(2))).toBe(true)
     expect(speaksTransactionsV2(broker(3))).toBe(true)
-    expect(speaksTransactionsV2(broker(2, { [PRODUCE]: [0, 12], [TXN_OFFSET_COMMIT]: [0, 5], [END_TXN]: [0, 5] }))).toBe(true)
+    expect(
+      speaksTransactionsV2(broker(2, { [PRODUCE]: [0, 12], [TXN_OFFSET_COMMIT]: [0, 5], [END_TXN]: [0, 5] })),
+    ).toBe(true)
   })
 
   it.each([
@@ -44,7 +54,9 @@ describe('version 2 of transactions', () => {
 describe('checkVersions', () => {
   it('takes a broker that speaks everything', () => {
     expect(() => checkVersions(broker(2), address, 2)).not.toThrow()
-    expect(() => checkVersions(broker(undefined, { [PRODUCE]: [0, 11], [END_TXN]: [0, 4] }), address, 1)).not.toThrow()
+    expect(() =>
+      checkVersions(broker(undefined, { [PRODUCE]: [0, 11], [END_TXN]: [0, 4] }), address, 1),
+    ).not.toThrow()
   })
 
   it('names the broker, each request that is missing, and both ranges', () => {
@@ -52,12 +64,18 @@ describe('checkVersions', () => {
     expect(() => checkVersions(old, address, 1)).toThrow(
       expect.objectContaining({ code: 'BROKER_TOO_OLD', where: { broker: 'kafka-1:9092' } }),
     )
-    expect(() => checkVersions(old, address, 1)).toThrow(/TxnOffsetCommit v3 to v5 is needed and the broker has v0 to v2/)
-    expect(() => checkVersions(old, address, 1)).toThrow(/EndTxn v1 to v5 is needed and the broker does not have it/)
+    expect(() => checkVersions(old, address, 1)).toThrow(
+      /TxnOffsetCommit v3 to v5 is needed and the broker has v0 to v2/,
+    )
+    expect(() => checkVersions(old, address, 1)).toThrow(
+      /EndTxn v1 to v5 is needed and the broker does not have it/,
+    )
   })
 
   it('refuses a newer broker that dropped what we speak', () => {
-    expect(() => checkVersions(broker(2, { [PRODUCE]: [13, 20] }), address, 2)).toThrow(/the broker has v13 to v20/)
+    expect(() => checkVersions(broker(2, { [PRODUCE]: [13, 20] }), address, 2)).toThrow(
+      /the broker has v13 to v20/,
+    )
   })
 
   it('refuses a broker that cannot do the transactions that were agreed with the others', () => {

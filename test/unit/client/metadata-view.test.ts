@@ -6,7 +6,10 @@ const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
 const TOPIC_AUTHORIZATION_FAILED = 29
 
-const topic = (leaders: readonly (readonly [leader: number, epoch: number])[], more: Partial<MetadataTopic> = {}): MetadataTopic => ({
+const topic = (
+  leaders: readonly (readonly [leader: number, epoch: number])[],
+  more: Partial<MetadataTopic> = {},
+): MetadataTopic => ({
   errorCode: 0,
   topic: 'orders',
   topicId: 'AAAAAAAAAAAAAAAAAAAAAQ',
@@ -35,10 +38,21 @@ const answer = (topics: MetadataTopic[], more: Partial<MetadataResponse> = {}): 
 describe('MetadataView', () => {
   it('knows brokers, topics and leaders', () => {
     const view = new MetadataView()
-    view.apply(answer([topic([[1, 5], [2, 6]])]))
+    view.apply(
+      answer([
+        topic([
+          [1, 5],
+          [2, 6],
+        ]),
+      ]),
+    )
     expect(view.clusterId).toBe('C')
     expect(view.brokers()).toEqual([{ nodeId: 1, host: 'a', port: 1 }])
-    expect(view.topic('orders')).toEqual({ topicId: 'AAAAAAAAAAAAAAAAAAAAAQ', partitions: 2, internal: false })
+    expect(view.topic('orders')).toEqual({
+      topicId: 'AAAAAAAAAAAAAAAAAAAAAQ',
+      partitions: 2,
+      internal: false,
+    })
     expect(view.partition('orders', 1)).toEqual({ leader: 2, leaderEpoch: 6 })
     expect(view.partition('orders', 2)).toBeUndefined()
   })
@@ -64,7 +78,14 @@ describe('MetadataView', () => {
 
   it('begins anew with a topic that was created again, whose epochs start at 0', () => {
     const view = new MetadataView()
-    view.apply(answer([topic([[2, 6], [2, 6]])]))
+    view.apply(
+      answer([
+        topic([
+          [2, 6],
+          [2, 6],
+        ]),
+      ]),
+    )
     view.apply(answer([topic([[1, 0]], { topicId: 'AAAAAAAAAAAAAAAAAAAAAg' })]))
     expect(view.partition('orders', 0)).toEqual({ leader: 1, leaderEpoch: 0 })
     expect(view.partition('orders', 1)).toBeUndefined()

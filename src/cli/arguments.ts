@@ -1,0 +1,208 @@
+// The command line as data. yargs reads it and writes the help; the settings among the flags are handed on unread, so
+// that their mistakes are reported together with those of the environment and the file.
+import process from 'node:process'
+import yargs, { type Argv, type Options } from 'yargs'
+import { limitsOf, type Setting } from '../config/setting.ts'
+import { flagOf, settingNames, settingsTable } from '../config/settings-table.ts'
+import type { DescriptionFormat } from '../topology/describe.ts'
+import { type LogFormat, logFormats } from './terminal.ts'
+
+export type CommandName = 'run' | 'describe' | 'dev'
+
+export interface CommandLine {
+  readonly command: CommandName
+  readonly modules: readonly string[]
+  /** Everything that is no option of the command line itself: settings, and what is none. */
+  readonly flags: Readonly<Record<string, unknown>>
+  readonly config: string | undefined
+  readonly logFormat: LogFormat
+  readonly verbose: boolean
+  /** Of describe. */
+  readonly format: DescriptionFormat
+  /** Of dev: ends by itself after this time. */
+  readonly forMs: number | undefined
+}
+
+/** The command line itself is wrong (exit code 2). */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** `15s` -> 15000. @throws UsageError */
+export const parseDuration = (text: string): number => {
+  const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text.trim()) ?? []
+  const durationMs = Number(amount) * (unitMs[unit] ?? 0)
+  // setTimeout of Node takes 2^31 ms at most.
+  if (durationMs > 0 && durationMs < 2 ** 31) return durationMs
+  throw new UsageError(`--for is ${JSON.stringify(text)}, but must be a time like 15s, 500ms, 2m or 1h`)
+}
+
+const ownNames = new Set([
+  '_',
+  '$0',
+  'module',
+  'config',
+  'verbose',
+  'log-format',
+  'format',
+  'for',
+  'help',
+  'version',
+])
+
+const limits = (setting: Setting): string => {
+  if (setting.type === 'integer') return ` (${limitsOf(setting)})`
+  return setting.type === 'choice' ? ` (${setting.choices.join(', ')})` : ''
+}
+
+const defaultOf = ({ default: value, defaultText }: Setting): string | undefined =>
+  defaultText ?? (value === undefined ? undefined : String(value))
+
+const settingOptions = (): Record<string, Options> =>
+  Object.fromEntries(
+    settingNames.map((name): [string, Options] => {
+      const setting = settingsTable[name]
+      const description = `${setting.text}${limits(setting)}${defaultOf(setting) === undefined ? '' : ` [${defaultOf(setting)}]`}`
+      const type = setting.type === 'boolean' ? 'boolean' : 'string'
+      return [flagOf(name), { type, description, requiresArg: type === 'string', group: 'Settings:' }]
+    }),
+  )
+
+const commonOptions: Record<string, Options> = {
+  config: {
+    type: 'string',
+    requiresArg: true,
+    description: 'Settings file, YAML or JSON (MILLSTREAM_CONFIG) [millstream.yaml where it exists]',
+  },
+  'log-format': {
+    type: 'string',
+    requiresArg: true,
+    choices: logFormats,
+    description: 'Log lines for people or for machines (MILLSTREAM_LOG_FORMAT) [human]',
+  },
+  verbose: { type: 'boolean', description: 'Debug lines, and stacks of errors' },
+}
+
+const withModules = (parser: Argv, many: boolean): Argv =>
+  parser
+    .positional('module', {
+      type: 'string',
+      demandOption: true,
+      description: 'TypeScript or JavaScript module whose default export is a topology',
+      ...(many ? { array: true } : {}),
+    })
+    .options(commonOptions)
+
+const describeBuilder = (parser: Argv): Argv =>
+  withModules(parser, true)
+    .option('format', {
+      type: 'string',
+      requiresArg: true,
+      choices: ['text', 'json', 'mermaid'],
+      default: 'text',
+      description: 'What to print',
+    })
+    .option('application-id', {
+      type: 'string',
+      requiresArg: true,
+      description: settingsTable.applicationId.text,
+    })
+
+const devBuilder = (parser: Argv): Argv =>
+  withModules(parser, false)
+    .option('for', {
+      type: 'string',
+      requiresArg: true,
+      description: 'End after this time (15s, 2m) and check the result, where the module can check it',
+    })
+    .options(settingOptions())
+
+const epilogue = `Every setting can also be given as a variable (--commit-interval-ms: MILLSTREAM_COMMIT_INTERVAL_MS) or in the
+settings file (commitIntervalMs). Flags win over the environment, the environment wins over the file.`
+
+type Words = Readonly<Record<string, unknown>>
+
+const build = (args: readonly string[], found: (command: CommandName, words: Words) => void): Argv =>
+  yargs([...args])
+    .scriptName('millstream')
+    .usage('$0 <command>\n\nExactly-once streams for Kafka.')
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    })
+    .command(
+      'run <module..>',
+      'Run the topologies of modules, one worker each, until SIGTERM or Ctrl-C',
+      (parser) => withModules(parser, true).options(settingOptions()).epilogue(epilogue),
+      (words) => found('run', words),
+    )
+    .command(
+      'dev <module>',
+      'Run one module against a broker that is found or started, with topics and input made for it',
+      (parser) => devBuilder(parser).epilogue(epilogue),
+      (words) => found('dev', words),
+    )
+    .command(
+      'describe <module..>',
+      'Print topologies with their stores and internal topics',
+      describeBuilder,
+      (words) => found('describe', words),
+    )
+    .demandCommand(1, 'A command is missing.')
+    .strictCommands()
+    .recommendCommands()
+    .alias('help', 'h')
+    .exitProcess(false)
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .fail((text, error) => {
+      throw new UsageError(text ?? error?.message ?? 'the command line cannot be read')
+    })
+
+const logFormatOf = (flag: unknown, environment: Readonly<Record<string, string | undefined>>): LogFormat => {
+  const wanted = flag ?? environment['MILLSTREAM_LOG_FORMAT'] ?? 'human'
+  const format = logFormats.find((one) => one === wanted)
+  if (format === undefined)
+    throw new UsageError(
+      `MILLSTREAM_LOG_FORMAT is ${JSON.stringify(wanted)}, but must be one of ${logFormats.join(', ')}`,
+    )
+  return format
+}
+
+/** The last one, where an option is given several times. */
+const single = (value: unknown): string | undefined => {
+  const last: unknown = Array.isArray(value) ? value.at(-1) : value
+  return typeof last === 'string' ? last : undefined
+}
+
+/**
+ * Reads the command line.
+ * @returns undefined where it asked for help or the version, which was printed.
+ * @throws UsageError
+ */
+export const parseCommandLine = async (
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<CommandLine | undefined> => {
+  let result: CommandLine | undefined
+  await build(args, (command, words) => {
+    const { module } = words
+    const rest = single(words['for'])
+    result = {
+      command,
+      modules: (Array.isArray(module) ? module : [module]).map(String),
+      flags: Object.fromEntries(
+        Object.entries(words).filter(([name]) => !ownNames.has(name) && name !== 'h'),
+      ),
+      config: single(words['config']),
+      logFormat: logFormatOf(single(words['log-format']), environment),
+      verbose: words['verbose'] === true,
+      format: (single(words['format']) ?? 'text') as DescriptionFormat,
+      forMs: rest === undefined ? undefined : parseDuration(rest),
+    }
+  }).parseAsync()
+  return result
+}

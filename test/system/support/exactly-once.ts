@@ -1,0 +1,132 @@
+// The scenarios that every processor of the project goes through, judged by a recount.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Judge, startJudge } from '../../support/judge.ts'
+import { kafkaBrokers } from '../../support/kafka.ts'
+import { killPlan, type PlannedKill } from './kill-plan.ts'
+import { Scenario } from './scenario.ts'
+import type { Subject } from './subject.ts'
+
+/** No purge: the repartition topics stay whole, as evidence. */
+const keepAll = { purgeIntervalMs: 3_600_000 }
+
+/** Waits for a promise, or fails with the log of the worker. */
+const within = async <T>(scenario: Scenario, what: string, timeoutMs: number, promise: Promise<T>): Promise<T> => {
+  const controller = new AbortController()
+  const late = sleep(timeoutMs, 'late' as const, { signal: controller.signal }).catch(() => 'late' as const)
+  const outcome = await Promise.race([promise.then((value) => ({ value })), late])
+  controller.abort()
+  if (outcome === 'late') return scenario.fail('too slow', [{ key: what, expected: `within ${timeoutMs} ms`, found: 'nothing' }])
+  return outcome.value
+}
+
+/** Starts a worker that kills itself. @returns whether that was inside an open transaction, by its own log */
+const liveAndDie = async (scenario: Scenario, { fault, disk }: PlannedKill, number: number): Promise<boolean> => {
+  const planned = `kill ${number} at ${fault.point}, hit ${fault.hit}`
+  const { ended } = await scenario.lives.start(fault)
+  const end = await within(scenario, planned, 30_000, ended)
+  scenario.expect(end.signal === 'SIGKILL', planned, 'the end by SIGKILL', JSON.stringify(end))
+  const line = scenario.lives.killLine()
+  scenario.expect(line?.point === fault.point, planned, 'a last line of the worker about it', JSON.stringify(line))
+  const state = await scenario.transactionState()
+  const isOpen = line?.transactionOpen === true
+  // Before EndTxn is sent the coordinator must agree with the worker.
+  if (isOpen && line?.last !== 'end-txn-sent') scenario.expect(state === 'Ongoing', planned, 'Ongoing at the coordinator', state)
+  scenario.keepSnapshot(`after ${planned} (transaction ${isOpen ? 'open' : 'ended'}, ${state})`)
+  if (disk === 'empty') scenario.loseDisk()
+  return isOpen
+}
+
+const tenKills = async (judge: Judge, subject: Subject, settings: object): Promise<void> => {
+  await using scenario = await Scenario.open({ judge, subject, title: 'ten kills', settings })
+  scenario.feeder.start()
+  let open = 0
+  for (const [index, kill] of killPlan(scenario.random).entries()) if (await liveAndDie(scenario, kill, index + 1)) open++
+  // While a store is being restored from nothing.
+  scenario.loseDisk()
+  await liveAndDie(scenario, { fault: { point: 'restore-batch', hit: 1, action: 'kill' }, disk: 'same' }, 11)
+  scenario.expect(open >= 7, 'kills inside an open transaction', 'at least 7', open)
+  await scenario.lives.start()
+  await scenario.feeder.stop()
+  await scenario.drain()
+  await scenario.judgeAll()
+}
+
+/** Feeds a running worker for a while, and judges. */
+const run = async (scenario: Scenario, fault?: Parameters<Scenario['lives']['start']>[0]): Promise<void> => {
+  const { whenRunning } = await scenario.lives.start(fault)
+  scenario.expect(await within(scenario, 'start', 30_000, whenRunning), 'start', 'a running worker', 'an end')
+  for (let round = 0; round < 6; round++) await scenario.feeder.feedRound()
+  await scenario.drain()
+  await scenario.judgeAll()
+}
+
+const counted = (scenario: Scenario): Record<string, number> =>
+  (scenario.lives.log().find((line) => line.text === 'ended')?.['counts'] ?? {}) as Record<string, number>
+
+/** How many records of a topic lie in aborted transactions, by partition. */
+const abortedIn = async (judge: Judge, topic: string): Promise<number[]> => {
+  const [all, committed] = await Promise.all([judge.dump(topic, { isolation: 'read_uncommitted' }), judge.dump(topic)])
+  const counts = new Map<number, number>()
+  for (const { partition } of all.records) counts.set(partition, (counts.get(partition) ?? 0) + 1)
+  for (const { partition } of committed.records) counts.set(partition, (counts.get(partition) ?? 0) - 1)
+  return [...counts.values()]
+}
+
+export const itIsExactlyOnce = (subject: Subject, forKills: object): void => {
+  describe(`${subject.name}, in a process of its own`, () => {
+    let judge: Judge
+
+    beforeAll(async () => {
+      judge = await startJudge(kafkaBrokers())
+    })
+
+    afterAll(async () => {
+      await judge.stop()
+    })
+
+    it('counts everything once through ten kills, at least seven inside an open transaction', async () => {
+      await tenKills(judge, subject, forKills)
+    })
+
+    it('counts everything once when every seventh transaction is aborted', async () => {
+      await using scenario = await Scenario.open({ judge, subject, title: 'aborts', settings: keepAll })
+      await run(scenario, { point: 'before-offset-commit', hit: 7, action: 'abort' })
+      const { aborted = 0, committed = 0, recovered } = counted(scenario)
+      expect(aborted).toBeGreaterThanOrEqual(3)
+      expect(Math.abs(committed / aborted - 6)).toBeLessThan(3)
+      expect(recovered).toBe(0)
+      // What was aborted lay in several partitions at once, so all of them had to be rewound.
+      const partitions = (await abortedIn(judge, scenario.changelog)).filter((count) => count > 0)
+      expect(partitions.length).toBeGreaterThanOrEqual(2)
+    })
+
+    it('counts everything once when its processors throw by chance and are tried again', async () => {
+      await using scenario = await Scenario.open({
+        judge,
+        subject,
+        title: 'throws, retry',
+        settings: { ...keepAll, onFailure: 'retry', retryAttempts: 50, retryBackoffMs: 1, retryBackoffMaxMs: 4 },
+        throwing: { at: 'chance', oneIn: 20 },
+      })
+      await run(scenario)
+      const { retried, skipped } = counted(scenario)
+      expect(retried).toBeGreaterThan(50)
+      expect(skipped).toBe(0)
+    })
+
+    it('leaves no trace of skipped records and counts all others once', async () => {
+      await using scenario = await Scenario.open({
+        judge,
+        subject,
+        title: 'throws, skip',
+        settings: { ...keepAll, onFailure: 'skip' },
+        throwing: { at: 'records', oneIn: 20 },
+      })
+      await run(scenario)
+      const { skipped, retried } = counted(scenario)
+      expect(skipped).toBeGreaterThan(50)
+      expect(retried).toBe(0)
+    })
+  })
+}

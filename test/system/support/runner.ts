@@ -1,0 +1,129 @@
+// A worker as a process of its own, for tests that end it without a word: started by worker-process.ts with the path of
+// a plan. Everything it says is written to its log at once, so that the last line before a kill is there to be read.
+import fs from 'node:fs'
+import process from 'node:process'
+import { pathToFileURL } from 'node:url'
+import { armFaultPoints, type FaultPoint } from '../../../src/base/fault-point.ts'
+import type { LogFields, Logger, LogLevel } from '../../../src/base/log.ts'
+import { nodePorts } from '../../../src/base/node-ports.ts'
+import { resolveSettings, type SettingsInput } from '../../../src/config/settings.ts'
+import { ensureError, MillstreamError } from '../../../src/errors.ts'
+import { StreamWorker } from '../../../src/runtime/worker.ts'
+import type { Topology } from '../../../src/topology/contracts.ts'
+import { type Fault, faultVariable, readFault, type Throwing } from './faults.ts'
+import { withOwnTopics, withThrowing } from './topologies.ts'
+
+export interface RunnerPlan {
+  /** Path of the module that exports the topology. */
+  readonly module: string
+  readonly settings: SettingsInput & { readonly applicationId: string }
+  readonly logFile: string
+  /** Which start on this log this is, from 1. */
+  readonly life: number
+  readonly throwing?: Throwing | undefined
+}
+
+/** What a kill writes before it strikes. */
+export interface KillLine {
+  readonly text: 'kill'
+  readonly life: number
+  /** The fault point of the plan, and the one that was passed last. */
+  readonly point: FaultPoint
+  readonly last: FaultPoint
+  /** The broker has records or offsets of a transaction of ours, and EndTxn was not answered. */
+  readonly transactionOpen: boolean
+  readonly ranMs: number
+}
+
+const plan = JSON.parse(fs.readFileSync(process.argv[2] as string, 'utf8')) as RunnerPlan
+const logDescriptor = fs.openSync(plan.logFile, 'a')
+
+const write = (level: LogLevel, text: string, fields: LogFields = {}): void => {
+  fs.writeSync(logDescriptor, `${JSON.stringify({ at: Date.now(), life: plan.life, level, text, ...fields })}\n`)
+}
+
+const log: Logger = {
+  debug: (text, fields) => write('debug', text, fields),
+  info: (text, fields) => write('info', text, fields),
+  warn: (text, fields) => write('warn', text, fields),
+  error: (text, fields) => write('error', text, fields),
+}
+
+const opens: ReadonlySet<FaultPoint> = new Set(['after-produce', 'after-offset-commit'])
+
+/** Carries out a fault. Also without one it keeps an eye on the transaction, for the log. */
+class FaultyPoints {
+  readonly #fault: Fault | undefined
+  #hits = 0
+  #open = false
+  #last: FaultPoint = 'after-poll'
+  #runningSince = Number.POSITIVE_INFINITY
+
+  constructor(fault: Fault | undefined) {
+    this.#fault = fault
+  }
+
+  started(): void {
+    this.#runningSince = performance.now()
+  }
+
+  reach(point: FaultPoint): void {
+    this.#last = point
+    if (opens.has(point)) this.#open = true
+    if (point === 'end-txn-acked') this.#open = false
+    const fault = this.#fault
+    if (fault?.point !== point) return
+    if (fault.afterMs !== undefined && performance.now() - this.#runningSince < fault.afterMs) return
+    // Records are processed outside a transaction, too; a kill there is no test of one.
+    if (point === 'mid-batch' && !this.#open) return
+    this.#hits++
+    if (fault.action === 'abort') {
+      if (this.#hits % fault.hit === 0) throw new MillstreamError('TRANSACTION_ABORTABLE', { what: 'planned by the test' })
+    } else if (this.#hits === fault.hit) {
+      if (fault.delayMs === undefined) this.#kill(fault)
+      else setTimeout(() => this.#kill(fault), fault.delayMs)
+    }
+  }
+
+  #kill(fault: Fault): never {
+    const line: Omit<KillLine, 'text' | 'life'> = {
+      point: fault.point,
+      last: this.#last,
+      transactionOpen: this.#open,
+      ranMs: Math.max(0, Math.round(performance.now() - this.#runningSince)),
+    }
+    write('info', 'kill' satisfies KillLine['text'], { ...line })
+    process.kill(process.pid, 'SIGKILL')
+    // The signal is there when the call returns; nothing after this runs.
+    throw new Error('unreachable')
+  }
+}
+
+const faults = new FaultyPoints(readFault(process.env[faultVariable]))
+
+const topologyOf = async ({ module, settings, throwing }: RunnerPlan): Promise<Topology> => {
+  const loaded = (await import(pathToFileURL(module).href)) as { default: Topology }
+  const own = withOwnTopics(loaded.default, settings.applicationId)
+  return throwing === undefined ? own : withThrowing(own, throwing)
+}
+
+const main = async (): Promise<void> => {
+  const topology = await topologyOf(plan)
+  const worker = new StreamWorker(topology, resolveSettings({ given: plan.settings }, topology.name), nodePorts, log)
+  process.on('message', (message) => {
+    if (message === 'close') worker.close().catch(() => undefined)
+  })
+  armFaultPoints((point) => faults.reach(point))
+  await worker.start()
+  faults.started()
+  process.send?.('running')
+  await worker.finished
+  write('info', 'ended', { counts: worker.counts })
+  process.disconnect?.()
+}
+
+main().catch((thrown: unknown) => {
+  const error = ensureError(thrown)
+  write('error', 'the worker failed', { message: error.message, stack: error.stack })
+  process.exit(1)
+})

@@ -1,0 +1,85 @@
+// Starts worker processes one after another, reads their common log, and knows how each of them ended.
+import fs from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import { type GuardedProcess, type ProcessEnd, spawnGuarded } from '../../../src/testing/kafka/guarded-process.ts'
+import { type Fault, faultVariable, writeFault } from './faults.ts'
+import type { KillLine, RunnerPlan } from './runner.ts'
+
+export interface WorkerLogLine {
+  readonly at: number
+  readonly life: number
+  readonly level: string
+  readonly text: string
+  readonly [field: string]: unknown
+}
+
+const runner = path.join(import.meta.dirname, 'runner.ts')
+
+/** The worker processes of one application: at most one at a time. */
+export class WorkerLives {
+  readonly logFile: string
+  readonly #directory: string
+  readonly #plan: Omit<RunnerPlan, 'life' | 'logFile'>
+  #life = 0
+  #process: GuardedProcess | undefined
+
+  constructor(directory: string, plan: Omit<RunnerPlan, 'life' | 'logFile'>) {
+    this.#directory = directory
+    this.#plan = plan
+    this.logFile = path.join(directory, 'worker.log')
+  }
+
+  /** Starts a process; `whenRunning` resolves when its worker runs, and also when the process has ended before. */
+  async start(fault?: Fault): Promise<{ readonly whenRunning: Promise<boolean>; readonly ended: Promise<ProcessEnd> }> {
+    const plan: RunnerPlan = { ...this.#plan, logFile: this.logFile, life: ++this.#life }
+    const file = path.join(this.#directory, `plan-${plan.life}.json`)
+    fs.writeFileSync(file, JSON.stringify(plan))
+    const output = fs.openSync(path.join(this.#directory, 'worker.out'), 'a')
+    try {
+      const env = { ...process.env }
+      delete env[faultVariable]
+      if (fault !== undefined) env[faultVariable] = writeFault(fault)
+      this.#process = await spawnGuarded(process.execPath, ['--conditions=millstream-source', runner, file], {
+        env,
+        stdio: ['ignore', output, output, 'ipc'],
+      })
+    } finally {
+      fs.closeSync(output)
+    }
+    const { child, ended } = this.#process
+    const running = new Promise<boolean>((resolve) => child.once('message', () => resolve(true)))
+    return { whenRunning: Promise.race([running, ended.then(() => false)]), ended }
+  }
+
+  /** Asks the worker to close and waits for the end of its process. */
+  async close(): Promise<ProcessEnd | undefined> {
+    if (this.#process?.isRunning() !== true) return undefined
+    this.#process.child.send('close')
+    return await this.#process.ended
+  }
+
+  /** Ends the process whatever it does. */
+  async stop(): Promise<void> {
+    await this.#process?.stop(1000)
+  }
+
+  log(life?: number): WorkerLogLine[] {
+    if (!fs.existsSync(this.logFile)) return []
+    const lines = fs.readFileSync(this.logFile, 'utf8').trimEnd().split('\n')
+    const all = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as WorkerLogLine)
+    return life === undefined ? all : all.filter((line) => line.life === life)
+  }
+
+  /** The line that the last life wrote when it killed itself. */
+  killLine(): (WorkerLogLine & KillLine) | undefined {
+    return this.log(this.#life).find((line) => line.text === 'kill') as (WorkerLogLine & KillLine) | undefined
+  }
+
+  logTail(lines = 12): string {
+    return this.log()
+      .slice(-lines)
+      .map((line) => JSON.stringify(line).slice(0, 400))
+      .join('\n')
+  }
+}
