@@ -51,6 +51,7 @@ export const errorTable = {
   TIMESTAMP_INVALID: { reaction: 'policy', text: 'The timestamp of a record is negative.' },
   RECORD_TOO_LARGE: { reaction: 'policy', text: 'A record is larger than its topic takes.' },
   PROCESSING_FAILED: { reaction: 'policy', text: 'A processor threw.' },
+  PUNCTUATOR_FAILED: { reaction: 'stop', text: 'A punctuator threw: its transaction is aborted, and the tick comes again after a restart.' },
   // transactions
   TRANSACTION_ABORTABLE: { reaction: 'abort', text: 'A request of the open transaction failed: it is aborted and its records are processed again.' },
   OUTCOME_UNKNOWN: { reaction: 'recover', text: 'The answer to EndTxn never came: the transaction is looked up, never guessed.' },
@@ -64,6 +65,8 @@ export const errorTable = {
   STORE_FAILED: { reaction: 'stop', text: 'The local store refused a write (for instance a full disk).' },
   RANGE_INVALIDATED: { reaction: 'policy', text: 'A range of a store was read on after the store had been written.' },
   OFFSETS_MISSING: { reaction: 'stop', text: 'State exists but no input offset is committed, or an offset was set by hand.' },
+  OFFSETS_UNSETTLED: { reaction: 'retry', text: 'The coordinator answered offsets older than what this worker has committed; they are asked for again.' },
+  RESTORE_INTERRUPTED: { reaction: 'retry', text: 'The group rebalances while stores are restored; what was restored so far is kept.' },
   OFFSET_OUT_OF_RANGE: { reaction: 'stop', text: 'The committed position lies outside what the topic still holds.' },
   // ours
   INVARIANT_BROKEN: { reaction: 'stop', text: 'A run-time assertion failed: a bug in millstream.' },

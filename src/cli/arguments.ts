@@ -119,6 +119,24 @@ const devBuilder = (parser: Argv): Argv =>
     })
     .options(settingOptions())
 
+/** yargs takes every value of a switch but "true" for false, so `--tls=yes` would turn TLS off. */
+const refuseOddSwitches = (args: readonly string[]): void => {
+  const switches = new Set(settingNames.filter((name) => settingsTable[name].type === 'boolean').map(flagOf))
+  for (const arg of args) {
+    if (arg === '--') return
+    const [, name = '', value = ''] = /^--([a-z-]+)=(.*)$/s.exec(arg) ?? []
+    if (switches.has(name) && value !== 'true' && value !== 'false')
+      throw new UsageError(`--${name} is ${JSON.stringify(value)}, but must be true or false`)
+  }
+}
+
+/** What yargs says, in words that name the thing. */
+const explain = (text: string, args: readonly string[]): string => {
+  if (text.startsWith('Not enough non-option arguments'))
+    return `a module is missing: millstream ${args[0]} MODULE`
+  return text.startsWith('Did you mean') ? `there is no command ${JSON.stringify(args[0])}. ${text}` : text
+}
+
 const epilogue = `Every setting can also be given as a variable (--commit-interval-ms: MILLSTREAM_COMMIT_INTERVAL_MS) or in the
 settings file (commitIntervalMs). Flags win over the environment, the environment wins over the file.`
 
@@ -159,7 +177,7 @@ const build = (args: readonly string[], found: (command: CommandName, words: Wor
     .exitProcess(false)
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .fail((text, error) => {
-      throw new UsageError(text ?? error?.message ?? 'the command line cannot be read')
+      throw error instanceof UsageError ? error : new UsageError(explain(text ?? error.message, args))
     })
 
 const logFormatOf = (flag: unknown, environment: Readonly<Record<string, string | undefined>>): LogFormat => {
@@ -188,6 +206,7 @@ export const parseCommandLine = async (
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<CommandLine | undefined> => {
   let result: CommandLine | undefined
+  refuseOddSwitches(args)
   await build(args, (command, words) => {
     const { module } = words
     const rest = single(words['for'])

@@ -7,7 +7,7 @@ import { fetchCommitted, listOffsets } from '../client/offsets.ts'
 import { createTopics, describeTopics } from '../client/topic-admin.ts'
 import { MillstreamError } from '../errors.ts'
 import type { SinkNode, SourceNode, TopologyGraph } from '../topology/contracts.ts'
-import { sinkTopicNames, sourceTopicName } from '../topology/internal-topics.ts'
+import { sourceTopicName } from '../topology/internal-topics.ts'
 
 const partitionsOfNewTopics = 3
 
@@ -85,12 +85,3 @@ export const waitUntilProcessed = async (
     await nodePorts.timers.sleep(lag === 0 ? 20 : 100)
   }
 }
-
-/** Output topics of the user, for messages. */
-export const outputTopics = (graph: TopologyGraph, applicationId: string): string[] => [
-  ...new Set(
-    sinksOf(graph)
-      .filter((node) => !node.repartition)
-      .flatMap((node) => sinkTopicNames(applicationId, node)),
-  ),
-]

@@ -4,10 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
+import type { Logger } from '../base/log.ts'
 import { nodePorts } from '../base/node-ports.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
-import { MillstreamError } from '../errors.ts'
+import { ensureError, MillstreamError } from '../errors.ts'
 import { createProducer } from '../runtime/create-producer.ts'
 import { createWorker, type Worker } from '../runtime/create-worker.ts'
 import { startKafka } from '../testing/kafka/start-kafka.ts'
@@ -29,7 +30,7 @@ const drawEveryMs = 200
 /** A log gets a line with the counts this often, and only when they changed. */
 const summaryEveryMs = 5000
 const processedWithinMs = 60_000
-/** Records of the input that another run left are no reason to lose this one's name in the group. */
+/** Static: a run that follows one that was killed takes its place in the group at once. */
 const instanceId = 'dev'
 
 const readScript = ({ exports, path: file }: LoadedModule): DevScript => {
@@ -72,8 +73,15 @@ class Opened {
     this.#steps.push(close)
   }
 
-  async close(): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) await step()
+  /** A step that fails does not keep the others from being done. */
+  async close(log: Logger): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
+      try {
+        await step()
+      } catch (error) {
+        log.warn('closing', { cause: ensureError(error).message })
+      }
+    }
   }
 }
 
@@ -153,7 +161,8 @@ const work = async (stage: Stage, worker: Worker): Promise<'interrupted' | 'time
   })
   const failed = worker.finished.then(() => interrupted)
   await Promise.race([worker.start(), interrupted])
-  if (!signals.signal.aborted) terminal.info('running; Ctrl-C ends it')
+  if (signals.signal.aborted) return 'interrupted'
+  terminal.info('running; Ctrl-C ends it')
   const feeding = feed(stage, stopping.signal)
   try {
     return await Promise.race([
@@ -164,7 +173,7 @@ const work = async (stage: Stage, worker: Worker): Promise<'interrupted' | 'time
     ])
   } finally {
     stopping.abort()
-    screen.close()
+    screen.endInput()
     await feeding.catch(() => undefined)
   }
 }
@@ -259,8 +268,8 @@ export const dev = async (
     ready = true
     outcome = await runOn(stage)
   } finally {
+    await opened.close(terminal)
     screen.close()
-    await opened.close()
     signals.release()
   }
   if (outcome === 'interrupted') return line.forMs === undefined ? 0 : 130

@@ -3,10 +3,7 @@
 import process from 'node:process'
 import { type ErrorCode, isMillstreamError } from '../errors.ts'
 import { type CommandLine, parseCommandLine, UsageError } from './arguments.ts'
-import { describe } from './describe.ts'
-import { dev } from './dev.ts'
 import { armFault } from './fault.ts'
-import { run } from './run.ts'
 import { processTerminal, type Terminal } from './terminal.ts'
 
 const wrongInput: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -23,17 +20,24 @@ const print = (text: string): void => {
   process.stdout.write(text)
 }
 
+/** Each command loads what it needs: describing a topology starts no client, and running one no development broker. */
 const perform = async (line: CommandLine, terminal: Terminal): Promise<number> => {
-  armFault(process.env['MILLSTREAM_FAULT'])
+  armFault(process.env.MILLSTREAM_FAULT)
   switch (line.command) {
-    case 'run':
+    case 'run': {
+      const { run } = await import('./run.ts')
       await run(line, terminal)
       return 0
-    case 'describe':
+    }
+    case 'describe': {
+      const { describe } = await import('./describe.ts')
       await describe(line, print)
       return 0
-    case 'dev':
+    }
+    case 'dev': {
+      const { dev } = await import('./dev.ts')
       return await dev(line, (write) => processTerminal(line.logFormat, line.verbose, write), print)
+    }
   }
 }
 

@@ -9,9 +9,10 @@ export interface Screen {
   /** Writes whole lines above the picture. */
   print(text: string): void
   draw(lines: readonly string[]): void
-  /** Lines that are piped in or typed, until their end or `close`. */
+  /** Lines that are piped in or typed, until their end or `endInput`. */
   typedLines(): AsyncIterable<string>
-  /** Leaves the last picture where it is. */
+  endInput(): void
+  /** Ends the input and leaves the last picture where it is; lines may still follow. */
   close(): void
 }
 
@@ -24,11 +25,12 @@ const clip = (text: string, columns: number): string =>
 
 class TerminalScreen implements Screen {
   readonly drawn = process.stdout.isTTY === true
-  readonly #typing = this.drawn && process.stdin.isTTY === true
+  readonly #interactive = this.drawn && process.stdin.isTTY === true
   #input: Interface | undefined
+  #inputEnded = false
+  /** Rows between the beginning of the picture and the cursor. */
   #rows = 0
   #picture: readonly string[] = []
-  #closed = false
 
   print(text: string): void {
     if (!this.drawn) {
@@ -41,42 +43,54 @@ class TerminalScreen implements Screen {
   }
 
   draw(lines: readonly string[]): void {
-    if (!this.drawn || this.#closed) return
+    if (
+      !this.drawn ||
+      (lines.length === this.#picture.length && lines.every((line, at) => line === this.#picture[at]))
+    )
+      return
     this.#erase()
     this.#picture = lines
     this.#paint()
   }
 
   async *typedLines(): AsyncIterable<string> {
-    if (this.#closed) return
-    const input = this.#open()
-    for await (const line of input) {
-      if (this.#closed) return
+    if (this.#inputEnded) return
+    this.#input = createInterface({
+      input: process.stdin,
+      ...(this.#interactive ? { output: process.stdout, prompt: 'type: ', terminal: true } : {}),
+    })
+    // In raw mode the terminal sends no signal: readline sees the key.
+    this.#input.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+    this.#input.on('close', () => {
+      this.#inputEnded = true
+    })
+    if (this.#interactive) this.#input.prompt()
+    for await (const line of this.#input) {
+      if (this.#inputEnded && this.#interactive) return
       // Enter moved the cursor to a row of its own.
-      if (this.#typing) this.#rows++
+      if (this.#interactive) {
+        this.#rows++
+        this.print('')
+      }
       yield line
     }
   }
 
-  close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#picture = []
-    this.#rows = 0
-    if (this.#typing && this.#input !== undefined) process.stdout.write('\n')
-    this.#input?.close()
+  endInput(): void {
+    if (this.#input === undefined || this.#inputEnded) {
+      this.#inputEnded = true
+      return
+    }
+    if (this.drawn) this.#erase()
+    this.#input.close()
     process.stdin.pause()
+    if (this.drawn) this.#paint()
   }
 
-  #open(): Interface {
-    this.#input ??= createInterface({
-      input: process.stdin,
-      ...(this.#typing ? { output: process.stdout, prompt: 'type: ', terminal: true } : {}),
-    })
-    // In raw mode the terminal sends no signal: readline sees the key.
-    this.#input.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
-    if (this.#typing) this.#input.prompt()
-    return this.#input
+  close(): void {
+    this.endInput()
+    this.#picture = []
+    this.#rows = 0
   }
 
   #erase(): void {
@@ -90,7 +104,7 @@ class TerminalScreen implements Screen {
     const lines = this.#picture.slice(0, rows).map((line) => clip(line, columns))
     process.stdout.write(lines.map((line) => `${line}\n`).join(''))
     this.#rows = lines.length
-    if (this.#typing) this.#input?.prompt(true)
+    if (this.#interactive && !this.#inputEnded) this.#input?.prompt(true)
   }
 }
 

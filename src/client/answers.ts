@@ -35,6 +35,12 @@ export function transactionFailure(
         where,
         fix: 'Grant the right on the resource named here to the principal of the worker.',
       })
+    case 'retry':
+    case 'find-coordinator':
+    case 'refresh-metadata':
+      // It was repeated until the deadline: what passes by itself must not stop a worker.
+      if (api === 'InitProducerId') return new MillstreamError('REQUEST_TIMED_OUT', { what, where })
+      return new MillstreamError('TRANSACTION_ABORTABLE', { what, where })
     case 'abort':
       return new MillstreamError('TRANSACTION_ABORTABLE', { what, where })
     default:
@@ -58,4 +64,9 @@ export const byTopic = <T extends { readonly topic: string }>(entries: readonly 
   return [...topics].map(([topic, partitions]) => ({ topic, partitions }))
 }
 
-export const firstError = (codes: readonly number[]): number => codes.find((code) => code !== 0) ?? 0
+/** What a broker answers for the healthy partitions of a request that failed because of another one. */
+const OPERATION_NOT_ATTEMPTED = 55
+
+/** The error that decides about a request for several partitions, 0 without one. */
+export const firstError = (codes: readonly number[]): number =>
+  codes.find((code) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED) ?? codes.find((code) => code !== 0) ?? 0

@@ -12,7 +12,7 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Api, negotiate } from '../protocol/api.ts'
-import { reactionFor } from '../protocol/error-codes.ts'
+import { brokerError, reactionFor } from '../protocol/error-codes.ts'
 import { findCoordinator } from '../protocol/find-coordinator.ts'
 import { type MetadataResponse, metadata } from '../protocol/metadata.ts'
 import { Backoff } from './backoff.ts'
@@ -218,9 +218,13 @@ export class Cluster {
       const reaction = reactionFor(code, 'FindCoordinator')
       const passing =
         reaction === 'find-coordinator' || reaction === 'retry' || reaction === 'refresh-metadata'
-      if (!passing || !(await backoff.wait(deadline, this.#closing.signal))) {
-        throw brokerFailure('FindCoordinator', code, { [type]: key })
-      }
+      if (!passing) throw brokerFailure('FindCoordinator', code, { [type]: key })
+      if (await backoff.wait(deadline, this.#closing.signal)) continue
+      throw new MillstreamError('REQUEST_TIMED_OUT', {
+        what: `no coordinator was found in ${this.#settings.requestTimeoutMs} ms; at last: ${brokerError(code).name}`,
+        where: { [type]: key },
+        fix: 'Look at the health of the brokers and of their internal topics.',
+      })
     }
   }
 

@@ -11,6 +11,8 @@ export interface Source {
   /** Raised whenever what is in flight no longer counts. */
   epoch: number
   paused: boolean
+  /** The consumer has had an answer from this place on: until then it cannot know that there is nothing to read. */
+  told: boolean
   /** Its leader has to be looked up again before it is asked for. */
   stale: boolean
   /** Monotonic time from which on it may be looked up again. */
@@ -37,6 +39,7 @@ export const sourceAt = (topic: string, partition: number, position: number): So
   position,
   epoch: 0,
   paused: false,
+  told: false,
   stale: false,
   retryAt: 0,
   attempts: 0,

@@ -150,6 +150,7 @@ export class Fetcher {
     if (source === undefined) return
     this.#drop(source)
     source.position = offset
+    source.told = false
     source.failure = undefined
     this.#schedule()
   }
@@ -378,12 +379,15 @@ export class Fetcher {
     source.highWatermark = highWatermark
     source.lastStableOffset = lastStableOffset
     source.logStartOffset = logStartOffset
-    if (records.length === 0) return false
+    if (records.length === 0 && source.told) return false
     const { topic, partition, position } = source
     const { isolation } = this.#options
     const accepted = acceptBatches(records, source, position, isolation, answer.abortedTransactions)
     if (accepted.failure !== undefined) this.#fail(source, accepted.failure)
-    if (accepted.nextOffset === position) return false
+    // An empty answer is news where it is the first: who reads several partitions in the order of their timestamps waits
+    // until it knows that this one has nothing older.
+    if (accepted.nextOffset === position && (source.told || accepted.failure !== undefined)) return false
+    source.told = true
     source.position = accepted.nextOffset
     const { batches, nextOffset } = accepted
     const bytes = records.length

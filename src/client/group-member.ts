@@ -390,11 +390,13 @@ export class GroupMember {
     this.#state.transitionTo('lost')
   }
 
-  /** Sends a heartbeat now; afterwards `state` is what the coordinator thinks, if it could be asked. */
-  async verify(): Promise<void> {
-    if (this.state !== 'stable' && this.state !== 'rebalance-needed') return
+  /** Sends a heartbeat now. @returns whether the coordinator answered that this member is in good standing. */
+  async verify(): Promise<boolean> {
+    if (this.state !== 'stable' && this.state !== 'rebalance-needed') return false
     this.#stopHeartbeats()
-    await this.#heartbeat(this.#beat)
+    const answered = await this.#heartbeat(this.#beat)
+    const { state } = this
+    return answered && (state === 'stable' || state === 'rebalance-needed')
   }
 
   #startHeartbeats(): void {
@@ -414,10 +416,12 @@ export class GroupMember {
     }, delayMs)
   }
 
-  async #heartbeat(beat: number): Promise<void> {
+  /** @returns whether the coordinator answered. */
+  async #heartbeat(beat: number): Promise<boolean> {
     const { groupId, instanceId, sessionTimeoutMs, heartbeatIntervalMs } = this.#settings
     const sentAt = this.#ports.clock.monotonic()
     let next: MemberState | undefined
+    let answered = false
     let intervalMs = heartbeatIntervalMs
     try {
       const node = await this.#cluster.coordinator('group', groupId)
@@ -434,10 +438,11 @@ export class GroupMember {
         // So that one that is lost leaves time for others before the session is over.
         { timeoutMs: Math.min(this.#cluster.requestTimeoutMs, sessionTimeoutMs / 3) },
       )
-      if (beat !== this.#beat) return
+      if (beat !== this.#beat) return false
       next = this.#afterHeartbeat(errorCode)
+      answered = true
     } catch (error) {
-      if (beat !== this.#beat || (isMillstreamError(error) && error.code === 'CLOSED')) return
+      if (beat !== this.#beat || (isMillstreamError(error) && error.code === 'CLOSED')) return false
       this.#cluster.forgetCoordinator('group', groupId)
       this.#log.warn('a heartbeat was not answered', { group: groupId, cause: ensureError(error).message })
       intervalMs = Math.min(heartbeatIntervalMs, RETRY_INTERVAL_MS)
@@ -445,9 +450,11 @@ export class GroupMember {
     if (next === 'lost' || next === 'fenced') this.#stopHeartbeats()
     // The interval is counted from the sending, so that a slow answer does not stretch it.
     else this.#scheduleHeartbeat(beat, Math.max(0, intervalMs - (this.#ports.clock.monotonic() - sentAt)))
-    if (next === undefined || next === this.state) return
-    this.#state.transitionTo(next)
-    this.#onChange()
+    if (next !== undefined && next !== this.state) {
+      this.#state.transitionTo(next)
+      this.#onChange()
+    }
+    return answered
   }
 
   /** @returns the state that follows from it, or undefined for the same as before */

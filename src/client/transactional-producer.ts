@@ -306,9 +306,10 @@ export class TransactionalProducer implements CommittingProducer {
       (answer) => firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
       this.#deadlineMs,
     )
+    const decisive = firstError(response.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)))
     for (const { topic, partitions } of response.topics) {
       for (const { partition, errorCode } of partitions) {
-        if (errorCode !== 0) throw transactionFailure('AddPartitionsToTxn', errorCode, { topic, partition })
+        if (errorCode !== 0 && errorCode === decisive) throw transactionFailure('AddPartitionsToTxn', errorCode, { topic, partition })
       }
     }
     for (const lane of missing) lane.added = true

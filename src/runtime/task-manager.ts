@@ -8,7 +8,7 @@ import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { type CommittedPosition, fetchCommitted, listOffsets } from '../client/offsets.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
-import { MillstreamError } from '../errors.ts'
+import { ensureError, MillstreamError } from '../errors.ts'
 import type { StoreIdentity } from '../state/contracts.ts'
 import { openStoreEngine } from '../state/open-store-engine.ts'
 import { decideRestore, storeFormatVersion } from '../state/restore-decision.ts'
@@ -23,6 +23,12 @@ import { type RestoreJob, Restorer } from './restorer.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 import { decodeWitness } from './witness.ts'
+
+/** How often the stores of an idle worker are marked as caught up, ms. */
+const refreshIntervalMs = 60_000
+/** Offsets that a group seems not to have are asked for this often, with this pause, before that is believed. */
+const missingOffsetsAsked = 3
+const missingOffsetsPauseMs = 250
 
 export interface TaskManagerOptions {
   readonly cluster: Cluster
@@ -63,10 +69,12 @@ export class TaskManager {
   readonly #open = new Map<string, OpenTask>()
   readonly #byPartition = new Map<string, StreamTask>()
   #running: readonly StreamTask[] = []
+  #refreshedAtMs: number
 
   constructor(options: TaskManagerOptions) {
     this.#options = options
     const { cluster, ports, settings, log } = options
+    this.#refreshedAtMs = ports.clock.now()
     this.#restorer = new Restorer(cluster, ports, settings, log)
   }
 
@@ -87,17 +95,18 @@ export class TaskManager {
 
   /**
    * Runs exactly these tasks: closes the others, keeps those that run, opens and restores the new ones. Between
-   * transactions only.
+   * transactions only, with an initialised producer.
+   * @param reload those that run are put to what is committed, too: their memory may be wrong
    * @returns the tasks whose start positions are to be committed.
    */
-  async adopt(taskIds: readonly string[]): Promise<Set<StreamTask>> {
+  async adopt(taskIds: readonly string[], { reload }: { readonly reload: boolean }): Promise<Set<StreamTask>> {
     for (const [id, open] of this.#open) if (!taskIds.includes(id)) this.#close(id, open)
     const added: OpenTask[] = []
     for (const id of taskIds) {
       const plan = this.#options.plans.get(id)
       invariant(plan !== undefined, 'an assigned task is one of the topology', { task: id })
       const known = this.#open.get(id)
-      if (known?.task !== undefined) continue
+      if (known?.task !== undefined && !reload) continue
       const open = known ?? { plan, stores: this.#openStores(plan), task: undefined }
       this.#open.set(id, open)
       added.push(open)
@@ -105,14 +114,37 @@ export class TaskManager {
     return await this.#prepare(added)
   }
 
-  /** After a lost outcome or a fenced producer: every task goes to what is committed. The producer is initialised before. */
-  async recover(): Promise<Set<StreamTask>> {
-    return await this.#prepare([...this.#open.values()])
-  }
-
   /** After an abort: every task goes back to its last commit, which this worker knows. */
   rewind(): void {
     for (const task of this.#running) task.rewind(new Map())
+  }
+
+  /** A store cannot be read: its task is closed and the store removed, so that the next `adopt` rebuilds it. */
+  discard(error: MillstreamError): void {
+    const { directory, log, ports } = this.#options
+    for (const [id, open] of this.#open) {
+      for (const { store, definition } of open.stores.values()) {
+        if (directory.storeDirectory(id, definition.name) !== error.where['directory']) continue
+        log.warn('a store cannot be read and is rebuilt from its changelog', { task: id, store: store.name, cause: error.message })
+        try {
+          this.#close(id, open)
+        } catch (thrown) {
+          log.warn('a damaged store could not be closed', { store: store.name, cause: ensureError(thrown).message })
+          this.#open.delete(id)
+        }
+        ports.disk.remove(directory.storeDirectory(id, definition.name))
+        break
+      }
+    }
+    this.#refresh()
+  }
+
+  /** Every minute without commits: the stores are marked as caught up, and what waits for a flush is flushed. */
+  refreshCheckpoints(): void {
+    const now = this.#options.ports.clock.now()
+    if (Math.abs(now - this.#refreshedAtMs) < refreshIntervalMs) return
+    this.#refreshedAtMs = now
+    for (const task of this.#running) if (!task.dirty) task.refreshCheckpoints(now)
   }
 
   /** Closes everything; what is committed is flushed to the disk. */
@@ -122,6 +154,7 @@ export class TaskManager {
 
   #close(id: string, open: OpenTask): void {
     open.task?.close()
+    if (open.task !== undefined && !open.task.dirty) open.task.refreshCheckpoints(this.#options.ports.clock.now())
     for (const { store } of open.stores.values()) store.close()
     this.#open.delete(id)
     this.#refresh()
@@ -214,8 +247,19 @@ export class TaskManager {
     // A dead owner's transaction keeps its offsets unstable until the coordinator aborts it: its timeout and a round
     // of the clean-up (10 s by default).
     const deadline = ports.clock.monotonic() + settings.transactionTimeoutMs + 30_000
-    const found = await fetchCommitted(cluster, ports, settings.applicationId, inputs, deadline)
-    return new Map(found.map((one) => [partitionId(one.topic, one.partition), one]))
+    const result = new Map<string, CommittedPosition>()
+    let missing = inputs
+    for (let asked = 0; missing.length > 0 && asked < missingOffsetsAsked; asked++) {
+      // A coordinator that has just moved may answer "none" for a moment (KAFKA-20416): once is no proof.
+      if (asked > 0) {
+        cluster.forgetCoordinator('group', settings.applicationId)
+        await ports.timers.sleep(missingOffsetsPauseMs)
+      }
+      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline)
+      for (const one of found) result.set(partitionId(one.topic, one.partition), one)
+      missing = found.filter(({ offset }) => offset < 0)
+    }
+    return result
   }
 
   async #restore(opens: readonly OpenTask[]): Promise<void> {
@@ -252,7 +296,8 @@ export class TaskManager {
       return { taskId: plan.id, store, topic: changelog.name, partition, from, to: highWatermark }
     })
     const outcome = await this.#restorer.restore(jobs, interrupted)
-    if (outcome === 'interrupted') throw new MillstreamError('CLOSED', { what: 'the worker is closing while its stores are restored' })
+    if (outcome === 'restored') return
+    throw new MillstreamError('RESTORE_INTERRUPTED', { what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker' })
   }
 
   async #starts(opens: readonly OpenTask[], committed: ReadonlyMap<string, CommittedPosition>): Promise<Map<OpenTask, Start>> {
@@ -267,11 +312,15 @@ export class TaskManager {
       const positions = new Map<string, number>()
       let streamTime = -1
       let fresh = false
+      const known = open.task?.committedPositions
       for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
         const id = partitionId(topic, partition)
         const offset = found[index]?.offset ?? -1
+        const own = known?.get(id)
+        if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
         fresh ||= offset < 0
-        positions.set(id, offset < 0 ? (beginnings.get(id) as number) : offset)
+        // A start that was chosen before is kept: asked anew, `latest` would pass over what came in meanwhile.
+        positions.set(id, offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset)
         streamTime = Math.max(streamTime, decodeWitness(found[index]?.metadata ?? '')?.streamTime ?? -1)
       }
       starts.set(open, { positions, streamTime, fresh })
@@ -314,3 +363,10 @@ export class TaskManager {
     })
   }
 }
+
+const unsettled = (topic: string, partition: number, ours: number, answered: number): MillstreamError =>
+  new MillstreamError('OFFSETS_UNSETTLED', {
+    what: `the group's offset was answered as ${answered}, but this worker has committed ${ours}`,
+    where: { topic, partition },
+    fix: 'It is asked for again. If that repeats, somebody has reset the offsets while the worker ran: restart it.',
+  })

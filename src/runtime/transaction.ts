@@ -80,11 +80,12 @@ export class Transaction {
 
   /**
    * Commits what these tasks did. `starting`: tasks whose start positions are committed although nothing moved.
+   * @returns whether there was anything to commit.
    * @throws MillstreamError whose reaction says what the worker does: abort, recover, rejoin, stop.
    */
-  async commit(tasks: readonly StreamTask[], starting: ReadonlySet<StreamTask> = new Set()): Promise<void> {
+  async commit(tasks: readonly StreamTask[], starting: ReadonlySet<StreamTask> = new Set()): Promise<boolean> {
     const contributors = tasks.filter((task) => task.dirty || starting.has(task))
-    if (contributors.length === 0) return
+    if (contributors.length === 0) return false
     const startedMs = this.#ports.clock.monotonic()
     this.bind()
     for (const task of contributors) task.prepareCommit()
@@ -107,6 +108,7 @@ export class Transaction {
     this.#boundTo = undefined
     this.#lastEndMs = this.#ports.clock.monotonic()
     this.#lastDurationMs = this.#lastEndMs - startedMs
+    return true
   }
 
   /** Aborts at the broker and forgets what is collected; the tasks are rewound by the caller. */

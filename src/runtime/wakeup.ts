@@ -3,6 +3,7 @@ import type { Ports, TimerHandle } from '../base/ports.ts'
 
 export class Wakeup {
   readonly #ports: Ports
+  readonly #stopped = new AbortController()
   #pending = false
   #resolve: (() => void) | undefined
 
@@ -16,9 +17,10 @@ export class Wakeup {
     this.#resolve?.()
   }
 
-  /** Waits for `notify`, at most `delayMs`. */
+  /** Waits for `notify`, at most `delayMs`; timers and sockets get a turn in any case. */
   async wait(delayMs: number): Promise<void> {
-    if (!this.#pending && delayMs > 0) {
+    if (this.#pending || !(delayMs > 0)) await this.#ports.timers.yield()
+    else {
       let timer: TimerHandle | undefined
       await new Promise<void>((resolve) => {
         this.#resolve = resolve
@@ -28,5 +30,16 @@ export class Wakeup {
       if (timer !== undefined) this.#ports.timers.clear(timer)
     }
     this.#pending = false
+  }
+
+  /** Waits the whole time, unless `stop` was called. */
+  async pause(delayMs: number): Promise<void> {
+    await this.#ports.timers.sleep(delayMs, this.#stopped.signal)
+  }
+
+  /** No pause lasts any longer. */
+  stop(): void {
+    this.#stopped.abort()
+    this.notify()
   }
 }

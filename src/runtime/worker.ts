@@ -51,7 +51,8 @@ const markerWaitMs = 2
 const commitGapMs = 10
 const commitGapFactor = 3
 const idleWaitMs = 500
-const recoveriesInRowMax = 20
+/** Faults without a commit in between for this long stop the worker with the last of them. */
+const faultsInRowMaxMs = 600_000
 
 interface Engine {
   readonly cluster: Cluster
@@ -79,8 +80,20 @@ export class StreamWorker {
   #closing = false
   #leave: boolean | undefined
   #paused = false
+  /** Tasks whose start positions are to be committed before their first record. */
   #fresh: ReadonlySet<StreamTask> = new Set()
-  #recoveriesInRow = 0
+  /** What the group assigned last, and whether the tasks follow it. */
+  #assignment: readonly string[] = []
+  #adopted = true
+  /**
+   * What is in memory may not be what is committed: an outcome is unknown, the membership broke, a rewind failed halfway.
+   * Nothing is processed and nothing committed until every task was read back from the broker.
+   */
+  #stale = false
+  /** The next InitProducerId need not show the epoch held so far: right after a fresh join or an answered heartbeat. */
+  #mayTakeId = true
+  #faultsInRow = 0
+  #faultsSinceMs = 0
   #counts = { aborted: 0, recovered: 0, rebalanced: 0, committed: 0 }
   /** Of tasks that were closed; those that run are added when asked. */
   #closedCounts = { processed: 0, skipped: 0, retried: 0 }
@@ -154,7 +167,9 @@ export class StreamWorker {
       this.#state.transitionTo('closing')
       this.#end(undefined)
     }
-    this.#wakeup.notify()
+    // A join may wait for the other members for as long as the rebalance timeout.
+    if (this.#engine?.member.state === 'joining') this.#engine.member.close()
+    this.#wakeup.stop()
     await this.#finished.promise
   }
 
@@ -165,7 +180,7 @@ export class StreamWorker {
       while (!this.#closing) await this.#turn()
       await this.#finishWork()
     } catch (error) {
-      failure = this.#closing && isMillstreamError(error) && error.code === 'CLOSED' ? undefined : asMillstreamError(error)
+      failure = this.#closing && isMillstreamError(error) && (error.code === 'CLOSED' || error.code === 'RESTORE_INTERRUPTED') ? undefined : asMillstreamError(error)
     }
     await this.#shutDown(failure)
     this.#end(failure)
@@ -176,7 +191,7 @@ export class StreamWorker {
     try {
       const engine = this.#running()
       if (engine.member.state !== 'stable') await this.#rejoin(engine)
-      else if (engine.producer.lost) await this.#recover(engine, false)
+      else if (!this.#adopted || this.#stale || engine.producer.lost) await this.#prepare(engine)
       else await this.#work(engine)
     } catch (error) {
       await this.#react(asMillstreamError(error))
@@ -191,10 +206,15 @@ export class StreamWorker {
     const processed = this.#paused ? 0 : this.#process(manager.tasks, transaction)
     flow.balance()
     if (producer.failure !== undefined) throw producer.failure
-    if (this.#commitIsDue(engine, processed === 0)) await this.#commit(engine)
-    else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
+    if (this.#commitIsDue(engine, processed === 0)) {
+      await this.#commit(engine)
+      await engine.purge.purgeIfDue(manager.tasks)
+    } else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
     else if (processed > 0) await this.#ports.timers.yield()
-    else await this.#wakeup.wait(this.#idleMs(engine))
+    else {
+      manager.refreshCheckpoints()
+      await this.#wakeup.wait(this.#idleMs(engine))
+    }
   }
 
   /** Lets the tasks process in turn, for a slice of time. @returns how many records. */
@@ -218,12 +238,11 @@ export class StreamWorker {
   #commitIsDue({ manager, transaction }: Engine, drained: boolean): boolean {
     const { commitIntervalMs, uncommittedBytesMax } = this.#settings
     const { tasks } = manager
-    const since = transaction.sinceLastMs
+    if (!tasks.some((task) => task.dirty)) return false
+    if (transaction.sinceLastMs >= (drained ? this.#commitGapMs(transaction) : commitIntervalMs)) return true
     let bytes = transaction.collector.collectedBytes
     for (const task of tasks) bytes += task.uncommittedBytes
-    if (bytes > uncommittedBytesMax) return true
-    const dueMs = drained ? this.#commitGapMs(transaction) : commitIntervalMs
-    return since >= dueMs && tasks.some((task) => task.dirty)
+    return bytes > uncommittedBytesMax
   }
 
   #commitGapMs(transaction: Transaction): number {
@@ -234,52 +253,77 @@ export class StreamWorker {
     let waitMs = idleWaitMs
     const now = this.#ports.clock.now()
     for (const task of manager.tasks) {
-      waitMs = Math.min(waitMs, task.wakeAtMs - now)
+      if (!this.#paused) waitMs = Math.min(waitMs, task.wakeAtMs - now)
       if (task.dirty) waitMs = Math.min(waitMs, this.#commitGapMs(transaction) - transaction.sinceLastMs)
     }
     return waitMs
   }
 
   async #commit(engine: Engine): Promise<void> {
-    await engine.transaction.commit(engine.manager.tasks, this.#fresh)
+    if (!(await engine.transaction.commit(engine.manager.tasks, this.#fresh))) return
     this.#fresh = new Set()
     this.#counts.committed = engine.transaction.committed
-    this.#recoveriesInRow = 0
-    await engine.purge.purgeIfDue(engine.manager.tasks)
+    this.#faultsInRow = 0
   }
 
   // -- membership
 
   async #rejoin(engine: Engine): Promise<void> {
-    const { member, producer, transaction, manager } = engine
+    const { member, producer } = engine
     // Whatever this member may have to give up is decided before JoinGroup: committed while the generation still
     // allows it, else aborted.
-    if (member.state === 'rebalance-needed' && !producer.lost) await this.#commit(engine)
+    const settled = !this.#stale && this.#adopted && !producer.lost
+    if (member.state === 'rebalance-needed' && settled) await this.#commit(engine)
     else await this.#drop(engine)
     if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
-    const fresh = member.state === 'unjoined' || member.state === 'lost'
-    const { assignment, generationId } = await member.join()
+    const before = { memberId: member.memberId, generationId: member.generationId }
+    const { assignment, generationId, memberId } = await member.join()
     this.#counts.rebalanced++
-    const taskIds = decodeTasks(assignment)
-    this.#log.info('tasks assigned', { generation: generationId, tasks: taskIds.join(' ') })
-    const known = new Set(manager.tasks)
-    for (const task of known) if (!taskIds.includes(task.id)) addCounts(this.#closedCounts, task)
+    // Another member id, or a generation in between: somebody else may have run our tasks meanwhile, also those that
+    // we have again, so that their positions and stores are no longer what is committed.
+    if (memberId !== before.memberId || generationId > before.generationId + 1) {
+      this.#stale = true
+      this.#mayTakeId = true
+    }
+    this.#assignment = decodeTasks(assignment)
+    this.#adopted = false
+    this.#log.info('tasks assigned', { generation: generationId, tasks: this.#assignment.join(' ') })
+  }
+
+  /**
+   * Follows the assignment and makes what is in memory what is committed; after a fault it is crash recovery without the
+   * crash, right for both outcomes of an unanswered commit and for partitions that moved: InitProducerId (nothing of ours
+   * is open any more), OffsetFetch (stable), drop the overlays, replay the changelog tails, go to the committed positions.
+   */
+  async #prepare(engine: Engine): Promise<void> {
+    const { producer, manager, transaction, flow } = engine
+    for (const task of manager.tasks) if (!this.#assignment.includes(task.id)) addCounts(this.#closedCounts, task)
     // InitProducerId aborts whatever its transactional id has open: only the rightful owner may do so, so it follows
     // JoinGroup; and it precedes OffsetFetch, so that no offset of ours is pending.
-    if (producer.lost) await producer.init(fresh)
+    if (producer.lost || this.#stale) {
+      await producer.init(this.#mayTakeId)
+      this.#mayTakeId = false
+    }
+    // Not sooner: an acknowledgement of the lost transaction may come in until its producer is initialised.
     transaction.forget()
-    this.#fresh = await manager.adopt(taskIds)
-    engine.flow.follow(manager.tasks)
+    const fresh = await manager.adopt(this.#assignment, { reload: this.#stale })
+    if (this.#stale) flow.seek(manager.tasks)
+    else flow.follow(manager.tasks)
+    this.#fresh = new Set([...[...this.#fresh].filter((task) => manager.tasks.includes(task)), ...fresh])
+    this.#adopted = true
+    this.#stale = false
     this.#becomeRunning()
   }
 
+  /** Aborts and goes back to the last commit. A failure halfway, or a lost producer, leaves the worker stale. */
   async #drop({ producer, transaction, manager, flow }: Engine): Promise<void> {
-    if (producer.inTransaction) {
-      this.#counts.aborted++
-      await transaction.abort()
-    } else transaction.forget()
+    const wasStale = this.#stale
+    this.#stale = true
+    if (producer.inTransaction) this.#counts.aborted++
+    await transaction.abort()
     manager.rewind()
     flow.seek(manager.tasks)
+    this.#stale = wasStale || producer.lost
   }
 
   #becomeRunning(): void {
@@ -297,67 +341,50 @@ export class StreamWorker {
         return await this.#stopAtRecord(engine, error)
       case 'abort':
         this.#warn('the transaction is aborted', error)
-        return await this.#afterFault(engine, () => this.#drop(engine))
+        return await this.#afterFault(error, () => this.#drop(engine))
       case 'retry':
       case 'recover':
       case 'rejoin':
+        this.#stale = true
+        this.#counts.recovered++
         this.#warn(error.reaction === 'rejoin' ? 'the membership is over' : 'the worker recovers', error)
-        return await this.#afterFault(engine, async () => {
-          if (error.reaction !== 'rejoin') return await this.#recover(engine, error.code === 'PRODUCER_FENCED')
-          await this.#drop(engine)
-          engine.member.abandon()
-        })
+        return await this.#afterFault(error, () => this.#settleMembership(engine, error))
       default:
         throw error
     }
   }
 
   /** Acts on a fault; when that fails in its turn, pauses and leaves the next attempt to the loop. */
-  async #afterFault(engine: Engine, act: () => Promise<void>): Promise<void> {
-    this.#recoveriesInRow++
-    if (this.#recoveriesInRow > recoveriesInRowMax) {
-      throw new MillstreamError('BROKER_UNREACHABLE', {
-        what: `${recoveriesInRowMax} recoveries in a row led to no commit`,
-        where: { applicationId: this.#settings.applicationId },
-        fix: 'See the warnings before this line for their causes.',
-      })
-    }
+  async #afterFault(fault: MillstreamError, act: () => Promise<void>): Promise<void> {
+    const now = this.#ports.clock.monotonic()
+    if (this.#faultsInRow++ === 0) this.#faultsSinceMs = now
+    if (now - this.#faultsSinceMs > faultsInRowMaxMs) throw fault
+    if (this.state === 'running') this.#state.transitionTo('recovering')
     try {
       await act()
     } catch (thrown) {
       const error = asMillstreamError(thrown)
       if (error.reaction === 'stop' || error.reaction === 'refuse' || error.reaction === 'policy') throw error
+      this.#stale = true
       this.#warn('the recovery failed and is repeated', error)
-      if (error.reaction === 'rejoin') engine.member.abandon()
     }
-    if (this.#recoveriesInRow > 1) await this.#ports.timers.sleep(Math.min(50 * 2 ** this.#recoveriesInRow, 5000))
+    if (this.#faultsInRow > 1) await this.#wakeup.pause(Math.min(50 * 2 ** Math.min(this.#faultsInRow, 7), 5000))
+    if (!this.#stale && this.#adopted && this.state === 'recovering') this.#becomeRunning()
   }
 
-  /**
-   * Crash recovery without the crash, right for both outcomes of an unanswered commit and for partitions that moved:
-   * InitProducerId (nothing of ours is open any more), OffsetFetch (stable), drop the overlays, replay the changelog
-   * tails, go to the committed positions.
-   *
-   * `fenced`: the epoch is no longer current. Either the coordinator timed the transaction out, or somebody else took
-   * the id because we were thought dead. A heartbeat tells: only a member in good standing may take the id back.
-   */
-  async #recover(engine: Engine, fenced: boolean): Promise<void> {
-    const { producer, manager, transaction, flow, member } = engine
-    if (fenced) await member.verify()
-    if (member.state !== 'stable' && member.state !== 'rebalance-needed') return
-    if (this.state === 'running') this.#state.transitionTo('recovering')
-    this.#counts.recovered++
-    transaction.forget()
-    await producer.init(fenced)
-    this.#fresh = await manager.recover()
-    flow.seek(manager.tasks)
-    this.#becomeRunning()
+  /** Before a recovery: what the group thinks of us decides whether the producer's id is ours to take back. */
+  async #settleMembership({ member, manager }: Engine, error: MillstreamError): Promise<void> {
+    if (error.code === 'STORE_CORRUPT') manager.discard(error)
+    if (error.reaction === 'rejoin') member.abandon()
+    // The epoch is no longer current: the coordinator timed the transaction out, or somebody took the id because we were
+    // thought dead. Only a member in good standing may take it back.
+    if (error.code === 'PRODUCER_FENCED') this.#mayTakeId = await member.verify()
   }
 
   /** A record failed for good: what came before it is whole and is committed; then the worker stops there. */
   async #stopAtRecord(engine: Engine, error: MillstreamError): Promise<never> {
     try {
-      await this.#commit(engine)
+      if (!this.#stale && this.#adopted) await this.#commit(engine)
     } catch (thrown) {
       this.#warn('what came before the failed record could not be committed; it is processed again', asMillstreamError(thrown))
     }
@@ -433,7 +460,7 @@ export class StreamWorker {
       directory,
       collector: transaction.collector,
       log,
-      interrupted: () => this.#closing,
+      interrupted: () => this.#closing || member.state !== 'stable',
     })
     const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
     const purge = new RepartitionPurge(cluster, ports, settings, log)
@@ -452,7 +479,8 @@ export class StreamWorker {
   async #finishWork(): Promise<void> {
     const engine = this.#running()
     this.#state.transitionTo('closing')
-    if (engine.producer.lost || engine.member.state === 'lost' || engine.member.state === 'fenced') return
+    if (this.#stale || !this.#adopted || engine.producer.lost) return
+    if (engine.member.state !== 'stable' && engine.member.state !== 'rebalance-needed') return
     try {
       await this.#commit(engine)
     } catch (error) {

@@ -73,6 +73,9 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly #undoKeys: string[] = []
   readonly #undoHeld: (Held | undefined)[] = []
   #undoCount = 0
+  #bytesAtMark = 0
+  /** No record is in hand: a write now would miss the changelog of its transaction, or land in another one. */
+  #sealed = false
 
   // Key of the record last seen: an aggregation asks twice for the same record.
   #lastRecord: KeyedRecord<K> | undefined
@@ -191,6 +194,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #write(key: string, held: Held): void {
     this.#assertOpen()
+    if (this.#sealed) throw this.#writtenTooLate()
     this.#undoKeys[this.#undoCount] = key
     this.#undoHeld[this.#undoCount] = this.#overlay.get(key)
     this.#undoCount += 1
@@ -203,6 +207,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** Begins a record: what is written from here on can be taken back by `undo`. */
   mark(): void {
+    this.#sealed = false
+    this.#forgetRecord()
+  }
+
+  #forgetRecord(): void {
+    this.#bytesAtMark = this.#overlayBytes
     this.#undoCount = 0
     this.#lastRecord = undefined
   }
@@ -215,13 +225,27 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       if (before === undefined) this.#overlay.delete(key)
       else this.#overlay.set(key, before)
     }
-    this.mark()
+    this.#overlayBytes = this.#bytesAtMark
+    this.#forgetRecord()
     this.#changed()
+  }
+
+  /** The record is finished: until the next `mark` a write throws CONTEXT_EXPIRED. */
+  seal(): void {
+    this.#sealed = true
+  }
+
+  #writtenTooLate(): MillstreamError {
+    return new MillstreamError('CONTEXT_EXPIRED', {
+      what: 'a store was written when no record was in hand',
+      where: { store: this.name },
+      fix: 'Write inside process or a punctuator, before it returns; asynchronous work does not belong into them.',
+    })
   }
 
   // ---- the transaction
 
-  /** About the bytes that the open transaction wrote; it only grows until the transaction ends. */
+  /** About the bytes that the finished records of the open transaction wrote. */
   get uncommittedBytes(): number {
     return this.#overlayBytes
   }
@@ -249,7 +273,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#committedBytes += this.#overlayBytes
     this.#overlayBytes = 0
     this.#checkpoint = checkpoint
-    this.mark()
+    this.#forgetRecord()
     this.#changed()
     invariant(this.#overlay.size === 0, 'overlay empty after postCommit', { store: this.name })
     const age = this.#clock.monotonic() - this.#flushedAt
@@ -260,7 +284,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   dropOverlay(): void {
     this.#overlay.clear()
     this.#overlayBytes = 0
-    this.mark()
+    this.#forgetRecord()
     this.#changed()
   }
 

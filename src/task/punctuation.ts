@@ -7,6 +7,8 @@ interface Entry {
   readonly intervalMs: number
   readonly punctuator: Punctuator
   dueMs: number
+  /** As of the last commit. */
+  committedDueMs: number
 }
 
 const nextTick = (timeMs: number, intervalMs: number): number => (Math.floor(timeMs / intervalMs) + 1) * intervalMs
@@ -20,7 +22,8 @@ export class PunctuationSchedule {
     if (!(intervalMs >= 1)) {
       throw new MillstreamError('TOPOLOGY_INVALID', { what: `a punctuator has the interval ${intervalMs} ms`, fix: 'Use 1 ms or more.' })
     }
-    const entry: Entry = { intervalMs, punctuator, dueMs: nowMs < 0 ? 0 : nextTick(nowMs, intervalMs) }
+    const dueMs = nowMs < 0 ? 0 : nextTick(nowMs, intervalMs)
+    const entry: Entry = { intervalMs, punctuator, dueMs, committedDueMs: dueMs }
     this.#entries.add(entry)
     this.#findEarliest()
     return {
@@ -48,9 +51,23 @@ export class PunctuationSchedule {
     return due
   }
 
-  /** Goes back to a time (abort). */
-  rewind(timeMs: number): void {
-    for (const entry of this.#entries) entry.dueMs = timeMs < 0 ? 0 : nextTick(timeMs, entry.intervalMs)
+  /** What fired is committed. */
+  settle(): void {
+    for (const entry of this.#entries) entry.committedDueMs = entry.dueMs
+  }
+
+  /** The transaction is aborted: ticks that fired in it fire again. */
+  rewind(): void {
+    for (const entry of this.#entries) entry.dueMs = entry.committedDueMs
+    this.#findEarliest()
+  }
+
+  /** Goes to a time that was read back from the broker. */
+  moveTo(timeMs: number): void {
+    for (const entry of this.#entries) {
+      entry.dueMs = timeMs < 0 ? 0 : nextTick(timeMs, entry.intervalMs)
+      entry.committedDueMs = entry.dueMs
+    }
     this.#findEarliest()
   }
 

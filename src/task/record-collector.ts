@@ -73,6 +73,7 @@ export class RecordCollector {
   #keyScratch: Buffer = Buffer.allocUnsafeSlow(1024)
   #valueScratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
   #collectedBytes = 0
+  #collectedBytesAtMark = 0
   // Where the encoded key and value stand.
   #key: Buffer = noBytes
   #keyStart = 0
@@ -94,6 +95,7 @@ export class RecordCollector {
   beginRecord(): void {
     this.#recordNumber++
     this.#touchedCount = 0
+    this.#collectedBytesAtMark = this.#collectedBytes
   }
 
   /** The record succeeded: full batches go out. */
@@ -110,6 +112,7 @@ export class RecordCollector {
   undoRecord(): void {
     for (let index = 0; index < this.#touchedCount; index++) (this.#touched[index] as Outlet).undo()
     this.#touchedCount = 0
+    this.#collectedBytes = this.#collectedBytesAtMark
   }
 
   /** Sends everything that is collected: between records, before the offsets. */

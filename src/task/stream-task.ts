@@ -65,6 +65,8 @@ export class StreamTask implements TaskView {
   readonly #streamTimers = new PunctuationSchedule()
   readonly #wallTimers = new PunctuationSchedule()
   readonly #committed: number[]
+  /** The positions were committed by this task, or read back; false for a start that was only chosen. */
+  readonly #isCommitted: boolean[]
   #committedStreamTime: number
   #streamTime: number
   #inHand = false
@@ -89,6 +91,8 @@ export class StreamTask implements TaskView {
     this.#committedStreamTime = options.streamTime
     this.#storeList = [...options.stores.values()].map(({ store }) => store)
     this.#committed = options.queues.map((queue) => queue.position)
+    this.#isCommitted = options.queues.map(() => false)
+    this.#sealStores()
     this.#graph = new ProcessorGraph(options.subtopology, this, options.collector, options.outputOf)
   }
 
@@ -196,10 +200,23 @@ export class StreamTask implements TaskView {
     }
     this.#punctuated = false
     this.#committedStreamTime = this.#streamTime
+    this.#streamTimers.settle()
+    this.#wallTimers.settle()
     for (const [index, queue] of this.group.queues.entries()) {
       invariant(queue.position >= (this.#committed[index] ?? 0), 'offsets only grow', { task: this.id, topic: queue.topic })
       this.#committed[index] = queue.position
+      this.#isCommitted[index] = true
     }
+  }
+
+  /** The last committed position of each input by `partitionId`, or the start that was chosen. */
+  get committedPositions(): ReadonlyMap<string, { readonly offset: number; readonly committed: boolean }> {
+    return new Map(
+      this.group.queues.map((queue, index) => [
+        partitionId(queue.topic, queue.partition),
+        { offset: this.#committed[index] as number, committed: this.#isCommitted[index] as boolean },
+      ]),
+    )
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
@@ -210,12 +227,25 @@ export class StreamTask implements TaskView {
       queue.reset(position)
       this.#committed[index] = position
     }
+    if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
+    else this.#streamTimers.moveTo(streamTime)
+    this.#wallTimers.rewind()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
-    this.#streamTimers.rewind(streamTime)
     this.#punctuated = false
     this.#attempts = 0
     this.#retryAtMs = 0
+  }
+
+  /**
+   * Between transactions, when nothing moved for long: this task is the only writer of its changelogs, so its stores are
+   * at their end. Without this an idle store would look old after a restart and be rebuilt.
+   */
+  refreshCheckpoints(nowMs: number): void {
+    for (const store of this.#storeList) {
+      const known = store.checkpoint()
+      if (known !== undefined) store.commitOverlay({ ...known, caughtUpAtMs: nowMs })
+    }
   }
 
   /** Closes the processors; the stores are closed by who opened them. */
@@ -284,7 +314,9 @@ export class StreamTask implements TaskView {
       } catch (error) {
         this.#undo()
         const located = this.#located(error, undefined)
-        if (located.reaction !== 'policy' || this.#policy.action !== 'skip') throw located
+        if (located.reaction !== 'policy') throw located
+        // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
+        if (this.#policy.action !== 'skip') throw punctuatorFailed(located)
         this.counts.skipped++
         this.#log.warn('a punctuator failed and is skipped', { task: this.id, cause: located.message })
         continue
@@ -301,16 +333,22 @@ export class StreamTask implements TaskView {
   }
 
   #finish(): void {
-    this.#inHand = false
+    this.#sealStores()
     this.#queueInHand = undefined
     this.#collector.finishRecord()
   }
 
   #undo(): void {
-    this.#inHand = false
-    this.#queueInHand = undefined
     this.#collector.undoRecord()
     for (const store of this.#storeList) store.undo()
+    this.#sealStores()
+    this.#queueInHand = undefined
+  }
+
+  #sealStores(): void {
+    this.#inHand = false
+    const stores = this.#storeList
+    for (let index = 0; index < stores.length; index++) (stores[index] as AnyStore).seal()
   }
 
   #failed(queue: RecordQueue, error: unknown): boolean {
@@ -348,3 +386,11 @@ export class StreamTask implements TaskView {
     })
   }
 }
+
+const punctuatorFailed = (error: MillstreamError): MillstreamError =>
+  new MillstreamError('PUNCTUATOR_FAILED', {
+    what: `a punctuator failed: ${error.message}`,
+    where: error.where,
+    fix: 'Mend the punctuator. The transaction is aborted, and the tick comes again after the restart.',
+    cause: error,
+  })

@@ -250,6 +250,43 @@ describe('a record larger than the broker takes', () => {
   })
 })
 
+describe('a batch that the broker refuses although the worker thought it fits', () => {
+  it('stops the worker, whatever the policy, and nothing of it is committed', async () => {
+    const app = numbered('refused-batch', string)
+    await createNumberedTopics(judge, app, { 'max.message.bytes': '2000' })
+    await judge.produce(app.input, values('a'))
+    // As if the limit had been lowered after the worker read it.
+    const proxy = await KafkaProxy.start(kafkaBrokers()[0] as string, {
+      answer: (request, answer) => {
+        if (request.apiKey !== apiKeys.DescribeConfigs) return 'pass'
+        const replaceBy = Buffer.from(answer)
+        const name = Buffer.from('max.message.bytes')
+        for (let at = answer.indexOf(name); at >= 0; at = answer.indexOf(name, at + 1)) {
+          const value = at + name.length + 1
+          if (answer.toString('latin1', value, value + 4) === '2000') replaceBy.write('9000', value, 'latin1')
+        }
+        return { replaceBy }
+      },
+    })
+    using state = temporaryDirectory()
+    const settings = { ...quickly([proxy.address], state.path), onFailure: 'skip' } as const
+    {
+      await using test = await startWorker(app.topology, settings)
+      await untilCommitted(judge, app, 1)
+      await judge.produce(app.input, values('b', 'x'.repeat(3000), 'c'))
+      const error = await test.failed()
+      expect(error).toMatchObject({ code: 'RECORD_TOO_LARGE', where: { topic: app.output, partition: 0 } })
+      expect(error.message).toMatch(/Produce was answered MESSAGE_TOO_LARGE.*Raise max.message.bytes/)
+    }
+    expect(await committedOffset(judge, app)).toBe(1)
+    expect(await outputOf(judge, app.output)).toEqual(['1:a'])
+    proxy.rules = {}
+    await runUntil(app, 4, settings)
+    expect(await outputOf(judge, app.output)).toEqual(['1:a', '2:b', '3:c'])
+    await proxy.stop()
+  })
+})
+
 describe('a negative timestamp', () => {
   // -1 is Kafka's own "no timestamp"; below it only clients without a check can write. A broker takes both.
   it.each([-1, -5])('of %i stops the worker there', async (timestamp) => {

@@ -57,7 +57,7 @@ const takeUntil = async (fetcher: Fetcher, end: number): Promise<FetchedPartitio
   const all: FetchedPartition[] = []
   await until(`reading up to ${end}`, () => {
     all.push(...fetcher.take())
-    return (all.at(-1)?.nextOffset ?? -1) >= end
+    return all.some(({ nextOffset }) => nextOffset >= end)
   })
   return all
 }
@@ -195,6 +195,26 @@ describe('positions', () => {
     await judge.produce(topic, values(['b'], 0))
     await judge.produce(topic, values(['c'], 1))
     expect(recordsOf(await takeUntil(fetcher, 1)).map(({ value }) => value)).toEqual(['c'])
+  })
+
+  it('tells once of a partition that has nothing, and again after a seek', async () => {
+    const topic = await newTopic('empty', 2)
+    await judge.produce(topic, values(['a'], 0))
+    const fetcher = newFetcher({ maxWaitMs: 20 })
+    const nothing = { topic, partition: 1, batches: [], nextOffset: 0, highWatermark: 0, lastStableOffset: 0 }
+    for (let round = 0; round < 2; round++) {
+      fetcher.add(topic, 0, 0)
+      fetcher.add(topic, 1, 0)
+      const taken: FetchedPartition[] = []
+      await until('both', () => {
+        taken.push(...fetcher.take())
+        return taken.length >= 2
+      })
+      await nodePorts.timers.sleep(100)
+      taken.push(...fetcher.take())
+      expect(taken.length).toBe(2)
+      expect(taken.find(({ partition }) => partition === 1)).toMatchObject(nothing)
+    }
   })
 
   it('keeps to its limit of bytes, and loses nothing by it', async () => {

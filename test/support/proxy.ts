@@ -22,6 +22,7 @@ export const apiKeys = {
   AddOffsetsToTxn: 25,
   EndTxn: 26,
   TxnOffsetCommit: 28,
+  DescribeConfigs: 32,
 } as const
 
 export interface ProxiedRequest {
@@ -34,9 +35,16 @@ export interface ProxiedRequest {
 
 /**
  * What becomes of a frame. drop: it is swallowed and the connection stays open, so the client waits until its own
- * timeout. cut: it is swallowed and the connection ends, so the client knows at once.
+ * timeout. cut: it is swallowed and the connection ends, so the client knows at once. ghostMs (requests): as cut, but it
+ * reaches the broker that much later, when the client has gone on.
  */
-export type Verdict = 'pass' | 'drop' | 'cut' | { readonly delayMs: number } | { readonly replaceBy: Buffer }
+export type Verdict =
+  | 'pass'
+  | 'drop'
+  | 'cut'
+  | { readonly ghostMs: number }
+  | { readonly delayMs: number }
+  | { readonly replaceBy: Buffer }
 
 export interface ProxyRules {
   /** Asked before a request goes on to the broker. */
@@ -128,6 +136,10 @@ export class KafkaProxy {
       const verdict = this.rules.request?.(request) ?? 'pass'
       if (verdict === 'drop') return
       if (verdict === 'cut') return end()
+      if (typeof verdict === 'object' && 'ghostMs' in verdict) {
+        end()
+        return this.#haunt(bytes, verdict.ghostMs)
+      }
       waiting.set(request.correlationId, request)
       await forward(broker, bytes, verdict)
     })
@@ -141,6 +153,17 @@ export class KafkaProxy {
       if (verdict === 'cut') return end()
       await forward(client, answer, verdict)
     })
+  }
+
+  /** Sends a request on a connection of its own; nobody waits for the answer. */
+  #haunt(bytes: Buffer, delayMs: number): void {
+    const ghost = net.connect({ ...this.#upstream, noDelay: true })
+    this.#sockets.add(ghost)
+    ghost.on('error', () => ghost.destroy())
+    ghost.on('close', () => this.#sockets.delete(ghost))
+    ghost.on('data', () => ghost.destroy())
+    const timer = setTimeout(() => void forward(ghost, bytes, 'pass'), delayMs)
+    ghost.on('close', () => clearTimeout(timer))
   }
 
   /** One frame after the other: a delayed one holds up those behind it, as a slow network does. */

@@ -23,7 +23,7 @@ const within = async <T>(scenario: Scenario, what: string, timeoutMs: number, pr
 /** Starts a worker that kills itself. @returns whether that was inside an open transaction, by its own log */
 const liveAndDie = async (scenario: Scenario, { fault, disk }: PlannedKill, number: number): Promise<boolean> => {
   const planned = `kill ${number} at ${fault.point}, hit ${fault.hit}`
-  const { ended } = await scenario.lives.start(fault)
+  const { ended } = await scenario.lives.start(fault, number % 3 > 0)
   const end = await within(scenario, planned, 30_000, ended)
   scenario.expect(end.signal === 'SIGKILL', planned, 'the end by SIGKILL', JSON.stringify(end))
   const line = scenario.lives.killLine()

@@ -35,7 +35,7 @@ export const killPlan = (random: Random): PlannedKill[] => {
       point,
       hit: 1 + below(random, hitsMax[point] ?? 6),
       action: 'kill',
-      // Some lives are long enough for stores to be flushed to the disk, which is done once a second.
+      // Some lives are long enough for a flush by time, which comes once a second.
       ...(index % 3 === 0 ? { afterMs: 1100 } : {}),
       ...(point === 'end-txn-sent' ? { delayMs: below(random, 4) } : {}),
     }

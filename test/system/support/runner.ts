@@ -9,6 +9,7 @@ import { nodePorts } from '../../../src/base/node-ports.ts'
 import { resolveSettings, type SettingsInput } from '../../../src/config/settings.ts'
 import { ensureError, MillstreamError } from '../../../src/errors.ts'
 import { StreamWorker } from '../../../src/runtime/worker.ts'
+import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import type { Topology } from '../../../src/topology/contracts.ts'
 import { type Fault, faultVariable, readFault, type Throwing } from './faults.ts'
 import { withOwnTopics, withThrowing } from './topologies.ts'
@@ -21,6 +22,11 @@ export interface RunnerPlan {
   /** Which start on this log this is, from 1. */
   readonly life: number
   readonly throwing?: Throwing | undefined
+  /**
+   * Stores are written to the disk with every commit instead of once a second, so that a kill finds on the disk what the
+   * store had taken for committed.
+   */
+  readonly flushAlways?: boolean | undefined
 }
 
 /** What a kill writes before it strikes. */
@@ -107,7 +113,17 @@ const topologyOf = async ({ module, settings, throwing }: RunnerPlan): Promise<T
   return throwing === undefined ? own : withThrowing(own, throwing)
 }
 
+const flushAlways = (): void => {
+  const store = TransactionalStore.prototype
+  const { commitOverlay } = store
+  store.commitOverlay = function (checkpoint) {
+    commitOverlay.call(this, checkpoint)
+    this.flush()
+  }
+}
+
 const main = async (): Promise<void> => {
+  if (plan.flushAlways === true) flushAlways()
   const topology = await topologyOf(plan)
   const worker = new StreamWorker(topology, resolveSettings({ given: plan.settings }, topology.name), nodePorts, log)
   process.on('message', (message) => {

@@ -14,25 +14,35 @@ export interface WorkerLogLine {
   readonly [field: string]: unknown
 }
 
+export interface WorkerLife {
+  readonly pid: number
+  /** True when the worker runs, false when its process ended before. */
+  readonly whenRunning: Promise<boolean>
+  readonly ended: Promise<ProcessEnd>
+}
+
+/** What all lives have in common. */
+type SharedPlan = Omit<RunnerPlan, 'life' | 'logFile' | 'flushAlways'>
+
 const runner = path.join(import.meta.dirname, 'runner.ts')
 
 /** The worker processes of one application: at most one at a time. */
 export class WorkerLives {
   readonly logFile: string
   readonly #directory: string
-  readonly #plan: Omit<RunnerPlan, 'life' | 'logFile'>
+  readonly #plan: SharedPlan
   #life = 0
   #process: GuardedProcess | undefined
 
-  constructor(directory: string, plan: Omit<RunnerPlan, 'life' | 'logFile'>) {
+  constructor(directory: string, plan: SharedPlan) {
     this.#directory = directory
     this.#plan = plan
     this.logFile = path.join(directory, 'worker.log')
   }
 
-  /** Starts a process; `whenRunning` resolves when its worker runs, and also when the process has ended before. */
-  async start(fault?: Fault): Promise<{ readonly whenRunning: Promise<boolean>; readonly ended: Promise<ProcessEnd> }> {
-    const plan: RunnerPlan = { ...this.#plan, logFile: this.logFile, life: ++this.#life }
+  /** Starts the next process. The one before has ended. */
+  async start(fault?: Fault, flushAlways = false): Promise<WorkerLife> {
+    const plan: RunnerPlan = { ...this.#plan, logFile: this.logFile, life: ++this.#life, flushAlways }
     const file = path.join(this.#directory, `plan-${plan.life}.json`)
     fs.writeFileSync(file, JSON.stringify(plan))
     const output = fs.openSync(path.join(this.#directory, 'worker.out'), 'a')
@@ -47,9 +57,9 @@ export class WorkerLives {
     } finally {
       fs.closeSync(output)
     }
-    const { child, ended } = this.#process
+    const { child, ended, pid } = this.#process
     const running = new Promise<boolean>((resolve) => child.once('message', () => resolve(true)))
-    return { whenRunning: Promise.race([running, ended.then(() => false)]), ended }
+    return { pid, ended, whenRunning: Promise.race([running, ended.then(() => false)]) }
   }
 
   /** Asks the worker to close and waits for the end of its process. */
@@ -76,10 +86,13 @@ export class WorkerLives {
     return this.log(this.#life).find((line) => line.text === 'kill') as (WorkerLogLine & KillLine) | undefined
   }
 
+  /** The end of the log, and of what the processes said outside of it. */
   logTail(lines = 12): string {
-    return this.log()
+    const tail = this.log()
       .slice(-lines)
       .map((line) => JSON.stringify(line).slice(0, 400))
-      .join('\n')
+    const output = path.join(this.#directory, 'worker.out')
+    if (fs.existsSync(output)) tail.push(fs.readFileSync(output, 'utf8').slice(-2000))
+    return tail.join('\n')
   }
 }

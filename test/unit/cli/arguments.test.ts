@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest'
+import { parseCommandLine, parseDuration, UsageError } from '../../../src/cli/arguments.ts'
+
+const parse = (text: string, environment: Record<string, string> = {}) =>
+  parseCommandLine(text === '' ? [] : text.split(' '), environment)
+
+describe('parseCommandLine', () => {
+  it('reads run with settings and hands them on unread', async () => {
+    const line = await parse(
+      'run a.ts --commit-interval-ms 0050 --tls b.ts --brokers x:1 --nope=3 --no-create-internal-topics',
+    )
+    expect(line).toMatchObject({
+      command: 'run',
+      modules: ['a.ts', 'b.ts'],
+      logFormat: 'human',
+      verbose: false,
+    })
+    expect(line?.flags).toEqual({
+      'commit-interval-ms': '0050',
+      tls: true,
+      brokers: 'x:1',
+      nope: '3',
+      'create-internal-topics': false,
+    })
+  })
+
+  it('reads describe and dev', async () => {
+    expect(await parse('describe a.ts --format mermaid --config c.yaml --verbose')).toMatchObject({
+      command: 'describe',
+      format: 'mermaid',
+      config: 'c.yaml',
+      verbose: true,
+      flags: {},
+    })
+    expect(await parse('dev a.ts --for 15s')).toMatchObject({
+      command: 'dev',
+      modules: ['a.ts'],
+      forMs: 15_000,
+    })
+  })
+
+  it('takes the log format from the flag, else from the environment', async () => {
+    expect(await parse('run a', { MILLSTREAM_LOG_FORMAT: 'json' })).toMatchObject({ logFormat: 'json' })
+    expect(await parse('run a --log-format human', { MILLSTREAM_LOG_FORMAT: 'json' })).toMatchObject({
+      logFormat: 'human',
+    })
+    await expect(parse('run a', { MILLSTREAM_LOG_FORMAT: 'xml' })).rejects.toThrow(
+      'must be one of human, json',
+    )
+  })
+
+  it.each([
+    ['', 'A command is missing'],
+    ['rum a.ts', 'there is no command "rum". Did you mean run?'],
+    ['run', 'a module is missing: millstream run MODULE'],
+    ['describe a --format xml', 'format'],
+    ['run a --brokers', 'brokers'],
+    ['run a --tls=yes', '--tls is "yes", but must be true or false'],
+    ['dev a --for soon', '--for is "soon", but must be a time like 15s'],
+  ])('refuses "%s"', async (text, expected) => {
+    await expect(parse(text)).rejects.toThrow(expected)
+    await expect(parse(text)).rejects.toBeInstanceOf(UsageError)
+  })
+})
+
+describe('parseDuration', () => {
+  it.each([
+    ['15s', 15_000],
+    ['500ms', 500],
+    ['1.5m', 90_000],
+    ['2h', 7_200_000],
+  ])('%s', (text, expected) => expect(parseDuration(text)).toBe(expected))
+  it.each(['15', '0s', '-1s', 's', '1d', '999h'])('refuses %s', (text) =>
+    expect(() => parseDuration(text)).toThrow(UsageError),
+  )
+})
