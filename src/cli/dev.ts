@@ -226,7 +226,8 @@ const openStage = async (
   let stateDir = path.join('.millstream', 'dev', cluster.clusterId)
   if (broker.ours) {
     const temporary = mkdtempSync(path.join(os.tmpdir(), 'millstream-dev-'))
-    opened.push(() => rmSync(temporary, { recursive: true, force: true }))
+    // The state of a cluster that ends with this process is of no use to anybody, however it ends.
+    process.once('exit', () => rmSync(temporary, { recursive: true, force: true }))
     stateDir = temporary
   }
   return {

@@ -67,8 +67,7 @@ const importFailure = (file: string, thrown: unknown): MillstreamError => {
   const error = ensureError(thrown) as Error & { code?: string }
   const where = { module: shortPath(file) }
   const unresolved = explainImport(error)
-  if (unresolved !== undefined)
-    return new MillstreamError('MODULE_NOT_FOUND', { ...unresolved, where, cause: error })
+  if (unresolved !== undefined) return new MillstreamError('MODULE_NOT_FOUND', { ...unresolved, where })
   if (error.code === 'ERR_UNKNOWN_FILE_EXTENSION') {
     return new MillstreamError('MODULE_NOT_FOUND', {
       what: `Node ${process.version} cannot run it: ${error.message}`,

@@ -10,7 +10,7 @@ import { listenForStop } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Log lines of one of several workers say which one it is. */
-export const labelled = (log: Terminal, label: string | undefined): Terminal => {
+const labelled = (log: Terminal, label: string | undefined): Terminal => {
   if (label === undefined) return log
   const name = { topology: label }
   return {
@@ -39,7 +39,7 @@ const refuseSharedId = (jobs: readonly Job[]): void => {
 }
 
 /** Runs workers until `stop` or the first failure, and closes all of them. @throws the first failure. */
-export const runWorkers = async (workers: readonly Worker[], stop: AbortSignal): Promise<void> => {
+const runWorkers = async (workers: readonly Worker[], stop: AbortSignal): Promise<void> => {
   const stopped = Promise.withResolvers<void>()
   stop.addEventListener('abort', () => stopped.resolve(), { once: true })
   if (stop.aborted) stopped.resolve()

@@ -1,6 +1,8 @@
 // What the command line writes, and how it looks: log lines for people or for machines, and errors as code, what,
 // where and fix. Log lines and errors go to standard error; what a command was asked for goes to standard output.
+import path from 'node:path'
 import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
 import type { LogFields, Logger, LogLevel } from '../base/log.ts'
 import { type ErrorCode, ensureError } from '../errors.ts'
@@ -93,21 +95,14 @@ const read = (thrown: unknown): Failure => {
 
 const ownFolder = new URL('..', import.meta.url).href
 
-/** The innermost place outside of Node, packages and millstream. */
-const userFrame = (error: Error): string | undefined =>
-  error.stack
+/** The innermost place outside of Node, packages and millstream, as a path that an editor opens. */
+const userFrame = (error: Error): string | undefined => {
+  const place = error.stack
     ?.split('\n')
-    .filter((line) => /^\s+at /.test(line))
-    .map((line) =>
-      line
-        .trim()
-        .replace(/^at (.*\()?/, '')
-        .replace(/\)$/, ''),
-    )
-    .find(
-      (place) =>
-        place.startsWith('file:') && !place.startsWith(ownFolder) && !place.includes('/node_modules/'),
-    )
+    .map((line) => /^\s+at .*?(file:[^()]+?:\d+:\d+)\)?$/.exec(line)?.[1])
+    .find((found) => found !== undefined && !found.startsWith(ownFolder) && !found.includes('/node_modules/'))
+  return place === undefined ? undefined : path.relative(process.cwd(), fileURLToPath(place))
+}
 
 const stacks = (error: Error): string => {
   const parts: string[] = []

@@ -1,29 +1,17 @@
 // One worker: a group member with its producer and its tasks, and the loop that drives them: take what was fetched,
 // process, punctuate, commit when it pays. The only place that acts on errors (see `#react`).
-import path from 'node:path'
 import { invariant } from '../base/assert.ts'
 import { faultPoint } from '../base/fault-point.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
-import { Cluster } from '../client/cluster.ts'
-import { Fetcher } from '../client/fetcher.ts'
-import { GroupMember } from '../client/group-member.ts'
-import { IdempotentProducer } from '../client/idempotent-producer.ts'
-import type { CommittingProducer } from '../client/producer.ts'
-import { TransactionalProducer } from '../client/transactional-producer.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
-import { StateDirectory } from '../state/state-directory.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { createGroupProtocol, decodeTasks } from './assignor.ts'
-import { InputFlow } from './input-flow.ts'
-import { RepartitionPurge } from './repartition-purge.ts'
-import { TaskManager } from './task-manager.ts'
-import { planTasks } from './task-plan.ts'
-import { TopicCatalog } from './topic-catalog.ts'
-import { Transaction } from './transaction.ts'
+import { decodeTasks } from './assignor.ts'
+import { type Engine, openEngine } from './engine.ts'
+import type { Transaction } from './transaction.ts'
 import { Wakeup } from './wakeup.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
 
@@ -42,29 +30,14 @@ export interface WorkerCounts {
 /** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
 const sliceMs = 4
 const recordsPerTurn = 256
-/** Requests get this large at most; a broker takes 100 MiB. */
-const produceRequestBytesMax = 8 << 20
 /** Sealed and unacknowledged beyond this, processing waits for the broker. */
 const unacknowledgedBytesMax = 16 << 20
-const markerWaitMs = 2
 /** A commit begins not sooner after the last one than this, or this many times what that took. */
 const commitGapMs = 10
 const commitGapFactor = 3
 const idleWaitMs = 500
 /** Faults without a commit in between for this long stop the worker with the last of them. */
 const faultsInRowMaxMs = 600_000
-
-interface Engine {
-  readonly cluster: Cluster
-  readonly directory: StateDirectory
-  readonly producer: CommittingProducer
-  readonly member: GroupMember
-  readonly transaction: Transaction
-  readonly manager: TaskManager
-  readonly fetcher: Fetcher
-  readonly flow: InputFlow
-  readonly purge: RepartitionPurge
-}
 
 export class StreamWorker {
   readonly #topology: Topology
@@ -176,7 +149,10 @@ export class StreamWorker {
   async #run(): Promise<void> {
     let failure: MillstreamError | undefined
     try {
-      await this.#open()
+      this.#engine = await openEngine(this.#topology, this.#settings, this.#ports, this.#log, {
+        notify: () => this.#wakeup.notify(),
+        closing: () => this.#closing,
+      })
       while (!this.#closing) await this.#turn()
       await this.#finishWork()
     } catch (error) {
@@ -402,79 +378,6 @@ export class StreamWorker {
     return this.#engine
   }
 
-  async #open(): Promise<void> {
-    const { graph } = this.#topology
-    const settings = this.#settings
-    const cluster = await Cluster.connect(settings, this.#ports, this.#log)
-    let directory: StateDirectory | undefined
-    try {
-      const catalog = await TopicCatalog.prepare(cluster, this.#ports, graph, settings, this.#log)
-      directory = new StateDirectory({
-        disk: this.#ports.disk,
-        stateDir: settings.stateDir,
-        applicationId: settings.applicationId,
-        clusterId: cluster.clusterId,
-      })
-      this.#engine = this.#assemble(cluster, catalog, directory)
-    } catch (error) {
-      directory?.close()
-      await cluster.close()
-      throw error
-    }
-  }
-
-  #assemble(cluster: Cluster, catalog: TopicCatalog, directory: StateDirectory): Engine {
-    const settings = this.#settings
-    const { applicationId } = settings
-    const ports = this.#ports
-    const log = this.#log
-    const plans = planTasks(this.#topology.graph, applicationId, catalog.plan, (topic) => catalog.partitionsOf(topic))
-    const notify = (): void => this.#wakeup.notify()
-    const transactionalId = `${applicationId}.${settings.instanceId ?? keptInstanceName(ports, directory)}.0`
-    const producer = this.#createProducer(cluster, transactionalId)
-    let manager: TaskManager | undefined
-    const protocol = createGroupProtocol({
-      tasks: plans,
-      topics: catalog.inputs,
-      guarantee: settings.guarantee,
-      owned: () => manager?.claims ?? [],
-    })
-    const member = new GroupMember(cluster, ports, { ...settings, groupId: applicationId }, protocol, log, notify)
-    const transaction = new Transaction({ ports, producer, member, groupId: applicationId, transactionalId, batchBytes: settings.batchBytes })
-    const fetcher = new Fetcher(cluster, ports, {
-      role: 'fetch',
-      isolation: 'read_committed',
-      maxBytes: settings.fetchBytesMax,
-      partitionMaxBytes: settings.partitionFetchBytesMax,
-      maxWaitMs: settings.fetchWaitMs,
-      bufferedBytesMax: settings.fetchBytesMax,
-      log,
-      onData: notify,
-    })
-    manager = new TaskManager({
-      cluster,
-      ports,
-      settings,
-      plans,
-      catalog,
-      directory,
-      collector: transaction.collector,
-      log,
-      interrupted: () => this.#closing || member.state !== 'stable',
-    })
-    const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
-    const purge = new RepartitionPurge(cluster, ports, settings, log)
-    return { cluster, directory, producer, member, transaction, manager, fetcher, flow, purge }
-  }
-
-  #createProducer(cluster: Cluster, transactionalId: string): CommittingProducer {
-    const settings = this.#settings
-    const outbox = { ...settings, requestBytesMax: produceRequestBytesMax }
-    return settings.guarantee === 'exactly_once'
-      ? new TransactionalProducer(cluster, this.#ports, { ...outbox, transactionalId, markerWaitMs }, this.#log)
-      : new IdempotentProducer(cluster, this.#ports, { ...outbox, deliveryTimeoutMs: 4 * settings.requestTimeoutMs }, this.#log)
-  }
-
   /** The last commit of a clean close. */
   async #finishWork(): Promise<void> {
     const engine = this.#running()
@@ -531,16 +434,6 @@ const addCounts = (sums: { processed: number; skipped: number; retried: number }
   sums.processed += task.counts.processed
   sums.skipped += task.counts.skipped
   sums.retried += task.counts.retried
-}
-
-/** The name of a worker without a configured one: random, and kept beside its state, so that a restart is its next life. */
-const keptInstanceName = ({ disk, random }: Ports, directory: StateDirectory): string => {
-  const file = path.join(directory.root, 'instance')
-  const known = disk.readText(file)?.trim()
-  if (known !== undefined && known !== '') return known
-  const name = random.uuid()
-  disk.writeText(file, `${name}\n`)
-  return name
 }
 
 const asMillstreamError = (thrown: unknown): MillstreamError => {

@@ -45,7 +45,7 @@ const stepsOf = (times: number): Step[] => {
 }
 
 /** Deals out the steps, one per transaction that is committed. */
-class EndTxnFaults {
+class EndTxnFaults implements Faults {
   readonly done: Step[] = []
   readonly #random: Random
   readonly #steps: Step[]
@@ -60,9 +60,19 @@ class EndTxnFaults {
     return this.#steps.length === 0 && this.#current === undefined
   }
 
+  get dealt(): number {
+    return this.done.length
+  }
+
   readonly rules: ProxyRules = {
     request: (request) => (request.apiKey === apiKeys.EndTxn ? this.#request(request) : 'pass'),
-    answer: (request, answer) => (request.apiKey === apiKeys.EndTxn ? this.#answer(request, answer) : 'pass'),
+    answer: (request, answer) => {
+      // Some transactions are aborted: only there does it show that a late commit met the wrong transaction.
+      if (request.apiKey === apiKeys.TxnOffsetCommit && below(this.#random, 8) === 0) {
+        return { replaceBy: refuseOffsets(answer) }
+      }
+      return request.apiKey === apiKeys.EndTxn ? this.#answer(request, answer) : 'pass'
+    },
   }
 
   #request(request: ProxiedRequest): Verdict {
@@ -104,7 +114,7 @@ class EndTxnFaults {
 }
 
 /** Loses so many answers of each of these APIs, and as many requests (some come late), once per transaction at most. */
-class RequestFaults {
+class RequestFaults implements Faults {
   readonly lost = new Map<string, number>()
   readonly #random: Random
   readonly #left: { readonly name: string; readonly apiKey: number; readonly side: 'request' | 'answer'; times: number }[]
@@ -119,6 +129,10 @@ class RequestFaults {
 
   get isOver(): boolean {
     return this.#left.every(({ times }) => times === 0)
+  }
+
+  get dealt(): number {
+    return [...this.lost.values()].reduce((sum, count) => sum + count, 0)
   }
 
   readonly rules: ProxyRules = {
@@ -146,15 +160,39 @@ class RequestFaults {
 /** Answer to EndTxn: correlation id int32 · tags (v3+) · throttle_time_ms int32 · error_code int16 */
 const errorOf = ({ apiVersion }: ProxiedRequest, answer: Buffer): number => answer.readInt16BE(apiVersion >= 3 ? 9 : 8)
 
+/**
+ * The answer to TxnOffsetCommit v3+, with UNKNOWN_SERVER_ERROR for its first partition: correlation id int32 · tags
+ * · throttle_time_ms int32 · topics [ name string · partitions [ index int32 · error_code int16 · tags ] · tags ] · tags
+ */
+const refuseOffsets = (answer: Buffer): Buffer => {
+  const refused = Buffer.from(answer)
+  const nameAt = 10
+  refused.writeInt16BE(-1, nameAt + answer.readUInt8(nameAt) + 5)
+  return refused
+}
+
 const vocabulary = Array.from({ length: 40 }, (_, index) => `word${index}`)
 const randomLine = (random: Random): string =>
   Array.from({ length: 1 + below(random, 4) }, () => vocabulary[below(random, vocabulary.length)]).join(' ')
 
-/** Writes lines, a few at a time, as long as faults are to come. */
-const feed = async (judge: Judge, app: WordCount, random: Random, isOver: () => boolean, test: TestWorker): Promise<void> => {
+/** What deals out the faults. */
+interface Faults {
+  readonly rules: ProxyRules
+  readonly isOver: boolean
+  /** Grows with each fault. */
+  readonly dealt: number
+}
+
+const stallMs = 20_000
+
+/** Writes lines, a few at a time, as long as faults are to come, unless the worker stops or stands still. */
+const feed = async (judge: Judge, app: WordCount, random: Random, faults: Faults, test: TestWorker): Promise<void> => {
   const producer = await judge.openProducer()
-  while (!isOver()) {
-    if (test.failure() !== undefined) break
+  let dealt = 0
+  let dealtAtMs = performance.now()
+  while (!faults.isOver && test.failure() === undefined && performance.now() - dealtAtMs < stallMs) {
+    if (faults.dealt > dealt) dealtAtMs = performance.now()
+    dealt = faults.dealt
     const records = Array.from({ length: 6 }, (_, index) => ({ partition: index % partitions, key: 'k', value: randomLine(random) }))
     await producer.send(app.lines, records)
     await sleep(5)
@@ -179,8 +217,8 @@ describe.each([
     await kafka?.stop()
   })
 
-  /** Runs a word count through a proxy with these rules until they are over, and judges it. */
-  const run = async (seed: number, rules: ProxyRules, isOver: () => boolean): Promise<TestWorker> => {
+  /** Runs a word count through a proxy until the faults are over, and judges it. */
+  const run = async (seed: number, faults: Faults): Promise<TestWorker> => {
     const random = seededRandom(seed)
     const app = wordCount('outcome')
     await createWordCountTopics(judge, app, partitions)
@@ -194,8 +232,8 @@ describe.each([
       fetchWaitMs: requestTimeoutMs / 2,
       commitIntervalMs: 10,
     })
-    proxy.rules = rules
-    await feed(judge, app, random, isOver, test)
+    proxy.rules = faults.rules
+    await feed(judge, app, random, faults, test)
     proxy.rules = {}
     const deadline = performance.now() + 20_000
     while (test.failure() === undefined && performance.now() < deadline && !(await isDrained(judge, app))) await sleep(50)
@@ -213,17 +251,18 @@ describe.each([
     console.log(`outcome ${version}: MILLSTREAM_SEED=${seed}`)
     const faults = new EndTxnFaults(seededRandom(seed), times)
     const startedMs = performance.now()
-    const { worker, log } = await run(seed, faults.rules, () => faults.isOver)
+    const { worker, log } = await run(seed, faults)
     const sorted = (steps: readonly Step[]): string[] => steps.map((step) => JSON.stringify(step)).sort()
     expect(sorted(faults.done)).toEqual(sorted(stepsOf(times)))
     const lookedUp = faults.done.filter(({ outcome, ending }) => outcome !== 'answered' && ending === 'looked up').length
     // As many transactions were looked up, at the least: on a busy machine a request more may go unanswered.
     expect(worker.counts.recovered).toBeGreaterThanOrEqual(lookedUp)
     expect(log.with('EndTxn was not answered and is repeated').length).toBeGreaterThanOrEqual(2 * times)
+    expect(worker.counts.aborted).toBeGreaterThanOrEqual(times / 20)
     console.log(
-      `outcome ${version}: ${faults.done.length} commits, ${worker.counts.recovered} looked up, in ${Math.round(performance.now() - startedMs)} ms`,
+      `outcome ${version}: ${faults.done.length} commits, ${worker.counts.aborted} aborts, ${worker.counts.recovered} looked up, in ${Math.round(performance.now() - startedMs)} ms`,
     )
-  }, 300_000)
+  }, 240_000)
 
   it('survives 20 lost requests and 20 lost answers of Produce and TxnOffsetCommit', async () => {
     const seed = runSeed()
@@ -232,7 +271,7 @@ describe.each([
     const apis = { Produce: 20, TxnOffsetCommit: 20, ...added }
     const faults = new RequestFaults(seededRandom(seed), apis)
     const startedMs = performance.now()
-    const { log } = await run(seed, faults.rules, () => faults.isOver)
+    const { log } = await run(seed, faults)
     const sides = Object.entries(apis).flatMap(([name, count]) => [
       [`${name} request`, count],
       [`${name} answer`, count],

@@ -182,23 +182,32 @@ export class KafkaProxy {
     })
   }
 
-  /** The broker's host and port stand next to each other wherever an answer names it, and the new host is as long. */
+  /** Host and port of a broker stand next to each other wherever an answer names it: compact string, int32. */
   #readdressed(request: ProxiedRequest, answer: Buffer): Buffer {
     if (request.apiKey !== apiKeys.Metadata && request.apiKey !== apiKeys.FindCoordinator) return answer
-    const theirs = Buffer.alloc(this.#upstream.host.length + 4)
-    theirs.write(this.#upstream.host, 0, 'latin1')
-    theirs.writeInt32BE(this.#upstream.port, this.#upstream.host.length)
-    const changed = Buffer.from(answer)
-    let found = 0
-    for (let at = changed.indexOf(theirs); at >= 0; at = changed.indexOf(theirs, at + 1), found++) {
-      changed.writeInt32BE((this.#server.address() as net.AddressInfo).port, at + this.#upstream.host.length)
+    const theirs = addressBytes(this.#upstream)
+    const ours = addressBytes({ host: '127.0.0.1', port: (this.#server.address() as net.AddressInfo).port })
+    const parts: Buffer[] = []
+    let from = 0
+    for (let at = answer.indexOf(theirs); at >= 0; at = answer.indexOf(theirs, from)) {
+      parts.push(answer.subarray(from, at), ours)
+      from = at + theirs.length
     }
     // A client that learns the true address would go past the proxy, and the test would show nothing.
-    if (found === 0 && request.apiKey === apiKeys.Metadata) {
+    if (parts.length === 0 && request.apiKey === apiKeys.Metadata) {
       throw new Error(`the broker does not advertise ${this.#upstream.host}:${this.#upstream.port}`)
     }
-    return changed
+    return Buffer.concat([...parts, answer.subarray(from)])
   }
+}
+
+/** As flexible versions have it (Metadata v9, FindCoordinator v3 and later): length + 1, host, port. */
+const addressBytes = ({ host, port }: { readonly host: string; readonly port: number }): Buffer => {
+  const bytes = Buffer.alloc(1 + host.length + 4)
+  bytes.writeUInt8(host.length + 1, 0)
+  bytes.write(host, 1, 'latin1')
+  bytes.writeInt32BE(port, 1 + host.length)
+  return bytes
 }
 
 const forward = async (to: net.Socket, bytes: Buffer, verdict: Exclude<Verdict, string> | 'pass'): Promise<void> => {

@@ -52,6 +52,41 @@ const tenKills = async (judge: Judge, subject: Subject, settings: object): Promi
   await scenario.judgeAll()
 }
 
+const valueOf8Bytes = Buffer.alloc(8, 1)
+
+/**
+ * Restores a store from nothing while a foreign transaction is open in the middle of its changelog: the last stable
+ * offset lies there, the state of the worker goes on behind it. This stands for the marker of an own transaction that is
+ * late in one partition (KAFKA-10167), which one broker does not show by itself.
+ */
+const restoreBehindOpenTransaction = async (judge: Judge, subject: Subject): Promise<void> => {
+  await using scenario = await Scenario.open({ judge, subject, title: 'restore', settings: keepAll })
+  const { lives, feeder, changelog } = scenario
+  await lives.start()
+  await feeder.feedRound()
+  await scenario.drain()
+  const foreign = await judge.openProducer({ transactionalId: `${changelog}-foreign` })
+  await foreign.begin()
+  const ends = await judge.offsets(changelog)
+  await foreign.send(
+    changelog,
+    ends.map(({ partition }) => ({ partition, key: 'ABORTED', value: valueOf8Bytes })),
+  )
+  await feeder.feedRound()
+  await scenario.drain()
+  await lives.kill()
+  scenario.loseDisk()
+  const { whenRunning } = await lives.start()
+  const early = await Promise.race([whenRunning, sleep(1500, 'waiting' as const)])
+  scenario.expect(early === 'waiting', 'the restore', 'waits for the end of the changelog', early)
+  await foreign.abort()
+  await foreign.close()
+  scenario.expect(await within(scenario, 'restore', 20_000, whenRunning), 'start', 'a running worker', 'an end')
+  await feeder.feedRound()
+  await scenario.drain()
+  await scenario.judgeAll()
+}
+
 /** Feeds a running worker for a while, and judges. */
 const run = async (scenario: Scenario, fault?: Parameters<Scenario['lives']['start']>[0]): Promise<void> => {
   const { whenRunning } = await scenario.lives.start(fault)
@@ -87,6 +122,10 @@ export const itIsExactlyOnce = (subject: Subject, forKills: object): void => {
 
     it('counts everything once through ten kills, at least seven inside an open transaction', async () => {
       await tenKills(judge, subject, forKills)
+    })
+
+    it('restores a store up to the high watermark, not up to the last stable offset', async () => {
+      await restoreBehindOpenTransaction(judge, subject)
     })
 
     it('counts everything once when every seventh transaction is aborted', async () => {

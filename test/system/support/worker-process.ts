@@ -69,6 +69,12 @@ export class WorkerLives {
     return await this.#process.ended
   }
 
+  /** Kills the process from outside. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#process?.ended
+  }
+
   /** Ends the process whatever it does. */
   async stop(): Promise<void> {
     await this.#process?.stop(1000)

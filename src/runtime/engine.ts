@@ -1,0 +1,127 @@
+// The parts of a worker, put together: the only place that wires the client to the tasks.
+import path from 'node:path'
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import { Cluster } from '../client/cluster.ts'
+import { Fetcher } from '../client/fetcher.ts'
+import { GroupMember } from '../client/group-member.ts'
+import { IdempotentProducer } from '../client/idempotent-producer.ts'
+import type { CommittingProducer } from '../client/producer.ts'
+import { TransactionalProducer } from '../client/transactional-producer.ts'
+import type { WorkerSettings } from '../config/worker-settings.ts'
+import { StateDirectory } from '../state/state-directory.ts'
+import type { Topology } from '../topology/contracts.ts'
+import { createGroupProtocol } from './assignor.ts'
+import { InputFlow } from './input-flow.ts'
+import { RepartitionPurge } from './repartition-purge.ts'
+import { TaskManager } from './task-manager.ts'
+import { planTasks } from './task-plan.ts'
+import { TopicCatalog } from './topic-catalog.ts'
+import { Transaction } from './transaction.ts'
+
+export interface Engine {
+  readonly cluster: Cluster
+  readonly directory: StateDirectory
+  readonly producer: CommittingProducer
+  readonly member: GroupMember
+  readonly transaction: Transaction
+  readonly manager: TaskManager
+  readonly fetcher: Fetcher
+  readonly flow: InputFlow
+  readonly purge: RepartitionPurge
+}
+
+/** What the parts ask of the worker. */
+export interface EngineOwner {
+  /** Something happened that the loop is to look at. */
+  notify(): void
+  closing(): boolean
+}
+
+/** Requests get this large at most; a broker takes 100 MiB. */
+const produceRequestBytesMax = 8 << 20
+/** From the answer to EndTxn to the next produce, which would meet the unfinished markers (design section 6). */
+const markerWaitMs = 2
+
+/**
+ * Connects, checks and creates topics, takes the state directory, and makes the parts. Nothing is joined yet.
+ * @throws MillstreamError whatever stops the start; nothing stays open then
+ */
+export async function openEngine(
+  topology: Topology,
+  settings: WorkerSettings,
+  ports: Ports,
+  log: Logger,
+  owner: EngineOwner,
+): Promise<Engine> {
+  const cluster = await Cluster.connect(settings, ports, log)
+  let directory: StateDirectory | undefined
+  try {
+    const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
+    const { stateDir, applicationId } = settings
+    directory = new StateDirectory({ disk: ports.disk, stateDir, applicationId, clusterId: cluster.clusterId })
+    return assemble({ topology, settings, ports, log, owner, cluster, catalog, directory })
+  } catch (error) {
+    directory?.close()
+    await cluster.close()
+    throw error
+  }
+}
+
+interface Ingredients {
+  readonly topology: Topology
+  readonly settings: WorkerSettings
+  readonly ports: Ports
+  readonly log: Logger
+  readonly owner: EngineOwner
+  readonly cluster: Cluster
+  readonly catalog: TopicCatalog
+  readonly directory: StateDirectory
+}
+
+const assemble = (given: Ingredients): Engine => {
+  const { topology, settings, ports, log, owner, cluster, catalog, directory } = given
+  const { applicationId, guarantee, batchBytes } = settings
+  const notify = (): void => owner.notify()
+  const plans = planTasks(topology.graph, applicationId, catalog.plan, (topic) => catalog.partitionsOf(topic))
+  const transactionalId = `${applicationId}.${settings.instanceId ?? keptInstanceName(ports, directory)}.0`
+  const producer = createProducer(given, transactionalId)
+  let manager: TaskManager | undefined
+  const owned = (): string[] => manager?.claims ?? []
+  const protocol = createGroupProtocol({ tasks: plans, topics: catalog.inputs, guarantee, owned })
+  const member = new GroupMember(cluster, ports, { ...settings, groupId: applicationId }, protocol, log, notify)
+  const transaction = new Transaction({ ports, producer, member, groupId: applicationId, transactionalId, batchBytes })
+  const fetcher = new Fetcher(cluster, ports, {
+    role: 'fetch',
+    isolation: 'read_committed',
+    maxBytes: settings.fetchBytesMax,
+    partitionMaxBytes: settings.partitionFetchBytesMax,
+    maxWaitMs: settings.fetchWaitMs,
+    bufferedBytesMax: settings.fetchBytesMax,
+    log,
+    onData: notify,
+  })
+  const { collector } = transaction
+  const interrupted = (): boolean => owner.closing() || member.state !== 'stable'
+  manager = new TaskManager({ cluster, ports, settings, plans, catalog, directory, collector, log, interrupted })
+  const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
+  const purge = new RepartitionPurge(cluster, ports, settings, log)
+  return { cluster, directory, producer, member, transaction, manager, fetcher, flow, purge }
+}
+
+const createProducer = ({ settings, cluster, ports, log }: Ingredients, transactionalId: string): CommittingProducer => {
+  const outbox = { ...settings, requestBytesMax: produceRequestBytesMax }
+  return settings.guarantee === 'exactly_once'
+    ? new TransactionalProducer(cluster, ports, { ...outbox, transactionalId, markerWaitMs }, log)
+    : new IdempotentProducer(cluster, ports, { ...outbox, deliveryTimeoutMs: 4 * settings.requestTimeoutMs }, log)
+}
+
+/** The name of a worker without a configured one: random, and kept beside its state, so that a restart is its next life. */
+const keptInstanceName = ({ disk, random }: Ports, directory: StateDirectory): string => {
+  const file = path.join(directory.root, 'instance')
+  const known = disk.readText(file)?.trim()
+  if (known !== undefined && known !== '') return known
+  const name = random.uuid()
+  disk.writeText(file, `${name}\n`)
+  return name
+}
