@@ -74,6 +74,17 @@ ${table(
   }),
 )}
 
+## Settings file
+
+\`millstream.yaml\` in the current folder, or the file that \`--config\` or \`MILLSTREAM_CONFIG\` names; YAML or JSON.
+
+\`\`\`yaml
+brokers: [kafka-1:9092, kafka-2:9092]
+commitIntervalMs: 50
+sasl: { mechanism: scram-sha-512, username: totals }   # the password as MILLSTREAM_SASL_PASSWORD
+tls: true
+\`\`\`
+
 ## Names by source
 
 ${table(

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
+import process from 'node:process'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCli, startCli, temporaryFolder, testModule } from '../support/cli.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
@@ -20,10 +23,8 @@ const prepare = async (lines = ['a b a', 'c', 'b a', 'd e f', 'a']) => {
     { name: `${name}-lines`, partitions: 2 },
     { name: `${name}-counts`, partitions: 2 },
   )
-  await judge.produce(
-    `${name}-lines`,
-    lines.map((value, index) => ({ key: String(index), value })),
-  )
+  const records = lines.map((value, index) => ({ key: String(index), value }))
+  if (records.length > 0) await judge.produce(`${name}-lines`, records)
   const args = ['run', words, '--brokers', kafkaBrokers().join(','), '--state-dir', temporaryFolder()]
   return { name, args, env: { TEST_NAME: name } }
 }
@@ -210,6 +211,17 @@ describe('millstream describe', () => {
     expect(JSON.parse(json.stdout)).toMatchObject({ topology: 'word-count', applicationId: 'mine' })
     expect((await runCli(['describe', words, '--format', 'mermaid'])).stdout).toMatch(/^flowchart /)
   })
+})
+
+it('runs inside of a program, as the README shows it', async () => {
+  const { name } = await prepare([])
+  const env = { ...process.env, TEST_NAME: name, TEST_BROKERS: kafkaBrokers().join(',') }
+  const args = ['--conditions=millstream-source', testModule('embedding.ts')]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd: temporaryFolder() })
+  expect(stdout.split('\n').slice(-3)).toEqual(['the worker is closing', 'the worker is closed', ''])
+  expect((await judge.dump(`${name}-lines`)).records.map(({ value }) => value?.toString())).toEqual([
+    'hello again, hello',
+  ])
 })
 
 it('shows help and version on standard output, with 0', async () => {

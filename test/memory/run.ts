@@ -120,10 +120,15 @@ const judge = (samples: readonly Sample[], processed: number, waiting: number): 
   say(`  without mapped files: highest ${megabytes(highest(samples, ({ anonymous }) => anonymous))}`)
   say(`  in the second half: highest ${megabytes(highest(half, ({ rss }) => rss))}`)
   say(`stores: ${megabytes(highest(samples, ({ stores }) => stores))}`)
-  say(`processed: ${processed} records, ${Math.round(processed / (sampledMs / 1000))}/s; ${waiting} were waiting`)
-  if (processed < 30_000 || processed > waiting / 2) say('the processor did not take what it should have taken')
+  say(
+    `processed: ${processed} records, ${Math.round(processed / (sampledMs / 1000))}/s; ${waiting} were waiting`,
+  )
+  if (processed < 30_000 || processed > waiting / 2)
+    say('the processor did not take what it should have taken')
   const isGood = over < limitBytes && processed >= 30_000 && processed <= waiting / 2
-  say(`resident without stores: highest ${megabytes(over)}, limit ${megabytes(limitBytes)}: ${isGood ? 'good' : 'FAILED'}`)
+  say(
+    `resident without stores: highest ${megabytes(over)}, limit ${megabytes(limitBytes)}: ${isGood ? 'good' : 'FAILED'}`,
+  )
   return isGood
 }
 
@@ -148,7 +153,9 @@ const main = async (): Promise<boolean> => {
       await sleep(sampleMs)
     }
     await lives.close()
-    const counts = lives.log().find((line) => line.text === 'ended')?.['counts'] as { processed: number } | undefined
+    const counts = lives.log().find((line) => line.text === 'ended')?.['counts'] as
+      | { processed: number }
+      | undefined
     if (counts === undefined) throw new Error(`the worker did not close:\n${lives.logTail()}`)
     return judge(samples, counts.processed, waiting)
   } finally {

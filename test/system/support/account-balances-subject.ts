@@ -3,7 +3,7 @@
 import path from 'node:path'
 import type { JudgedRecord } from '../../support/judge.ts'
 import { below, type Random } from '../../support/random.ts'
-import { differences, fold, type Finding, numberOf, textOf } from './evidence.ts'
+import { differences, type Finding, fold, numberOf, textOf } from './evidence.ts'
 import type { Judgement, Subject } from './subject.ts'
 import { renamed } from './topologies.ts'
 
@@ -57,9 +57,14 @@ class Ledger {
       const place = `balance of ${account} at ${partition}@${offset}`
       const transfer = byAmount.get(Math.abs(change))
       if (transfer === undefined || (change < 0 ? transfer.from : transfer.to) !== account) {
-        this.findings.push({ key: place, expected: 'a change that is a transfer of this account', found: change })
+        this.findings.push({
+          key: place,
+          expected: 'a change that is a transfer of this account',
+          found: change,
+        })
       } else (change < 0 ? this.debited : this.credited).push(transfer.id)
-      if (balance < 0 && account !== bank) this.findings.push({ key: place, expected: 'no overdraft', found: balance })
+      if (balance < 0 && account !== bank)
+        this.findings.push({ key: place, expected: 'no overdraft', found: balance })
       this.balances.set(account, balance)
       this.#balancesOf(account).add(balance)
     }
@@ -105,9 +110,17 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
   const all: Finding[] = []
   const read = await dump(input)
   if (read.length !== fed) all.push({ key: 'committed transfers', expected: fed, found: read.length })
-  const transfers = new Map(kept(input, read).map((record) => [parse<Transfer>(record).id, parse<Transfer>(record)]))
+  const transfers = new Map(
+    kept(input, read).map((record) => [parse<Transfer>(record).id, parse<Transfer>(record)]),
+  )
   const asked = await dump(payers)
-  all.push(...differences('repartition by payer', tally([...transfers.keys()]), tally(asked.map((one) => parse<Transfer>(one).id))))
+  all.push(
+    ...differences(
+      'repartition by payer',
+      tally([...transfers.keys()]),
+      tally(asked.map((one) => parse<Transfer>(one).id)),
+    ),
+  )
 
   const credits = await dump(payees)
   const rejections = await dump(renamed(applicationId, 'rejections'))
@@ -117,7 +130,10 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
   all.push(...differences('applied or rejected', tally(judged), tally([...accepted, ...rejected])))
 
   const ledger = new Ledger()
-  ledger.follow(await dump(renamed(applicationId, 'balances')), new Map([...transfers.values()].map((one) => [one.amount, one])))
+  ledger.follow(
+    await dump(renamed(applicationId, 'balances')),
+    new Map([...transfers.values()].map((one) => [one.amount, one])),
+  )
   const paid = kept(payees, credits).map((one) => parse<Transfer>(one).id)
   all.push(...ledger.findings)
   all.push(...differences('debit', tally(accepted), tally(ledger.debited)))
@@ -125,18 +141,33 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
   const isAccepted = new Set(accepted)
   const from = (id: string): string => transfers.get(id)?.from ?? '(unknown)'
   const to = (id: string): string => transfers.get(id)?.to ?? '(unknown)'
-  all.push(...differences('order of debits', orderOf(judged.filter((id) => isAccepted.has(id)), from), orderOf(ledger.debited, from)))
+  all.push(
+    ...differences(
+      'order of debits',
+      orderOf(
+        judged.filter((id) => isAccepted.has(id)),
+        from,
+      ),
+      orderOf(ledger.debited, from),
+    ),
+  )
   all.push(...differences('order of credits', orderOf(paid, to), orderOf(ledger.credited, to)))
   all.push(...rejectionFindings(rejections, ledger))
   if (rejected.length === 0) all.push({ key: 'rejections', expected: 'some', found: 0 })
 
   // A credit whose processor threw is skipped by policy: its money is in no balance.
   const paidIds = new Set(paid)
-  const lost = accepted.filter((id) => !paidIds.has(id)).reduce((sum, id) => sum + (transfers.get(id)?.amount ?? 0), 0)
+  const lost = accepted
+    .filter((id) => !paidIds.has(id))
+    .reduce((sum, id) => sum + (transfers.get(id)?.amount ?? 0), 0)
   const total = [...ledger.balances.values()].reduce((sum, balance) => sum + balance, 0)
   if (total + lost !== 0) all.push({ key: 'total over all accounts', expected: -lost, found: total })
-  all.push(...differences('changelog', ledger.balances, fold(await dump(`${applicationId}-accounts-changelog`))))
-  all.push(...differences('store on disk', ledger.balances, new Map(stores.flatMap(({ values }) => [...values]))))
+  all.push(
+    ...differences('changelog', ledger.balances, fold(await dump(`${applicationId}-accounts-changelog`))),
+  )
+  all.push(
+    ...differences('store on disk', ledger.balances, new Map(stores.flatMap(({ values }) => [...values]))),
+  )
   return all
 }
 
@@ -151,7 +182,12 @@ export const accountBalancesSubject: Subject = {
   // Numbers beyond those of the transfers that follow.
   first: () =>
     accounts.map((account, index) =>
-      transferRecord({ id: `deposit-${index}`, from: bank, to: account, amount: 300 * numbers + numbers - 1 - index }),
+      transferRecord({
+        id: `deposit-${index}`,
+        from: bank,
+        to: account,
+        amount: 300 * numbers + numbers - 1 - index,
+      }),
     ),
   make,
   findings,

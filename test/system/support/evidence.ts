@@ -15,7 +15,8 @@ export interface Finding {
   readonly found: unknown
 }
 
-export const textOf = (bytes: Uint8Array | null): string => (bytes === null ? '(null)' : Buffer.from(bytes).toString('utf8'))
+export const textOf = (bytes: Uint8Array | null): string =>
+  bytes === null ? '(null)' : Buffer.from(bytes).toString('utf8')
 
 export const numberOf = (bytes: Uint8Array | null): number =>
   bytes?.length === 8 ? Number(Buffer.from(bytes).readBigInt64BE(0)) : Number.NaN
@@ -88,9 +89,15 @@ export const readStores = (stateDir: string, applicationId: string): StoredTask[
 }
 
 /** The store holds what its changelog holds below its checkpoint: nothing that is not committed, and all that is. */
-export const storeFindings = (stored: StoredTask, changelog: readonly JudgedRecord[], when: string): Finding[] => {
+export const storeFindings = (
+  stored: StoredTask,
+  changelog: readonly JudgedRecord[],
+  when: string,
+): Finding[] => {
   const { partition, checkpoint, values, taskId, store } = stored
-  const below = changelog.filter((one) => one.partition === partition && one.offset < (checkpoint?.changelogOffset ?? 0))
+  const below = changelog.filter(
+    (one) => one.partition === partition && one.offset < (checkpoint?.changelogOffset ?? 0),
+  )
   const what = `store ${store} of task ${taskId} at changelog offset ${checkpoint?.changelogOffset ?? 'none'} ${when}`
   return differences(what, fold(below), values)
 }

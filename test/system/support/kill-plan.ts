@@ -11,7 +11,11 @@ export interface PlannedKill {
 }
 
 /** At most so many hits before the kill; a transaction passes most points once, some once per request or record. */
-const hitsMax: Partial<Record<FaultPoint, number>> = { 'mid-batch': 400, 'after-produce': 12, 'restore-batch': 1 }
+const hitsMax: Partial<Record<FaultPoint, number>> = {
+  'mid-batch': 400,
+  'after-produce': 12,
+  'restore-batch': 1,
+}
 
 const points: readonly FaultPoint[] = [
   // Inside an open transaction: before, at and after TxnOffsetCommit, before EndTxn.

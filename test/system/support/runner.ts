@@ -36,8 +36,8 @@ export interface KillLine {
   /** The fault point of the plan, and the one that was passed last. */
   readonly point: FaultPoint
   readonly last: FaultPoint
-  /** The broker has records or offsets of a transaction of ours, and EndTxn was not answered. */
-  readonly transactionOpen: boolean
+  /** open: the broker has records or offsets of a transaction; ending: EndTxn is on its way and not answered. */
+  readonly transaction: 'none' | 'open' | 'ending'
   readonly ranMs: number
 }
 
@@ -45,7 +45,10 @@ const plan = JSON.parse(fs.readFileSync(process.argv[2] as string, 'utf8')) as R
 const logDescriptor = fs.openSync(plan.logFile, 'a')
 
 const write = (level: LogLevel, text: string, fields: LogFields = {}): void => {
-  fs.writeSync(logDescriptor, `${JSON.stringify({ at: Date.now(), life: plan.life, level, text, ...fields })}\n`)
+  fs.writeSync(
+    logDescriptor,
+    `${JSON.stringify({ at: Date.now(), life: plan.life, level, text, ...fields })}\n`,
+  )
 }
 
 const log: Logger = {
@@ -55,13 +58,25 @@ const log: Logger = {
   error: (text, fields) => write('error', text, fields),
 }
 
-const opens: ReadonlySet<FaultPoint> = new Set(['after-produce', 'after-offset-commit'])
+/** Passed also while the broker knows of no transaction (yet); a hit there is no test of one. */
+const insideOnly: ReadonlySet<FaultPoint> = new Set([
+  'mid-batch',
+  'before-offset-commit',
+  'offset-commit-sent',
+])
+
+const transactionAfter: Partial<Record<FaultPoint, KillLine['transaction']>> = {
+  'after-produce': 'open',
+  'after-offset-commit': 'open',
+  'end-txn-sent': 'ending',
+  'end-txn-acked': 'none',
+}
 
 /** Carries out a fault. Also without one it keeps an eye on the transaction, for the log. */
 class FaultyPoints {
   readonly #fault: Fault | undefined
   #hits = 0
-  #open = false
+  #transaction: KillLine['transaction'] = 'none'
   #last: FaultPoint = 'after-poll'
   #runningSince = Number.POSITIVE_INFINITY
 
@@ -75,16 +90,15 @@ class FaultyPoints {
 
   reach(point: FaultPoint): void {
     this.#last = point
-    if (opens.has(point)) this.#open = true
-    if (point === 'end-txn-acked') this.#open = false
+    this.#transaction = transactionAfter[point] ?? this.#transaction
     const fault = this.#fault
     if (fault?.point !== point) return
     if (fault.afterMs !== undefined && performance.now() - this.#runningSince < fault.afterMs) return
-    // Records are processed outside a transaction, too; a kill there is no test of one.
-    if (point === 'mid-batch' && !this.#open) return
+    if (insideOnly.has(point) && this.#transaction !== 'open') return
     this.#hits++
     if (fault.action === 'abort') {
-      if (this.#hits % fault.hit === 0) throw new MillstreamError('TRANSACTION_ABORTABLE', { what: 'planned by the test' })
+      if (this.#hits % fault.hit === 0)
+        throw new MillstreamError('TRANSACTION_ABORTABLE', { what: 'planned by the test' })
     } else if (this.#hits === fault.hit) {
       if (fault.delayMs === undefined) this.#kill(fault)
       else setTimeout(() => this.#kill(fault), fault.delayMs)
@@ -95,7 +109,7 @@ class FaultyPoints {
     const line: Omit<KillLine, 'text' | 'life'> = {
       point: fault.point,
       last: this.#last,
-      transactionOpen: this.#open,
+      transaction: this.#transaction,
       ranMs: Math.max(0, Math.round(performance.now() - this.#runningSince)),
     }
     write('info', 'kill' satisfies KillLine['text'], { ...line })
@@ -125,7 +139,12 @@ const flushAlways = (): void => {
 const main = async (): Promise<void> => {
   if (plan.flushAlways === true) flushAlways()
   const topology = await topologyOf(plan)
-  const worker = new StreamWorker(topology, resolveSettings({ given: plan.settings }, topology.name), nodePorts, log)
+  const worker = new StreamWorker(
+    topology,
+    resolveSettings({ given: plan.settings }, topology.name),
+    nodePorts,
+    log,
+  )
   process.on('message', (message) => {
     if (message === 'close') worker.close().catch(() => undefined)
   })

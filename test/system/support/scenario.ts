@@ -7,7 +7,7 @@ import type { SettingsInput } from '../../../src/config/settings.ts'
 import type { Judge } from '../../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../../support/kafka.ts'
 import { type Random, runSeed, seededRandom } from '../../support/random.ts'
-import { type Finding, readStores, storeFindings, type StoredTask } from './evidence.ts'
+import { type Finding, readStores, type StoredTask, storeFindings } from './evidence.ts'
 import { type Throwing, throwsAt } from './faults.ts'
 import { Feeder } from './feeder.ts'
 import type { SkippedAt, Subject } from './subject.ts'
@@ -146,7 +146,11 @@ export class Scenario implements AsyncDisposable {
       for (const { partition, lastStable, highWatermark } of await judge.offsets(topic)) {
         const offset = committed.find((one) => one.topic === topic && one.partition === partition)?.offset
         if (lastStable === highWatermark && offset === highWatermark) continue
-        findings.push({ key: `${topic}-${partition}, stable to ${lastStable}`, expected: highWatermark, found: offset })
+        findings.push({
+          key: `${topic}-${partition}, stable to ${lastStable}`,
+          expected: highWatermark,
+          found: offset,
+        })
       }
     }
     return findings
@@ -156,7 +160,8 @@ export class Scenario implements AsyncDisposable {
   async judgeAll(): Promise<void> {
     const { judge, subject } = this.#options
     const end = await this.lives.close()
-    if (end?.code !== 0) this.fail('the last worker did not close', [{ key: 'exit', expected: 0, found: JSON.stringify(end) }])
+    if (end?.code !== 0)
+      this.fail('the last worker did not close', [{ key: 'exit', expected: 0, found: JSON.stringify(end) }])
     const skippedAt: SkippedAt = (topic, partition, offset) =>
       this.#skipping && throwsAt(this.#skipping, topic, partition, offset)
     const stores = readStores(this.stateDir, this.applicationId)
@@ -170,10 +175,12 @@ export class Scenario implements AsyncDisposable {
     })
     findings.push(...(await this.#behind()))
     for (const { stored, when } of this.#snapshots) findings.push(...storeFindings(stored, changelog, when))
-    if (stores.length !== partitions) findings.push({ key: 'stores', expected: partitions, found: stores.length })
+    if (stores.length !== partitions)
+      findings.push({ key: 'stores', expected: partitions, found: stores.length })
     for (const stored of stores) findings.push(...storeFindings(stored, changelog, 'at the end'))
     const state = await this.transactionState()
-    if (state === 'Ongoing') findings.push({ key: this.transactionalId, expected: 'no open transaction', found: state })
+    if (state === 'Ongoing')
+      findings.push({ key: this.transactionalId, expected: 'no open transaction', found: state })
     // Else the test of reading only what is committed would prove nothing.
     if (this.feeder.aborted * 8 < this.feeder.committed) {
       findings.push({ key: 'aborted input', expected: this.feeder.committed / 8, found: this.feeder.aborted })

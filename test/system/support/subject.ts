@@ -1,6 +1,5 @@
 // What a scenario needs to know of the processor under test: its topics, its input, and how it is judged.
-import type { RecordToWrite } from '../../support/judge.ts'
-import type { Judge } from '../../support/judge.ts'
+import type { Judge, RecordToWrite } from '../../support/judge.ts'
 import type { Random } from '../../support/random.ts'
 import type { Finding, StoredTask } from './evidence.ts'
 import type { ThrowPlace } from './faults.ts'

@@ -7,9 +7,12 @@ import type {
   TopologyNode,
 } from '../../../src/topology/contracts.ts'
 import { type Random, seededRandom } from '../../support/random.ts'
-import { type ThrowPlace, type Throwing, throwsAt } from './faults.ts'
+import { type Throwing, type ThrowPlace, throwsAt } from './faults.ts'
 
-const withNodes = (topology: Topology, change: (node: TopologyNode, all: readonly TopologyNode[]) => TopologyNode): Topology => ({
+const withNodes = (
+  topology: Topology,
+  change: (node: TopologyNode, all: readonly TopologyNode[]) => TopologyNode,
+): Topology => ({
   ...topology,
   graph: {
     ...topology.graph,
@@ -27,8 +30,13 @@ export const renamed = (applicationId: string, topic: string): string => `${appl
 export const withOwnTopics = (topology: Topology, applicationId: string): Topology =>
   withNodes(topology, (node) => {
     if (node.kind === 'processor' || node.repartition) return node
-    const rename = <T extends { readonly name: string }>(topic: T): T => ({ ...topic, name: renamed(applicationId, topic.name) })
-    return node.kind === 'source' ? { ...node, topic: rename(node.topic) } : { ...node, topics: node.topics.map(rename) }
+    const rename = <T extends { readonly name: string }>(topic: T): T => ({
+      ...topic,
+      name: renamed(applicationId, topic.name),
+    })
+    return node.kind === 'source'
+      ? { ...node, topic: rename(node.topic) }
+      : { ...node, topics: node.topics.map(rename) }
   })
 
 class ThrowingProcessor implements ProcessorInstance {
@@ -80,7 +88,8 @@ class ThrowingProcessor implements ProcessorInstance {
   #choose(): ThrowPlace | undefined {
     const { at, oneIn } = this.#throwing
     const places = ['before', 'between', 'after'] as const
-    if (at === 'chance') return this.#random() * oneIn < 1 ? places[Math.floor(this.#random() * 3)] : undefined
+    if (at === 'chance')
+      return this.#random() * oneIn < 1 ? places[Math.floor(this.#random() * 3)] : undefined
     const metadata = this.#context?.recordMetadata()
     if (metadata === undefined) return undefined
     return throwsAt(this.#throwing, metadata.topic, metadata.partition, metadata.offset)
@@ -103,7 +112,10 @@ export const withThrowing = (topology: Topology, throwing: Throwing): Topology =
   return withNodes(topology, (node, all) => {
     const isFirst = all.some((one) => one.kind === 'source' && one.children.includes(node.name))
     if (node.kind !== 'processor' || !isFirst) return node
-    const changed: ProcessorNode = { ...node, create: () => new ThrowingProcessor(node.create(), throwing, random) }
+    const changed: ProcessorNode = {
+      ...node,
+      create: () => new ThrowingProcessor(node.create(), throwing, random),
+    }
     return changed
   })
 }

@@ -2,11 +2,25 @@
 import path from 'node:path'
 import type { JudgedRecord } from '../../support/judge.ts'
 import { below, type Random } from '../../support/random.ts'
-import { differences, fold, type Finding, numberOf, textOf } from './evidence.ts'
+import { differences, type Finding, fold, numberOf, textOf } from './evidence.ts'
 import type { Judgement, Subject } from './subject.ts'
 import { renamed } from './topologies.ts'
 
-const common = ['the', 'The', 'FOX', 'fox', 'Straße', 'naïve', 'ΩMEGA', 'год', '東京', 'x1', '42', 'dog', 'Dog']
+const common = [
+  'the',
+  'The',
+  'FOX',
+  'fox',
+  'Straße',
+  'naïve',
+  'ΩMEGA',
+  'год',
+  '東京',
+  'x1',
+  '42',
+  'dog',
+  'Dog',
+]
 const separators = [' ', ' ', ' ', ', ', ' — ', '! ', ' (', ') ', '. ', '-', "'", '\t']
 
 const lineOf = (random: Random): string => {
@@ -42,14 +56,18 @@ const countWords = (words: readonly string[]): Map<string, number> => {
 }
 
 /** The counts of a word are 1, 2, 3, ... up to the recount: no gap, no repetition, nothing out of order. */
-const outputFindings = (outputs: readonly JudgedRecord[], expected: ReadonlyMap<string, number>): Finding[] => {
+const outputFindings = (
+  outputs: readonly JudgedRecord[],
+  expected: ReadonlyMap<string, number>,
+): Finding[] => {
   const findings: Finding[] = []
   const last = new Map<string, number>()
   for (const { key, value, partition, offset } of outputs) {
     const word = textOf(key)
     const next = (last.get(word) ?? 0) + 1
     const found = numberOf(value)
-    if (found !== next) findings.push({ key: `output of "${word}" at ${partition}@${offset}`, expected: next, found })
+    if (found !== next)
+      findings.push({ key: `output of "${word}" at ${partition}@${offset}`, expected: next, found })
     last.set(word, found)
   }
   return [...findings, ...differences('last output', expected, last)]
@@ -59,7 +77,9 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
   const lines = (await judge.dump(renamed(applicationId, 'lines'))).records
   const all: Finding[] = []
   if (lines.length !== fed) all.push({ key: 'committed lines', expected: fed, found: lines.length })
-  const taken = lines.filter(({ partition, offset }) => skippedAt(renamed(applicationId, 'lines'), partition, offset) === undefined)
+  const taken = lines.filter(
+    ({ partition, offset }) => skippedAt(renamed(applicationId, 'lines'), partition, offset) === undefined,
+  )
   const words = taken.flatMap(({ value }) => wordsOf(textOf(value)))
   const repartition = `${applicationId}-by-word-repartition`
   let expected = countWords(words)
@@ -69,11 +89,19 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
   const isPurged = (await judge.offsets(repartition)).some(({ earliest }) => earliest > 0)
   if (!isPurged) {
     all.push(...differences('repartition topic', expected, countWords(byWord.map(({ key }) => textOf(key)))))
-    const counted = byWord.filter(({ partition, offset }) => skippedAt(repartition, partition, offset) === undefined)
+    const counted = byWord.filter(
+      ({ partition, offset }) => skippedAt(repartition, partition, offset) === undefined,
+    )
     expected = countWords(counted.map(({ key }) => textOf(key)))
   }
   all.push(...outputFindings((await judge.dump(renamed(applicationId, 'counts'))).records, expected))
-  all.push(...differences('changelog', expected, fold((await judge.dump(`${applicationId}-counts-changelog`)).records)))
+  all.push(
+    ...differences(
+      'changelog',
+      expected,
+      fold((await judge.dump(`${applicationId}-counts-changelog`)).records),
+    ),
+  )
   all.push(...differences('store on disk', expected, new Map(stores.flatMap(({ values }) => [...values]))))
   return all
 }

@@ -2,7 +2,11 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
-import { type GuardedProcess, type ProcessEnd, spawnGuarded } from '../../../src/testing/kafka/guarded-process.ts'
+import {
+  type GuardedProcess,
+  type ProcessEnd,
+  spawnGuarded,
+} from '../../../src/testing/kafka/guarded-process.ts'
 import { type Fault, faultVariable, writeFault } from './faults.ts'
 import type { KillLine, RunnerPlan } from './runner.ts'
 
