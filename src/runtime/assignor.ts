@@ -3,6 +3,7 @@
 //
 // What a member says of itself and what it gets travels as versioned JSON in the userData. An assignment's userData is
 // never empty: that also keeps a stray consumer of the new protocol out of the group.
+import { createHash } from 'node:crypto'
 import type { GroupProtocol } from '../client/group-member.ts'
 import { MillstreamError } from '../errors.ts'
 import {
@@ -20,13 +21,25 @@ const dataVersion = 1
 interface MemberData {
   readonly version: number
   readonly guarantee: Guarantee
+  /** See `topologyHash`: a member whose topology changed is to be given work anew. */
+  readonly topology: string
   /** Tasks that the member runs or has state of. */
   readonly tasks: readonly string[]
 }
 
 interface AssignmentData {
   readonly version: number
+  /** Of the leader that assigned the tasks. */
+  readonly topology: string
   readonly tasks: readonly string[]
+}
+
+/** Tells apart topologies with other tasks or inputs: 16 hexadecimal digits. */
+export const topologyHash = (tasks: ReadonlyMap<string, TaskPlan>): string => {
+  const lines = [...tasks.values()].map(
+    ({ id, inputs }) => `${id} ${inputs.map(({ topic }) => topic).join(' ')}`,
+  )
+  return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16)
 }
 
 export interface AssignorOptions {
@@ -76,52 +89,65 @@ export const assignTasks = (
   }
   for (const task of taskIds) {
     if (!free.has(task)) continue
-    const least = members.reduce((best, one) => ((assigned.get(one)?.length ?? 0) < (assigned.get(best)?.length ?? 0) ? one : best))
+    const least = members.reduce((best, one) =>
+      (assigned.get(one)?.length ?? 0) < (assigned.get(best)?.length ?? 0) ? one : best,
+    )
     assigned.get(least)?.push(task)
   }
   return assigned
 }
 
-export const decodeTasks = (assignment: Buffer): string[] => {
+/** What the leader assigned: nothing, where it had nothing for this member. */
+export const readAssignment = (
+  assignment: Buffer,
+): { readonly topology: string | undefined; readonly tasks: readonly string[] } => {
+  if (assignment.length === 0) return { topology: undefined, tasks: [] }
   const { userData } = decodeAssignment(assignment)
-  if (userData === null || userData.length === 0) return []
-  return [...(JSON.parse(userData.toString('utf8')) as AssignmentData).tasks]
+  if (userData === null || userData.length === 0) return { topology: undefined, tasks: [] }
+  return JSON.parse(userData.toString('utf8')) as AssignmentData
 }
 
-export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => ({
-  name: 'millstream',
-  metadata: () => {
-    const data: MemberData = { version: dataVersion, guarantee: options.guarantee, tasks: options.owned() }
-    return encodeSubscription({
-      topics: options.topics,
-      userData: Buffer.from(JSON.stringify(data)),
-      ownedPartitions: [],
-      generationId: -1,
-      rackId: null,
-    })
-  },
-  assign: (members) => {
-    const claims = new Map<string, readonly string[]>()
-    for (const { memberId, metadata } of members) {
-      const data = readMember(metadata)
-      if (data.guarantee !== options.guarantee) {
-        throw new MillstreamError('SETTING_INVALID', {
-          what: `the group mixes the guarantees ${options.guarantee} and ${data.guarantee}`,
-          where: { member: memberId, setting: 'guarantee' },
-          fix: 'Run all workers of an application with the same guarantee.',
-        })
+export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => {
+  const topology = topologyHash(options.tasks)
+  return {
+    name: 'millstream',
+    metadata: () => {
+      const { guarantee } = options
+      const data: MemberData = { version: dataVersion, guarantee, topology, tasks: options.owned() }
+      return encodeSubscription({
+        topics: options.topics,
+        userData: Buffer.from(JSON.stringify(data)),
+        ownedPartitions: [],
+        generationId: -1,
+        rackId: null,
+      })
+    },
+    assign: (members) => {
+      const claims = new Map<string, readonly string[]>()
+      for (const { memberId, metadata } of members) {
+        const data = readMember(metadata)
+        if (data.guarantee !== options.guarantee) {
+          throw new MillstreamError('SETTING_INVALID', {
+            what: `the group mixes the guarantees ${options.guarantee} and ${data.guarantee}`,
+            where: { member: memberId, setting: 'guarantee' },
+            fix: 'Run all workers of an application with the same guarantee.',
+          })
+        }
+        claims.set(memberId, data.tasks)
       }
-      claims.set(memberId, data.tasks)
-    }
-    const result = new Map<string, Buffer>()
-    for (const [memberId, tasks] of assignTasks([...options.tasks.keys()], claims)) {
-      const data: AssignmentData = { version: dataVersion, tasks }
-      const plans = tasks.map((id) => options.tasks.get(id) as TaskPlan)
-      result.set(memberId, encodeAssignment({ partitions: partitionsOf(plans), userData: Buffer.from(JSON.stringify(data)) }))
-    }
-    return result
-  },
-})
+      const result = new Map<string, Buffer>()
+      for (const [memberId, tasks] of assignTasks([...options.tasks.keys()], claims)) {
+        const data: AssignmentData = { version: dataVersion, topology, tasks }
+        const plans = tasks.map((id) => options.tasks.get(id) as TaskPlan)
+        result.set(
+          memberId,
+          encodeAssignment({ partitions: partitionsOf(plans), userData: Buffer.from(JSON.stringify(data)) }),
+        )
+      }
+      return result
+    },
+  }
+}
 
 const readMember = (metadata: Buffer): MemberData => {
   try {

@@ -11,7 +11,7 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { createGroupProtocol } from './assignor.ts'
+import { createGroupProtocol, topologyHash } from './assignor.ts'
 import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import { TaskManager } from './task-manager.ts'
@@ -29,6 +29,8 @@ export interface Engine {
   readonly fetcher: Fetcher
   readonly flow: InputFlow
   readonly purge: RepartitionPurge
+  /** See `topologyHash`. */
+  readonly topology: string
 }
 
 /** What the parts ask of the worker. */
@@ -84,12 +86,15 @@ const assemble = (given: Ingredients): Engine => {
   const { applicationId, guarantee, batchBytes } = settings
   const notify = (): void => owner.notify()
   const plans = planTasks(topology.graph, applicationId, catalog.plan, (topic) => catalog.partitionsOf(topic))
-  const transactionalId = `${applicationId}.${settings.instanceId ?? keptInstanceName(ports, directory)}.0`
+  // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
+  // session of its former self to expire.
+  const instanceId = settings.instanceId ?? keptInstanceName(ports, directory)
+  const transactionalId = `${applicationId}.${instanceId}.0`
   const producer = createProducer(given, transactionalId)
   let manager: TaskManager | undefined
   const owned = (): string[] => manager?.claims ?? []
   const protocol = createGroupProtocol({ tasks: plans, topics: catalog.inputs, guarantee, owned })
-  const member = new GroupMember(cluster, ports, { ...settings, groupId: applicationId }, protocol, log, notify)
+  const member = new GroupMember(cluster, ports, { ...settings, instanceId, groupId: applicationId }, protocol, log, notify)
   const transaction = new Transaction({ ports, producer, member, groupId: applicationId, transactionalId, batchBytes })
   const fetcher = new Fetcher(cluster, ports, {
     role: 'fetch',
@@ -106,7 +111,7 @@ const assemble = (given: Ingredients): Engine => {
   manager = new TaskManager({ cluster, ports, settings, plans, catalog, directory, collector, log, interrupted })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   const purge = new RepartitionPurge(cluster, ports, settings, log)
-  return { cluster, directory, producer, member, transaction, manager, fetcher, flow, purge }
+  return { cluster, directory, producer, member, transaction, manager, fetcher, flow, purge, topology: topologyHash(plans) }
 }
 
 const createProducer = ({ settings, cluster, ports, log }: Ingredients, transactionalId: string): CommittingProducer => {

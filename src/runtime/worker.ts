@@ -9,7 +9,7 @@ import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { decodeTasks } from './assignor.ts'
+import { readAssignment } from './assignor.ts'
 import { type Engine, openEngine } from './engine.ts'
 import type { Transaction } from './transaction.ts'
 import { Wakeup } from './wakeup.ts'
@@ -253,7 +253,11 @@ export class StreamWorker {
     else await this.#drop(engine)
     if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
     const before = { memberId: member.memberId, generationId: member.generationId }
-    const { assignment, generationId, memberId } = await member.join()
+    let joined = await member.join()
+    // A static member that was restarted gets its old assignment, also when its topology is another one by now
+    // (KIP-345): then it asks once more, and the leader assigns anew.
+    if (readAssignment(joined.assignment).topology !== engine.topology) joined = await member.join()
+    const { assignment, generationId, memberId } = joined
     this.#counts.rebalanced++
     // Another member id, or a generation in between: somebody else may have run our tasks meanwhile, also those that
     // we have again, so that their positions and stores are no longer what is committed.
@@ -261,7 +265,9 @@ export class StreamWorker {
       this.#stale = true
       this.#mayTakeId = true
     }
-    this.#assignment = decodeTasks(assignment)
+    const { topology, tasks } = readAssignment(assignment)
+    if (topology !== undefined && topology !== engine.topology) throw otherTopology(this.#settings.applicationId)
+    this.#assignment = tasks
     this.#adopted = false
     this.#log.info('tasks assigned', { generation: generationId, tasks: this.#assignment.join(' ') })
   }
@@ -429,6 +435,13 @@ export class StreamWorker {
     }
   }
 }
+
+const otherTopology = (applicationId: string): MillstreamError =>
+  new MillstreamError('TOPOLOGY_INVALID', {
+    what: 'the leader of the group runs a topology with other tasks or inputs',
+    where: { applicationId },
+    fix: 'Stop the workers of the old topology first, or use a new application id.',
+  })
 
 const addCounts = (sums: { processed: number; skipped: number; retried: number }, task: StreamTask): void => {
   sums.processed += task.counts.processed

@@ -13,7 +13,10 @@ import { committedOffset, createNumberedTopics, numbered, quickly } from '../sup
 import { startWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
 /** The error with which the start is refused. */
-const refusal = async (built: Topology, settings: SettingsInput & { stateDir: string }): Promise<MillstreamError> => {
+const refusal = async (
+  built: Topology,
+  settings: SettingsInput & { stateDir: string },
+): Promise<MillstreamError> => {
   const startedMs = performance.now()
   await using test = testWorker(built, settings)
   const error = await test.worker.start().then(
@@ -77,7 +80,10 @@ describe('credentials', () => {
     const app = numbered('credentials', string)
     using state = temporaryDirectory()
     const error = await refusal(app.topology, secured(state.path, 'wrong-battery'))
-    expect(error).toMatchObject({ code: 'AUTHENTICATION_FAILED', where: { broker: kafka.brokers[0], mechanism: 'plain' } })
+    expect(error).toMatchObject({
+      code: 'AUTHENTICATION_FAILED',
+      where: { broker: kafka.brokers[0], mechanism: 'plain' },
+    })
     expect(error.message).toMatch(/login of "worker".*Check sasl mechanism, user name and password/)
     expect(`${error.message}${JSON.stringify(error)}${error.stack}`).not.toContain('battery')
   })
@@ -146,7 +152,10 @@ describe('topics and settings', () => {
     const app = numbered('not-made', string)
     await createNumberedTopics(judge, app)
     using state = temporaryDirectory()
-    const error = await refusal(app.topology, { ...quickly(kafkaBrokers(), state.path), createInternalTopics: false })
+    const error = await refusal(app.topology, {
+      ...quickly(kafkaBrokers(), state.path),
+      createInternalTopics: false,
+    })
     expect(error).toMatchObject({ code: 'TOPIC_MISSING', where: { setting: 'createInternalTopics' } })
     expect(error.message).toContain(`${app.changelog} (1 partitions)`)
   })

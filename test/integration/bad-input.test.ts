@@ -29,10 +29,14 @@ afterAll(async () => {
   await judge?.stop()
 })
 
-const values = (...list: string[]): RecordToWrite[] => list.map((value) => ({ partition: 0, key: 'k', value, timestamp: 1000 }))
+const values = (...list: string[]): RecordToWrite[] =>
+  list.map((value) => ({ partition: 0, key: 'k', value, timestamp: 1000 }))
 
 /** Runs a worker until an error stops it. */
-const failureOf = async (built: Topology, settings: SettingsInput & { stateDir: string }): Promise<MillstreamError> => {
+const failureOf = async (
+  built: Topology,
+  settings: SettingsInput & { stateDir: string },
+): Promise<MillstreamError> => {
   await using test = await startWorker(built, settings)
   return await test.failed()
 }
@@ -58,11 +62,20 @@ describe('bytes that the serde refuses', () => {
       bytes.writeBigInt64BE(value)
       return { partition: 0, key: 'k', value: bytes, timestamp: 1000 }
     }
-    await judge.produce(app.input, [number(5n), number(6n), { ...number(0n), value: 'abc' }, number(7n), number(8n)])
+    await judge.produce(app.input, [
+      number(5n),
+      number(6n),
+      { ...number(0n), value: 'abc' },
+      number(7n),
+      number(8n),
+    ])
     using state = temporaryDirectory()
     const settings = quickly(kafkaBrokers(), state.path)
     const error = await failureOf(app.topology, settings)
-    expect(error).toMatchObject({ code: 'DESERIALIZATION_FAILED', where: { topic: app.input, partition: 0, offset: 2, task: '0_0' } })
+    expect(error).toMatchObject({
+      code: 'DESERIALIZATION_FAILED',
+      where: { topic: app.input, partition: 0, offset: 2, task: '0_0' },
+    })
     expect(error.message).toMatch(/int64.*value of 3 bytes.*skip/)
     expect(await committedOffset(judge, app)).toBe(2)
     expect(await outputOf(judge, app.output)).toEqual(['1:5', '2:6'])
@@ -86,7 +99,10 @@ describe('bytes that the serde refuses', () => {
     await judge.produce(input.name, [{ partition: 0, key: Buffer.alloc(8), value: 'a' }, ...values('b')])
     using state = temporaryDirectory()
     const error = await failureOf(built, quickly(kafkaBrokers(), state.path))
-    expect(error).toMatchObject({ code: 'DESERIALIZATION_FAILED', where: { topic: input.name, partition: 0, offset: 1 } })
+    expect(error).toMatchObject({
+      code: 'DESERIALIZATION_FAILED',
+      where: { topic: input.name, partition: 0, offset: 1 },
+    })
     expect(error.message).toContain('the key of 1 bytes')
     expect(await committedOffset(judge, app)).toBe(1)
     expect(await outputOf(judge, out.name)).toEqual(['a'])
@@ -103,7 +119,10 @@ describe('a processor that throws', () => {
     }
     using state = temporaryDirectory()
     const error = await failureOf(app.topology, quickly(kafkaBrokers(), state.path))
-    expect(error).toMatchObject({ code: 'PROCESSING_FAILED', where: { topic: app.input, partition: 0, offset: 2, task: '0_0' } })
+    expect(error).toMatchObject({
+      code: 'PROCESSING_FAILED',
+      where: { topic: app.input, partition: 0, offset: 2, task: '0_0' },
+    })
     expect(error.message).toMatch(/RangeError: not today.*Mend the processor/)
     expect((error.cause as Error).stack).toContain('bad-input.test.ts')
     expect(await committedOffset(judge, app)).toBe(2)
@@ -154,7 +173,10 @@ describe('a processor that throws', () => {
     await judge.produce(app.input, values('good', 'wrong'))
     using state = temporaryDirectory()
     const error = await failureOf(built, quickly(kafkaBrokers(), state.path))
-    expect(error).toMatchObject({ code: 'OUTPUT_NOT_DECLARED', where: { processor: 'sorter', declared: 'good', offset: 1 } })
+    expect(error).toMatchObject({
+      code: 'OUTPUT_NOT_DECLARED',
+      where: { processor: 'sorter', declared: 'good', offset: 1 },
+    })
     expect(await committedOffset(judge, app)).toBe(1)
     expect(await outputOf(judge, app.output)).toEqual(['good'])
   })
@@ -183,7 +205,10 @@ describe('a batch that does not match its checksum', () => {
       await judge.produce(app.input, values('c', 'flip-me'))
       await judge.produce(app.input, values('d'))
       const error = await test.failed()
-      expect(error).toMatchObject({ code: 'BATCH_CORRUPT', where: { topic: app.input, partition: 0, offset: 2 } })
+      expect(error).toMatchObject({
+        code: 'BATCH_CORRUPT',
+        where: { topic: app.input, partition: 0, offset: 2 },
+      })
       expect(error.message).toMatch(/CRC.*kafka-dump-log/)
     }
     expect(await committedOffset(judge, app)).toBe(2)
@@ -207,7 +232,14 @@ describe('a record larger than the broker takes', () => {
     const error = await failureOf(app.topology, settings)
     expect(error).toMatchObject({
       code: 'RECORD_TOO_LARGE',
-      where: { topic: app.input, partition: 0, offset: 1, output: app.output, outputPartition: 0, 'max.message.bytes': 2000 },
+      where: {
+        topic: app.input,
+        partition: 0,
+        offset: 1,
+        output: app.output,
+        outputPartition: 0,
+        'max.message.bytes': 2000,
+      },
     })
     expect(error.message).toContain('Raise max.message.bytes')
     expect(await committedOffset(judge, app)).toBe(1)
@@ -298,7 +330,10 @@ describe('a negative timestamp', () => {
     using state = temporaryDirectory()
     const settings = quickly(kafkaBrokers(), state.path)
     const error = await failureOf(app.topology, settings)
-    expect(error).toMatchObject({ code: 'TIMESTAMP_INVALID', where: { topic: app.input, partition: 0, offset: 1 } })
+    expect(error).toMatchObject({
+      code: 'TIMESTAMP_INVALID',
+      where: { topic: app.input, partition: 0, offset: 1 },
+    })
     expect(error.message).toMatch(new RegExp(`timestamp ${timestamp}.*timestamp extractor`))
     expect(await committedOffset(judge, app)).toBe(1)
     expect(await outputOf(judge, app.output)).toEqual(['1:a'])

@@ -6,7 +6,14 @@ import type { SettingsInput } from '../../src/config/settings.ts'
 import { startKafka } from '../../src/testing/kafka/start-kafka.ts'
 import { type Judge, type RecordToWrite, startJudge } from '../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../support/kafka.ts'
-import { committedOffset, createNumberedTopics, numbered, outputOf, quickly, untilCommitted } from '../support/numbered.ts'
+import {
+  committedOffset,
+  createNumberedTopics,
+  numbered,
+  outputOf,
+  quickly,
+  untilCommitted,
+} from '../support/numbered.ts'
 import { apiKeys, KafkaProxy, limitVersion } from '../support/proxy.ts'
 import { createWordCountTopics, expectExactCounts, isDrained, wordCount } from '../support/word-count.ts'
 import { startWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
@@ -23,13 +30,22 @@ afterAll(async () => {
 
 type Settings = SettingsInput & { stateDir: string }
 
-const values = (...list: string[]): RecordToWrite[] => list.map((value) => ({ partition: 0, key: 'k', value, timestamp: 1000 }))
+const values = (...list: string[]): RecordToWrite[] =>
+  list.map((value) => ({ partition: 0, key: 'k', value, timestamp: 1000 }))
 
 const sentences = (count: number): RecordToWrite[] =>
-  Array.from({ length: count }, (_, index) => ({ partition: index % 3, key: 'k', value: `the line ${index % 17} of ${index % 5}` }))
+  Array.from({ length: count }, (_, index) => ({
+    partition: index % 3,
+    key: 'k',
+    value: `the line ${index % 17} of ${index % 5}`,
+  }))
 
 /** Counts words in three lives of a worker: with its disk, with its disk, and without. */
-const countInThreeLives = async (judge: Judge, brokers: readonly string[], guarantee: 'exactly_once' | 'at_least_once'): Promise<void> => {
+const countInThreeLives = async (
+  judge: Judge,
+  brokers: readonly string[],
+  guarantee: 'exactly_once' | 'at_least_once',
+): Promise<void> => {
   const app = wordCount('lives')
   await createWordCountTopics(judge, app, 3)
   using kept = temporaryDirectory()
@@ -44,9 +60,9 @@ const countInThreeLives = async (judge: Judge, brokers: readonly string[], guara
     expect(test.failure()).toBe(undefined)
   }
   const transactional = await judge.listTransactions()
-  expect(transactional.some(({ transactionalId }) => transactionalId.startsWith(`${app.applicationId}.`))).toBe(
-    guarantee === 'exactly_once',
-  )
+  expect(
+    transactional.some(({ transactionalId }) => transactionalId.startsWith(`${app.applicationId}.`)),
+  ).toBe(guarantee === 'exactly_once')
 }
 
 describe.each(['exactly_once', 'at_least_once'] as const)('%s', (guarantee) => {
@@ -69,21 +85,27 @@ describe('a broker that is too old', () => {
   ] as const)('for %s is refused by name', async (name, max) => {
     const proxy = await KafkaProxy.start(kafkaBrokers()[0] as string, {
       answer: (request, answer) =>
-        request.apiKey === apiKeys.ApiVersions ? { replaceBy: limitVersion(answer, apiKeys[name], max) } : 'pass',
+        request.apiKey === apiKeys.ApiVersions
+          ? { replaceBy: limitVersion(answer, apiKeys[name], max) }
+          : 'pass',
     })
     const app = numbered('too-old', string)
     using state = temporaryDirectory()
     await using test = testWorker(app.topology, quickly([proxy.address], state.path))
     const error = await test.worker.start().catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ code: 'BROKER_TOO_OLD', where: { broker: proxy.address } })
-    expect((error as Error).message).toMatch(new RegExp(`${name} v\\d+ .*has v\\d+ to v${max}.*Update the broker`))
+    expect((error as Error).message).toMatch(
+      new RegExp(`${name} v\\d+ .*has v\\d+ to v${max}.*Update the broker`),
+    )
     await proxy.stop()
   })
 
   it('for transaction version 2 alone is used with version 1', async () => {
     const proxy = await KafkaProxy.start(kafkaBrokers()[0] as string, {
       answer: (request, answer) =>
-        request.apiKey === apiKeys.ApiVersions ? { replaceBy: limitVersion(answer, apiKeys.TxnOffsetCommit, 4) } : 'pass',
+        request.apiKey === apiKeys.ApiVersions
+          ? { replaceBy: limitVersion(answer, apiKeys.TxnOffsetCommit, 4) }
+          : 'pass',
     })
     const asked = new Set<number>()
     proxy.rules = {
@@ -106,11 +128,23 @@ describe('records', () => {
     const input = topic(`${id}-in`, { key: nullable(string), value: nullable(string) })
     const out = topic(`${id}-out`, { key: nullable(string), value: nullable(string) })
     const built = topology(id, (t) => {
-      t.stream(input).peek(() => {}).to(out)
+      t.stream(input)
+        .peek(() => {})
+        .to(out)
     })
     await judge.createTopics({ name: input.name }, { name: out.name })
     const written: RecordToWrite[] = [
-      { partition: 0, key: 'k', value: null, timestamp: 5, headers: [['h', 'x'], ['h', null], ['', Buffer.from([0, 255])]] },
+      {
+        partition: 0,
+        key: 'k',
+        value: null,
+        timestamp: 5,
+        headers: [
+          ['h', 'x'],
+          ['h', null],
+          ['', Buffer.from([0, 255])],
+        ],
+      },
       { partition: 0, key: null, value: 'v', timestamp: 3 },
       { partition: 0, key: null, value: null, timestamp: 0 },
       { partition: 0, key: 'large', value: 'y'.repeat(20_000), timestamp: 7 },
@@ -122,7 +156,12 @@ describe('records', () => {
     await untilCommitted(judge, { applicationId: id, input: input.name }, written.length)
     expect(test.failure()).toBe(undefined)
     const withoutOffset = async (name: string): Promise<unknown[]> =>
-      (await judge.dump(name)).records.map(({ key, value, timestamp, headers }) => ({ key, value, timestamp, headers }))
+      (await judge.dump(name)).records.map(({ key, value, timestamp, headers }) => ({
+        key,
+        value,
+        timestamp,
+        headers,
+      }))
     expect(await withoutOffset(out.name)).toEqual(await withoutOffset(input.name))
   })
 
@@ -262,7 +301,9 @@ describe('punctuators', () => {
     for (let life = 1; life <= 2; life++) {
       await using test = await startWorker(built, quickly(kafkaBrokers(), state.path))
       const before = (await outputOf(judge, app.output)).length
-      await expect.poll(async () => (await outputOf(judge, app.output)).length, { timeout: 10_000 }).toBeGreaterThan(before + 3)
+      await expect
+        .poll(async () => (await outputOf(judge, app.output)).length, { timeout: 10_000 })
+        .toBeGreaterThan(before + 3)
       await test.worker.close()
     }
     const seen = await outputOf(judge, app.output)
@@ -324,7 +365,10 @@ describe('internal topics that were made beforehand', () => {
 
     const other = wordCount('policy')
     await createWordCountTopics(judge, other, 1)
-    await judge.createTopics({ name: other.repartition, settings: { 'cleanup.policy': 'delete', 'retention.ms': '60000' } })
+    await judge.createTopics({
+      name: other.repartition,
+      settings: { 'cleanup.policy': 'delete', 'retention.ms': '60000' },
+    })
     expect(await refused(other)).toMatchObject({ where: { topic: other.repartition } })
   })
 })

@@ -9,9 +9,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type JvmKafkaHandle, startKafka } from '../../src/testing/kafka/start-kafka.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
-import { apiKeys, KafkaProxy, type ProxiedRequest, type ProxyRules, readEndTxn, type Verdict } from '../support/proxy.ts'
+import {
+  apiKeys,
+  KafkaProxy,
+  type ProxiedRequest,
+  type ProxyRules,
+  readEndTxn,
+  type Verdict,
+} from '../support/proxy.ts'
 import { below, type Random, runSeed, seededRandom, shuffled } from '../support/random.ts'
-import { createWordCountTopics, expectExactCounts, isDrained, type WordCount, wordCount } from '../support/word-count.ts'
+import {
+  createWordCountTopics,
+  expectExactCounts,
+  isDrained,
+  type WordCount,
+  wordCount,
+} from '../support/word-count.ts'
 import { startWorker, temporaryDirectory, type TestWorker } from '../support/worker.ts'
 
 /** Short, so that silence costs little time; far above what a request takes. */
@@ -36,11 +49,14 @@ const stepsOf = (times: number): Step[] => {
     ['arrived late', times / 5],
   ]
   return outcomes.flatMap(([outcome, length]) =>
-    Array.from({ length }, (_, index): Step => ({
-      outcome,
-      silence: index % 20 < 2 ? 'drop' : 'cut',
-      ending: index % 20 === 1 || index % 20 === 2 ? 'looked up' : 'repeated',
-    })),
+    Array.from(
+      { length },
+      (_, index): Step => ({
+        outcome,
+        silence: index % 20 < 2 ? 'drop' : 'cut',
+        ending: index % 20 === 1 || index % 20 === 2 ? 'looked up' : 'repeated',
+      }),
+    ),
   )
 }
 
@@ -79,7 +95,8 @@ class EndTxnFaults implements Faults {
     const { producer, committed } = readEndTxn(request)
     if (!committed) return 'pass'
     // Another epoch: the worker gave the last one up, or (TV2) its commit was answered.
-    if (this.#current !== undefined && (this.#current.answered || this.#current.producer !== producer)) this.#finish()
+    if (this.#current !== undefined && (this.#current.answered || this.#current.producer !== producer))
+      this.#finish()
     if (this.#current === undefined) {
       const step = this.#steps.shift()
       if (step === undefined) return 'pass'
@@ -95,7 +112,8 @@ class EndTxnFaults implements Faults {
 
   #answer(request: ProxiedRequest, answer: Buffer): Verdict {
     if (this.#current === undefined || !readEndTxn(request).committed) return 'pass'
-    if (this.#isTroubled && this.#current.step.outcome === 'applied, unanswered') return this.#current.step.silence
+    if (this.#isTroubled && this.#current.step.outcome === 'applied, unanswered')
+      return this.#current.step.silence
     // Anything but NONE (CONCURRENT_TRANSACTIONS, for instance) is repeated by the client and belongs to this step.
     this.#current.answered = errorOf(request, answer) === 0
     if (this.#current.answered && this.#steps.length === 0) this.#finish()
@@ -117,13 +135,23 @@ class EndTxnFaults implements Faults {
 class RequestFaults implements Faults {
   readonly lost = new Map<string, number>()
   readonly #random: Random
-  readonly #left: { readonly name: string; readonly apiKey: number; readonly side: 'request' | 'answer'; times: number }[]
+  readonly #left: {
+    readonly name: string
+    readonly apiKey: number
+    readonly side: 'request' | 'answer'
+    times: number
+  }[]
   #isQuiet = false
 
   constructor(random: Random, apis: Readonly<Partial<Record<keyof typeof apiKeys, number>>>) {
     this.#random = random
     this.#left = Object.entries(apis).flatMap(([name, times]) =>
-      (['request', 'answer'] as const).map((side) => ({ name, apiKey: apiKeys[name as keyof typeof apiKeys], side, times })),
+      (['request', 'answer'] as const).map((side) => ({
+        name,
+        apiKey: apiKeys[name as keyof typeof apiKeys],
+        side,
+        times,
+      })),
     )
   }
 
@@ -158,7 +186,8 @@ class RequestFaults implements Faults {
 }
 
 /** Answer to EndTxn: correlation id int32 · tags (v3+) · throttle_time_ms int32 · error_code int16 */
-const errorOf = ({ apiVersion }: ProxiedRequest, answer: Buffer): number => answer.readInt16BE(apiVersion >= 3 ? 9 : 8)
+const errorOf = ({ apiVersion }: ProxiedRequest, answer: Buffer): number =>
+  answer.readInt16BE(apiVersion >= 3 ? 9 : 8)
 
 /**
  * The answer to TxnOffsetCommit v3+, with UNKNOWN_SERVER_ERROR for its first partition: correlation id int32 · tags
@@ -186,14 +215,24 @@ interface Faults {
 const stallMs = 20_000
 
 /** Writes lines, a few at a time, as long as faults are to come, unless the worker stops or stands still. */
-const feed = async (judge: Judge, app: WordCount, random: Random, faults: Faults, test: TestWorker): Promise<void> => {
+const feed = async (
+  judge: Judge,
+  app: WordCount,
+  random: Random,
+  faults: Faults,
+  test: TestWorker,
+): Promise<void> => {
   const producer = await judge.openProducer()
   let dealt = 0
   let dealtAtMs = performance.now()
   while (!faults.isOver && test.failure() === undefined && performance.now() - dealtAtMs < stallMs) {
     if (faults.dealt > dealt) dealtAtMs = performance.now()
     dealt = faults.dealt
-    const records = Array.from({ length: 6 }, (_, index) => ({ partition: index % partitions, key: 'k', value: randomLine(random) }))
+    const records = Array.from({ length: 6 }, (_, index) => ({
+      partition: index % partitions,
+      key: 'k',
+      value: randomLine(random),
+    }))
     await producer.send(app.lines, records)
     await sleep(5)
   }
@@ -236,11 +275,15 @@ describe.each([
     await feed(judge, app, random, faults, test)
     proxy.rules = {}
     const deadline = performance.now() + 20_000
-    while (test.failure() === undefined && performance.now() < deadline && !(await isDrained(judge, app))) await sleep(50)
+    while (test.failure() === undefined && performance.now() < deadline && !(await isDrained(judge, app)))
+      await sleep(50)
     expect(test.failure()).toBe(undefined)
     const words = await expectExactCounts(judge, app)
     expect(test.worker.state).toBe('running')
-    expectNothingWiped(test, [...words.values()].reduce((sum, count) => sum + count, 0))
+    expectNothingWiped(
+      test,
+      [...words.values()].reduce((sum, count) => sum + count, 0),
+    )
     await test.worker.close()
     await proxy.stop()
     return test
@@ -254,7 +297,9 @@ describe.each([
     const { worker, log } = await run(seed, faults)
     const sorted = (steps: readonly Step[]): string[] => steps.map((step) => JSON.stringify(step)).sort()
     expect(sorted(faults.done)).toEqual(sorted(stepsOf(times)))
-    const lookedUp = faults.done.filter(({ outcome, ending }) => outcome !== 'answered' && ending === 'looked up').length
+    const lookedUp = faults.done.filter(
+      ({ outcome, ending }) => outcome !== 'answered' && ending === 'looked up',
+    ).length
     // As many transactions were looked up, at the least: on a busy machine a request more may go unanswered.
     expect(worker.counts.recovered).toBeGreaterThanOrEqual(lookedUp)
     expect(log.with('EndTxn was not answered and is repeated').length).toBeGreaterThanOrEqual(2 * times)

@@ -52,11 +52,17 @@ export const numbered = <V>(name: string, value: Serde<V>): Numbered<V> => {
   return app
 }
 
-export const createNumberedTopics = (judge: Judge, app: Numbered<never>, settings: Record<string, string> = {}): Promise<void> =>
-  judge.createTopics({ name: app.input }, { name: app.output, settings })
+export const createNumberedTopics = (
+  judge: Judge,
+  app: Numbered<never>,
+  settings: Record<string, string> = {},
+): Promise<void> => judge.createTopics({ name: app.input }, { name: app.output, settings })
 
 /** Settings with which records are committed soon. */
-export const quickly = (brokers: readonly string[], stateDir: string): SettingsInput & { stateDir: string } => ({
+export const quickly = (
+  brokers: readonly string[],
+  stateDir: string,
+): SettingsInput & { stateDir: string } => ({
   brokers: [...brokers],
   stateDir,
   commitIntervalMs: 20,
@@ -67,11 +73,20 @@ export const quickly = (brokers: readonly string[], stateDir: string): SettingsI
 export const outputOf = async (judge: Judge, topic: string): Promise<string[]> =>
   (await judge.dump(topic)).records.map(({ value }) => value?.toString('utf8') ?? '(null)')
 
-export const committedOffset = async (judge: Judge, app: Pick<Numbered<never>, 'applicationId' | 'input'>): Promise<number> =>
-  (await judge.groupOffsets(app.applicationId)).find(({ topic, partition }) => topic === app.input && partition === 0)?.offset ?? -1
+export const committedOffset = async (
+  judge: Judge,
+  app: Pick<Numbered<never>, 'applicationId' | 'input'>,
+): Promise<number> =>
+  (await judge.groupOffsets(app.applicationId)).find(
+    ({ topic, partition }) => topic === app.input && partition === 0,
+  )?.offset ?? -1
 
 /** Waits until the group has committed this offset of partition 0 of the input. */
-export const untilCommitted = async (judge: Judge, app: Pick<Numbered<never>, 'applicationId' | 'input'>, offset: number): Promise<void> =>
+export const untilCommitted = async (
+  judge: Judge,
+  app: Pick<Numbered<never>, 'applicationId' | 'input'>,
+  offset: number,
+): Promise<void> =>
   await expect.poll(() => committedOffset(judge, app), { timeout: 20_000, interval: 50 }).toBe(offset)
 
 /** Writes records that Kafka's own producer refuses to write. */
@@ -87,7 +102,13 @@ export const writeUnchecked = async (
       const [keyBytes, valueBytes] = [Buffer.from(key), Buffer.from(value)]
       builder.append(timestamp, keyBytes, 0, keyBytes.length, valueBytes, 0, valueBytes.length, undefined)
     }
-    const bytes = builder.seal({ producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false, compression: 'none' })
+    const bytes = builder.seal({
+      producerId: -1,
+      producerEpoch: -1,
+      baseSequence: -1,
+      transactional: false,
+      compression: 'none',
+    })
     const leader = cluster.partition(topicName, 0)?.leader as number
     const { topics } = await cluster.send(leader, 'produce', produce, {
       transactionalId: null,

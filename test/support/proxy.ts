@@ -113,7 +113,8 @@ export class KafkaProxy {
     this.#server.close()
     this.cutAll()
     await closed
-    if (this.#faults.length > 0) throw new AggregateError(this.#faults, `the proxy: ${String(this.#faults[0])}`)
+    if (this.#faults.length > 0)
+      throw new AggregateError(this.#faults, `the proxy: ${String(this.#faults[0])}`)
   }
 
   #connect(client: net.Socket): void {
@@ -210,7 +211,11 @@ const addressBytes = ({ host, port }: { readonly host: string; readonly port: nu
   return bytes
 }
 
-const forward = async (to: net.Socket, bytes: Buffer, verdict: Exclude<Verdict, string> | 'pass'): Promise<void> => {
+const forward = async (
+  to: net.Socket,
+  bytes: Buffer,
+  verdict: Exclude<Verdict, string> | 'pass',
+): Promise<void> => {
   if (typeof verdict === 'object' && 'delayMs' in verdict) await sleep(verdict.delayMs)
   if (to.destroyed) return
   const frame = framed(typeof verdict === 'object' && 'replaceBy' in verdict ? verdict.replaceBy : bytes)

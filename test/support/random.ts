@@ -4,7 +4,8 @@
 export type Random = () => number
 
 /** The seed of this run: MILLSTREAM_SEED, or another one each time; the test prints it. */
-export const runSeed = (): number => Number(process.env['MILLSTREAM_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+export const runSeed = (): number =>
+  Number(process.env['MILLSTREAM_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 
 /** A generator of 32 bits of state (an odd increment, and a mix after it): good enough to choose faults. */
 export const seededRandom = (seed: number): Random => {

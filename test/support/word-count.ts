@@ -50,7 +50,11 @@ export const wordCount = (name: string): WordCount => {
   }
 }
 
-export const createWordCountTopics = async (judge: Judge, app: WordCount, partitions: number): Promise<void> =>
+export const createWordCountTopics = async (
+  judge: Judge,
+  app: WordCount,
+  partitions: number,
+): Promise<void> =>
   await judge.createTopics({ name: app.lines, partitions }, { name: app.counts, partitions })
 
 const textOf = (bytes: Buffer | null): string => (bytes ?? Buffer.from('(null)')).toString('utf8')
@@ -88,15 +92,20 @@ export const expectExactCounts = async (judge: Judge, app: WordCount): Promise<M
   for (const { key, value, partition, offset } of (await judge.dump(app.counts)).records) {
     const word = textOf(key)
     const next = (seen.get(word) ?? 0) + 1
-    if (countOf(value) !== next) wrong.push(`${word} is ${countOf(value)} after ${next - 1} (${partition}@${offset})`)
+    if (countOf(value) !== next)
+      wrong.push(`${word} is ${countOf(value)} after ${next - 1} (${partition}@${offset})`)
     seen.set(word, countOf(value))
   }
   expect(wrong).toEqual([])
   const sorted = (map: ReadonlyMap<string, number>): [string, number][] => [...map].sort()
   expect(sorted(seen)).toEqual(sorted(expected))
-  const changelog = new Map((await judge.dump(app.changelog)).records.map(({ key, value }) => [textOf(key), countOf(value)]))
+  const changelog = new Map(
+    (await judge.dump(app.changelog)).records.map(({ key, value }) => [textOf(key), countOf(value)]),
+  )
   expect(sorted(changelog)).toEqual(sorted(expected))
-  const stored = new Map([...app.stores.values()].flatMap((one) => [...one.all()].map(({ key, value }) => [key, value] as const)))
+  const stored = new Map(
+    [...app.stores.values()].flatMap((one) => [...one.all()].map(({ key, value }) => [key, value] as const)),
+  )
   expect(sorted(stored)).toEqual(sorted(expected))
   expect(await isDrained(judge, app)).toBe(true)
   return expected

@@ -59,9 +59,16 @@ export const temporaryDirectory = (): Disposable & { readonly path: string } => 
 }
 
 /** Makes a worker and does not start it. `stateDir` is the caller's: a restart on the same disk is its business. */
-export const testWorker = (topology: Topology, settings: SettingsInput & { stateDir: string }): TestWorker => {
+export const testWorker = (
+  topology: Topology,
+  settings: SettingsInput & { stateDir: string },
+): TestWorker => {
   const log = new KeptLog()
-  const worker = createWorker(topology, { clientId: 'millstream-test', requestTimeoutMs: 10_000, ...settings }, { log })
+  const worker = createWorker(
+    topology,
+    { clientId: 'millstream-test', requestTimeoutMs: 10_000, ...settings },
+    { log },
+  )
   let failure: MillstreamError | undefined
   const ended = worker.finished.catch((error: unknown) => {
     if (!isMillstreamError(error)) throw error
@@ -74,7 +81,10 @@ export const testWorker = (topology: Topology, settings: SettingsInput & { state
     failure: () => failure,
     failed: async (timeoutMs = 20_000) => {
       const timer = Promise.withResolvers<never>()
-      const handle = setTimeout(() => timer.reject(new Error(`no error stopped the worker (${worker.state})`)), timeoutMs)
+      const handle = setTimeout(
+        () => timer.reject(new Error(`no error stopped the worker (${worker.state})`)),
+        timeoutMs,
+      )
       try {
         await Promise.race([ended, timer.promise])
       } finally {
