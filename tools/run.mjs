@@ -28,6 +28,7 @@ const programs = {
   build: ['tools/build.ts'],
   docs: [source, 'tools/docs.ts'],
   bench: [source, 'bench/run.ts'],
+  'test:memory': [source, 'test/memory/run.ts'],
   'check:deploy': ['tools/check-deploy.ts'],
 }
 
