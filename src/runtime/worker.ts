@@ -359,8 +359,9 @@ export class StreamWorker {
     if (error.code === 'STORE_CORRUPT') manager.discard(error)
     if (error.reaction === 'rejoin') member.abandon()
     // The epoch is no longer current: the coordinator timed the transaction out, or somebody took the id because we were
-    // thought dead. Only a member in good standing may take it back.
-    if (error.code === 'PRODUCER_FENCED') this.#mayTakeId = await member.verify()
+    // thought dead. Only a member in good standing may take it back. After an unanswered EndTxn, too: with TV1 the
+    // coordinator fences our epoch itself while it aborts, so that showing it would look like a newer self.
+    if (error.code === 'PRODUCER_FENCED' || error.code === 'OUTCOME_UNKNOWN') this.#mayTakeId = await member.verify()
   }
 
   /** A record failed for good: what came before it is whole and is committed; then the worker stops there. */

@@ -14,7 +14,8 @@ export type Held = unknown
 type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
 
 /** The bytes of a key as a string with one char (0-255) per byte. Such strings order as unsigned bytes. */
-export const latin1 = (source: Buffer, start: number, end: number): string => (source as Latin1Buffer).latin1Slice(start, end)
+export const latin1 = (source: Buffer, start: number, end: number): string =>
+  (source as Latin1Buffer).latin1Slice(start, end)
 
 const bufferOver = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -131,7 +132,8 @@ export class StoreCodec<K, V> {
       if (this.primitive) {
         serde.check?.(value)
         // Undefined and null mean "not in this layer" and "deleted" elsewhere: no serde gets them in by silence.
-        if (value === undefined || value === null) throw new TypeError(`a store cannot hold ${String(value)}; delete the key instead`)
+        if (value === undefined || value === null)
+          throw new TypeError(`a store cannot hold ${String(value)}; delete the key instead`)
         return value
       }
       const length = encodeToScratch(serde, value)

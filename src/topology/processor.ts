@@ -130,7 +130,9 @@ const undeclaredStores = (context: ProcessorContext): object =>
     {},
     {
       get: (target, name, receiver) =>
-        typeof name === 'symbol' || name in target ? Reflect.get(target, name, receiver) : context.store(name),
+        typeof name === 'symbol' || name in target
+          ? Reflect.get(target, name, receiver)
+          : context.store(name),
     },
   )
 
@@ -149,7 +151,9 @@ class UserContext {
     this.applicationId = context.applicationId
     this.taskId = context.taskId
     this.partition = context.partition
-    const declared = Object.fromEntries([...aliases].map(([alias, handle]) => [alias, context.store(handle.name)]))
+    const declared = Object.fromEntries(
+      [...aliases].map(([alias, handle]) => [alias, context.store(handle.name)]),
+    )
     this.stores = Object.freeze(Object.setPrototypeOf(declared, undeclaredStores(context)) as typeof declared)
     // Made once per task, so that `{ forward }` may be taken out of the context without a binding per record.
     this.forward = named

@@ -84,7 +84,7 @@ class EndTxnFaults implements Faults {
     request: (request) => (request.apiKey === apiKeys.EndTxn ? this.#request(request) : 'pass'),
     answer: (request, answer) => {
       // Some transactions are aborted: only there does it show that a late commit met the wrong transaction.
-      if (request.apiKey === apiKeys.TxnOffsetCommit && below(this.#random, 8) === 0) {
+      if (request.apiKey === apiKeys.TxnOffsetCommit && below(this.#random, 16) === 0) {
         return { replaceBy: refuseOffsets(answer) }
       }
       return request.apiKey === apiKeys.EndTxn ? this.#answer(request, answer) : 'pass'

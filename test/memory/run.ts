@@ -118,6 +118,8 @@ const judge = (samples: readonly Sample[], processed: number, waiting: number): 
   say(`${samples.length} samples over ${sampledMs / 1000} s`)
   say(`resident: highest ${megabytes(highest(samples, ({ rss }) => rss))}`)
   say(`  without mapped files: highest ${megabytes(highest(samples, ({ anonymous }) => anonymous))}`)
+  const rows = samples.filter((_, index) => index % Math.ceil(samples.length / 12) === 0)
+  say(`  every 5 s: ${rows.map(({ rss }) => megabytes(rss)).join(', ')}`)
   say(`  in the second half: highest ${megabytes(highest(half, ({ rss }) => rss))}`)
   say(`stores: ${megabytes(highest(samples, ({ stores }) => stores))}`)
   say(

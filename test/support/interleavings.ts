@@ -63,11 +63,17 @@ export const randomInterleaving = (random: Random, keys: number): Interleaving =
   return { steps, leftOpen }
 }
 
+/** The high watermark behind an interleaving once all its markers are there. */
+export const offsetsOf = ({ steps }: Interleaving): number =>
+  steps.reduce((sum, step) => sum + (step.does === 'write' ? step.keys.length : 1), 0)
+
 /** One line per interleaving, to read and to write it again by hand. */
 export const describeInterleaving = ({ steps, leftOpen }: Interleaving): string => {
   const text = steps.map((step) => {
     if (step.does !== 'write') return `${step.does} ${step.producer}`
-    const keys = step.keys.map((key) => (markerKeys.some((one) => one.equals(key)) ? key.toString('hex') : key))
+    const keys = step.keys.map((key) =>
+      markerKeys.some((one) => one.equals(key)) ? key.toString('hex') : key,
+    )
     return `write ${step.producer ?? 'plainly'} (${keys.join(' ')}${step.compression === 'none' ? '' : `, ${step.compression}`})`
   })
   return [...text, ...leftOpen.map((producer) => `${producer} stays open`)].join('; ')
@@ -180,7 +186,13 @@ class PlainTransactions {
     this.#sequences.set(place, baseSequence + step.keys.length)
     const { compression } = step
     const options = { ...this.#identity, baseSequence, compression, transactional: true }
-    await send(this.#cluster, topic, partition, this.#transactionalId, sealed(step.keys, value, timestamp, options))
+    await send(
+      this.#cluster,
+      topic,
+      partition,
+      this.#transactionalId,
+      sealed(step.keys, value, timestamp, options),
+    )
   }
 
   async end(committed: boolean): Promise<void> {
@@ -245,7 +257,13 @@ export class InterleavingWriter {
     compression: Compression = 'none',
   ): Promise<void> {
     const nobody = { producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false }
-    await send(this.#cluster, topic, partition, null, sealed(keys, value, timestamp, { ...nobody, compression }))
+    await send(
+      this.#cluster,
+      topic,
+      partition,
+      null,
+      sealed(keys, value, timestamp, { ...nobody, compression }),
+    )
   }
 
   /** Leaves no open transaction behind on a broker that lives on. */

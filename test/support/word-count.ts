@@ -61,7 +61,7 @@ const textOf = (bytes: Buffer | null): string => (bytes ?? Buffer.from('(null)')
 const countOf = (bytes: Buffer | null): number => (bytes === null ? 0 : Number(bytes.readBigInt64BE(0)))
 
 /** How often each word stands in the lines that a reader of committed data sees. */
-export const recount = async (judge: Judge, app: WordCount): Promise<Map<string, number>> => {
+const recount = async (judge: Judge, app: WordCount): Promise<Map<string, number>> => {
   const words = new Map<string, number>()
   for (const { value } of (await judge.dump(app.lines)).records) {
     for (const word of textOf(value).split(' ')) words.set(word, (words.get(word) ?? 0) + 1)

@@ -87,7 +87,9 @@ export const wrongFilters: Readonly<Record<string, MakeFilter>> = {
   'one range per producer, its last': (aborted) => oneRangeFilter(aborted, true),
   'a range that no marker ends': (aborted) => {
     const producers = new Set(aborted.map(({ producerId }) => producerId))
-    return { accepts: (batch) => !(batch.isControl || (batch.isTransactional && producers.has(batch.producerId))) }
+    return {
+      accepts: (batch) => !(batch.isControl || (batch.isTransactional && producers.has(batch.producerId))),
+    }
   },
   'no list at all': () => ({ accepts: (batch) => !batch.isControl }),
 }

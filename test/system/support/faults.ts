@@ -7,7 +7,7 @@ export interface Fault {
   readonly hit: number
   /** kill: SIGKILL of the process by itself; abort: the transaction fails and has to be aborted. */
   readonly action: 'kill' | 'abort'
-  /** kill: so long after the hit, while everything goes on. */
+  /** kill: so long after the hit, in which this process does nothing and the broker goes on. */
   readonly delayMs?: number
   /** Hits count from so long after the worker runs. */
   readonly afterMs?: number

@@ -41,7 +41,8 @@ export const killPlan = (random: Random): PlannedKill[] => {
       action: 'kill',
       // Some lives are long enough for a flush by time, which comes once a second.
       ...(index % 3 === 0 ? { afterMs: 1100 } : {}),
-      ...(point === 'end-txn-sent' ? { delayMs: below(random, 4) } : {}),
+      // Not arrived yet, under way, or applied and answered to nobody.
+      ...(point.endsWith('-sent') ? { delayMs: below(random, 12) } : {}),
     }
     return { fault, disk: 'same' }
   })

@@ -33,9 +33,7 @@ export interface RunnerPlan {
 export interface KillLine {
   readonly text: 'kill'
   readonly life: number
-  /** The fault point of the plan, and the one that was passed last. */
   readonly point: FaultPoint
-  readonly last: FaultPoint
   /** open: the broker has records or offsets of a transaction; ending: EndTxn is on its way and not answered. */
   readonly transaction: 'none' | 'open' | 'ending'
   readonly ranMs: number
@@ -77,7 +75,6 @@ class FaultyPoints {
   readonly #fault: Fault | undefined
   #hits = 0
   #transaction: KillLine['transaction'] = 'none'
-  #last: FaultPoint = 'after-poll'
   #runningSince = Number.POSITIVE_INFINITY
 
   constructor(fault: Fault | undefined) {
@@ -89,7 +86,6 @@ class FaultyPoints {
   }
 
   reach(point: FaultPoint): void {
-    this.#last = point
     this.#transaction = transactionAfter[point] ?? this.#transaction
     const fault = this.#fault
     if (fault?.point !== point) return
@@ -100,15 +96,15 @@ class FaultyPoints {
       if (this.#hits % fault.hit === 0)
         throw new MillstreamError('TRANSACTION_ABORTABLE', { what: 'planned by the test' })
     } else if (this.#hits === fault.hit) {
-      if (fault.delayMs === undefined) this.#kill(fault)
-      else setTimeout(() => this.#kill(fault), fault.delayMs)
+      if (fault.delayMs !== undefined)
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, fault.delayMs)
+      this.#kill(fault)
     }
   }
 
   #kill(fault: Fault): never {
     const line: Omit<KillLine, 'text' | 'life'> = {
       point: fault.point,
-      last: this.#last,
       transaction: this.#transaction,
       ranMs: Math.max(0, Math.round(performance.now() - this.#runningSince)),
     }

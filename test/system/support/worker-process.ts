@@ -69,6 +69,8 @@ export class WorkerLives {
   /** Asks the worker to close and waits for the end of its process. */
   async close(): Promise<ProcessEnd | undefined> {
     if (this.#process?.isRunning() !== true) return undefined
+    // A guarded process does not keep us alive by itself, and here there may be nothing else to wait for.
+    this.#process.child.ref()
     this.#process.child.send('close')
     return await this.#process.ended
   }

@@ -76,7 +76,10 @@ final class Reader {
         Map<TopicPartition, Long> starts = consumer.beginningOffsets(partitions);
         Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
         long from = request.path("fromOffset").asLong(0);
-        for (TopicPartition partition : partitions) consumer.seek(partition, Math.max(from, starts.get(partition)));
+        // A position behind the end of a partition would be out of its range.
+        for (TopicPartition partition : partitions) {
+            consumer.seek(partition, Math.max(Math.min(from, ends.get(partition)), starts.get(partition)));
+        }
         long deadline = System.nanoTime() + Duration.ofMillis(request.path("timeoutMs").asLong(30_000)).toNanos();
         ArrayNode part = Judge.JSON.createArrayNode();
         // A position moves past markers and aborted records too, so reaching the end is seen without a record there.

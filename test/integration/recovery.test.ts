@@ -1,0 +1,386 @@
+// What a worker may not take its memory for: recoveries that fail halfway, memberships that end while others work, and
+// rebalances in the middle of a commit. A proxy makes the trouble in front of a real broker; the Java consumer judges.
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { int64, output, processor, store, StreamRecord, string, topic, topology } from 'millstream'
+import type { Topology } from '../../src/topology/contracts.ts'
+import { brokerAddress, eachOnce, type EachOnce, impatiently } from '../support/each-once.ts'
+import { type Judge, startJudge } from '../support/judge.ts'
+import { uniqueTopic } from '../support/kafka.ts'
+import {
+  answerAgain,
+  askToRejoin,
+  LostCommit,
+  type LostOutcome,
+  putOut,
+  recoveryKeys,
+  refuseOffsets,
+} from '../support/lost-commit.ts'
+import { outputOf } from '../support/numbered.ts'
+import { apiKeys, KafkaProxy, type ProxyRules } from '../support/proxy.ts'
+import { startWorker, temporaryDirectory, type TestWorker, testWorker } from '../support/worker.ts'
+
+let judge: Judge
+
+beforeAll(async () => {
+  judge = await startJudge([brokerAddress()])
+})
+
+afterAll(async () => {
+  await judge?.stop()
+})
+
+const outcomes = ['applied', 'never arrived'] as const
+
+/** Waits until the log has this text so many times. */
+const untilSaid = async ({ log }: TestWorker, text: string, times = 1): Promise<void> =>
+  await expect
+    .poll(() => log.with(text).length, { timeout: 15_000, interval: 10 })
+    .toBeGreaterThanOrEqual(times)
+
+const groupOf = async (app: EachOnce): Promise<string[]> =>
+  (await judge.describeGroup(app.applicationId)).members.map(({ instanceId }) => instanceId ?? '').sort()
+
+/** What a recovery asks for, and how that one thing fails again and again. */
+const halfways = {
+  ListOffsets: () => ({
+    request: (request) => (request.apiKey === recoveryKeys.ListOffsets ? 'cut' : 'pass'),
+  }),
+  /** As a coordinator may answer that has just moved (KAFKA-20416). */
+  'OffsetFetch, answered as of the start': (_app, kept) => ({
+    answer: (request) =>
+      request.apiKey === recoveryKeys.OffsetFetch && kept !== undefined
+        ? { replaceBy: answerAgain(kept, request) }
+        : 'pass',
+  }),
+  'the fetch of the restore': (app) => ({
+    request: ({ apiKey, bytes }) => (apiKey === apiKeys.Fetch && bytes.includes(app.changelog) ? 'cut' : 'pass'),
+    answer: ({ apiKey }, answer) =>
+      apiKey === recoveryKeys.Heartbeat ? { replaceBy: askToRejoin(answer) } : 'pass',
+  }),
+} satisfies Record<string, (app: EachOnce, kept: Buffer | undefined) => ProxyRules>
+
+describe.each(outcomes)('a commit without an answer (%s)', (outcome) => {
+  /**
+   * Lets a commit of 5 records be lost, the producer be initialised, and what follows fail until `act` returns.
+   * @returns the worker after that, with nothing in its way
+   */
+  const loseCommit = async (
+    halfway: keyof typeof halfways,
+    act: (context: { app: EachOnce; test: TestWorker }) => Promise<void>,
+  ): Promise<void> => {
+    const app = await eachOnce(judge, 'halfway', 1)
+    const trouble = new LostCommit(outcome)
+    let kept: Buffer | undefined
+    let released = false
+    const failing = (): ProxyRules =>
+      trouble.state === 'initialised' && !released ? halfways[halfway](app, kept) : {}
+    const proxy = await KafkaProxy.start(brokerAddress(), {
+      request: (request) => failing().request?.(request) ?? trouble.request(request),
+      answer: (request, answer) => {
+        if (request.apiKey === recoveryKeys.OffsetFetch) kept ??= Buffer.from(answer)
+        const verdict = trouble.answer(request, answer)
+        return verdict === 'pass' ? (failing().answer?.(request, answer) ?? 'pass') : verdict
+      },
+    })
+    using state = temporaryDirectory()
+    await using test = await startWorker(app.topology, impatiently(proxy.address, state.path))
+    await app.feed(3)
+    await app.drained()
+    trouble.state = 'armed'
+    await app.feed(5)
+    // The commit was not answered; and the recovery failed after it had initialised the producer.
+    await untilSaid(test, 'the worker recovers', 2)
+    expect(trouble.state).toBe('initialised')
+    await act({ app, test })
+    released = true
+    if (test.worker.state === 'closed') {
+      // Neither taken back nor committed once more by the close.
+      expect(await app.offsets()).toEqual([outcome === 'applied' ? 8 : 3])
+      expect(await outputOf(judge, app.output)).toHaveLength(outcome === 'applied' ? 8 : 3)
+    } else {
+      await app.drained()
+      await app.feed(3)
+      await app.judged()
+      expect(test.failure()).toBe(undefined)
+      await test.worker.close()
+    }
+    // What the disk holds is right, too.
+    await using next = await startWorker(app.topology, impatiently(proxy.address, state.path))
+    await app.feed(2)
+    await app.judged()
+    expect(next.log.with('a store is rebuilt')).toEqual([])
+    await next.worker.close()
+    await proxy.stop()
+  }
+
+  it.each(Object.keys(halfways) as (keyof typeof halfways)[])(
+    'is looked up again after a first try that failed at %s',
+    async (halfway) => await loseCommit(halfway, async () => {}),
+  )
+
+  it.each(['ListOffsets', 'the fetch of the restore'] as const)(
+    'is left alone by a close while its recovery fails at %s',
+    async (halfway) => await loseCommit(halfway, ({ test }) => test.worker.close()),
+  )
+
+  it('is looked up when a second worker joins meanwhile', async () => {
+    const app = await eachOnce(judge, 'joined', 4)
+    const trouble = new LostCommit(outcome)
+    const proxy = await KafkaProxy.start(brokerAddress(), {
+      request: (request) => trouble.request(request),
+      answer: (request, answer) => trouble.answer(request, answer),
+    })
+    using one = temporaryDirectory()
+    using other = temporaryDirectory()
+    // EndTxn is repeated for twice this: time enough for the other to join.
+    const settings = { ...impatiently(proxy.address, one.path), requestTimeoutMs: 1000, instanceId: 'one' }
+    await using first = await startWorker(app.topology, settings)
+    await app.feed(3)
+    await app.drained()
+    trouble.state = 'armed'
+    await app.feed(5)
+    await untilSaid(first, 'EndTxn was not answered')
+    await using second = testWorker(app.topology, {
+      ...impatiently(brokerAddress(), other.path),
+      instanceId: 'two',
+    })
+    await second.worker.start()
+    const texts = first.log.lines.map(({ text }) => text)
+    expect(texts.lastIndexOf('a heartbeat was answered')).toBeLessThan(texts.indexOf('the worker recovers'))
+    await app.feed(4)
+    await app.judged()
+    expect(await groupOf(app)).toEqual(['one', 'two'])
+    await second.worker.close({ leave: true })
+    await app.feed(2)
+    await app.judged()
+    expect(first.failure()).toBe(undefined)
+    await first.worker.close()
+    await proxy.stop()
+  })
+})
+
+const dropping = (...keys: readonly number[]): ProxyRules => ({
+  request: ({ apiKey }) => (keys.includes(apiKey) ? 'drop' : 'pass'),
+})
+const groupKeys = [recoveryKeys.Heartbeat, recoveryKeys.JoinGroup, recoveryKeys.SyncGroup]
+/** The worker learns nothing of its group, and has nothing to do. */
+const cutOff = dropping(...groupKeys, apiKeys.Fetch)
+
+describe('a worker that was out of the group while another did its work', () => {
+  const run = async (
+    by: 'an operator' | 'the session timeout',
+    act: (context: { app: EachOnce; back: () => Promise<void>; second: TestWorker }) => Promise<void>,
+    held: ProxyRules = cutOff,
+  ): Promise<void> => {
+    const app = await eachOnce(judge, 'away', 4)
+    const proxy = await KafkaProxy.start(brokerAddress())
+    using one = temporaryDirectory()
+    using other = temporaryDirectory()
+    await using first = await startWorker(app.topology, {
+      ...impatiently(proxy.address, one.path),
+      instanceId: 'one',
+    })
+    await app.feed(3)
+    await app.drained()
+    proxy.rules = held
+    if (by === 'an operator') await putOut(app.applicationId, 'one')
+    await using second = await startWorker(app.topology, {
+      ...impatiently(brokerAddress(), other.path),
+      instanceId: 'two',
+    })
+    expect(await groupOf(app)).toEqual(['two'])
+    expect(first.worker.state).toBe('running')
+    await app.feed(5)
+    await app.drained()
+    const back = async (): Promise<void> => {
+      const joined = first.log.with('joined the group').length
+      proxy.rules = {}
+      proxy.cutAll()
+      await untilSaid(first, 'joined the group', joined + 1)
+      await expect.poll(() => first.worker.state, { timeout: 10_000 }).toBe('running')
+    }
+    await act({ app, back, second })
+    await app.feed(3)
+    await app.judged()
+    for (const test of [first, second]) expect(test.failure()).toBe(undefined)
+    expect(await groupOf(app)).toEqual(['one'])
+    await first.worker.close()
+    await proxy.stop()
+  }
+
+  it('shares it, and takes over the rest later', async () => {
+    await run('an operator', async ({ app, back, second }) => {
+      await back()
+      await app.feed(4)
+      await app.judged()
+      expect(await groupOf(app)).toEqual(['one', 'two'])
+      await second.worker.close({ leave: true })
+    })
+  })
+
+  it('takes all of it over from one that has left', async () => {
+    await run('an operator', async ({ app, back, second }) => {
+      await app.feed(2)
+      await app.drained()
+      await second.worker.close({ leave: true })
+      await app.feed(4)
+      await back()
+    })
+  })
+
+  it('does not commit what it did meanwhile', async () => {
+    // The first reads and processes what the second does, too.
+    await run(
+      'an operator',
+      async ({ app, back, second }) => {
+        await app.feed(6)
+        await app.drained()
+        await second.worker.close({ leave: true })
+        await back()
+      },
+      dropping(...groupKeys),
+    )
+  })
+
+  it('begins anew after its session has timed out', async () => {
+    await run('the session timeout', async ({ back, second }) => {
+      await second.worker.close({ leave: true })
+      await back()
+    })
+  }, 40_000)
+
+  it('begins anew when it missed a generation and kept its member id', async () => {
+    const app = await eachOnce(judge, 'skipped', 4)
+    const proxy = await KafkaProxy.start(brokerAddress())
+    using one = temporaryDirectory()
+    using other = temporaryDirectory()
+    await using first = await startWorker(app.topology, {
+      ...impatiently(proxy.address, one.path),
+      instanceId: 'one',
+    })
+    await app.feed(3)
+    await app.drained()
+    // It takes part in the second generation and does not learn so.
+    proxy.rules = { answer: ({ apiKey }) => (apiKey === recoveryKeys.SyncGroup ? 'drop' : 'pass') }
+    await using second = await startWorker(app.topology, {
+      ...impatiently(brokerAddress(), other.path),
+      instanceId: 'two',
+    })
+    await app.feed(5)
+    // The second does its half of it.
+    await expect
+      .poll(async () => (await app.offsets()).sort((a, b) => a - b), { timeout: 10_000 })
+      .toEqual([3, 3, 8, 8])
+    await second.worker.close({ leave: true })
+    proxy.rules = {}
+    proxy.cutAll()
+    await app.judged()
+    const generations = first.log.with('joined the group').map(({ fields }) => fields['generation'])
+    expect(generations).toEqual([1, 3])
+    const members = first.log.with('joined the group').map(({ fields }) => fields['member'])
+    expect(new Set(members).size).toBe(1)
+    await app.feed(2)
+    await app.judged()
+    expect(first.failure()).toBe(undefined)
+    await first.worker.close()
+    await proxy.stop()
+  })
+})
+
+describe('InitProducerId that fails after the group was joined', () => {
+  const withoutInit: ProxyRules = {
+    request: ({ apiKey }) => (apiKey === apiKeys.InitProducerId ? 'cut' : 'pass'),
+  }
+
+  it('at the first start: the worker runs what it was assigned', async () => {
+    const app = await eachOnce(judge, 'first-init', 3)
+    const proxy = await KafkaProxy.start(brokerAddress(), withoutInit)
+    using state = temporaryDirectory()
+    await app.feed(4)
+    await using test = testWorker(app.topology, impatiently(proxy.address, state.path))
+    const started = test.worker.start()
+    await untilSaid(test, 'the worker recovers')
+    expect(test.worker.state).not.toBe('running')
+    proxy.rules = {}
+    await started
+    await app.judged()
+    const running = test.log.with('task running').map(({ fields }) => fields['task'])
+    expect(running.sort()).toEqual(['0_0', '0_1', '0_2'])
+    expect(test.log.with('joined the group')).toHaveLength(1)
+    await test.worker.close()
+    await proxy.stop()
+  })
+
+  it('at a rejoin that brings other tasks: the worker runs these and no others', async () => {
+    const app = await eachOnce(judge, 'next-init', 4)
+    const proxy = await KafkaProxy.start(brokerAddress())
+    using one = temporaryDirectory()
+    using other = temporaryDirectory()
+    const settings = { ...impatiently(proxy.address, one.path), instanceId: 'one' }
+    await using first = await startWorker(app.topology, settings)
+    await app.feed(3)
+    await app.drained()
+    proxy.rules = cutOff
+    await putOut(app.applicationId, 'one')
+    await using second = await startWorker(app.topology, {
+      ...impatiently(brokerAddress(), other.path),
+      instanceId: 'two',
+    })
+    await app.feed(3)
+    await app.drained()
+    proxy.rules = withoutInit
+    await untilSaid(first, 'the worker recovers')
+    await app.feed(3)
+    // The other half waits for the first.
+    await expect
+      .poll(async () => (await app.offsets()).filter((offset) => offset === 9).length, { timeout: 10_000 })
+      .toBe(2)
+    expect((await app.offsets()).filter((offset) => offset === 6)).toHaveLength(2)
+    // All of it, once the second leaves, while the first still has no producer.
+    await second.worker.close({ leave: true })
+    await untilSaid(first, 'joined the group', 3)
+    await sleep(300)
+    proxy.rules = {}
+    await app.feed(2)
+    await app.judged()
+    expect(first.failure()).toBe(undefined)
+    await first.worker.close()
+    await proxy.stop()
+  })
+})
+
+it('two workers in one process join and leave while both work', async () => {
+  const app = await eachOnce(judge, 'pair', 4)
+  using one = temporaryDirectory()
+  using other = temporaryDirectory()
+  await using first = await startWorker(app.topology, {
+    ...impatiently(brokerAddress(), one.path),
+    instanceId: 'one',
+  })
+  let feeding = true
+  const fed = (async () => {
+    while (feeding) {
+      await app.feed(3)
+      await sleep(5)
+    }
+  })()
+  await expect.poll(async () => Math.min(...(await app.offsets()))).toBeGreaterThan(10)
+  await using second = await startWorker(app.topology, {
+    ...impatiently(brokerAddress(), other.path),
+    instanceId: 'two',
+  })
+  await expect.poll(() => second.worker.counts.processed, { timeout: 10_000 }).toBeGreaterThan(30)
+  const before = first.worker.counts.processed
+  await expect.poll(() => first.worker.counts.processed, { timeout: 10_000 }).toBeGreaterThan(before + 30)
+  await first.worker.close({ leave: true })
+  const later = second.worker.counts.processed
+  await expect.poll(() => second.worker.counts.processed, { timeout: 10_000 }).toBeGreaterThan(later + 60)
+  feeding = false
+  await fed
+  await app.judged()
+  for (const test of [first, second]) expect(test.failure()).toBe(undefined)
+  // Nothing was done twice: neither at the join nor at the leave was there anything to take back.
+  expect(first.worker.counts.recovered + second.worker.counts.recovered).toBe(0)
+})
