@@ -44,7 +44,7 @@ const suite = (name: string, budgetSeconds: number): Step => ({
 const suites = {
   unit: suite('unit', 90),
   integration: suite('integration', 400),
-  system: suite('system', 900),
+  system: suite('system', 180),
 } as const satisfies Record<string, Step>
 
 type SuiteName = keyof typeof suites

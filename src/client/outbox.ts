@@ -16,6 +16,7 @@ import { brokerError, reactionFor } from '../protocol/error-codes.ts'
 import { type PartitionProduceResponse, type ProduceRequest, type ProduceResponse, produce } from '../protocol/produce.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import type { Compression } from '../record/compression.ts'
+import { nextSequence } from '../record/varint.ts'
 import { backoffMs, transactionFailure, byTopic, isRepeatable } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 
@@ -67,12 +68,6 @@ export class Lane {
     this.partition = partition
   }
 }
-
-const sequenceMax = 0x7fff_ffff
-
-/** The sequence after `count` records; 2^31 - 1 is followed by 0, as the broker counts. */
-export const sequenceAfter = (sequence: number, count: number): number =>
-  sequence > sequenceMax - count ? count - (sequenceMax - sequence) - 1 : sequence + count
 
 /** The head batches of these lanes, up to `bytesMax` (at least one). */
 const takeRequest = (lanes: readonly Lane[], bytesMax: number): Lane[] => {
@@ -138,7 +133,7 @@ export class Outbox {
       transactional: transactionalId !== null,
       compression: this.#settings.compression,
     })
-    lane.nextSequence = sequenceAfter(lane.nextSequence, count)
+    lane.nextSequence = nextSequence(lane.nextSequence, count)
     lane.batches.push({ bytes, builder, acknowledged })
     this.#unacknowledgedBytes += bytes.length
     if (!lane.inFlight) this.#waiting.add(lane)

@@ -12,10 +12,9 @@ import type { Reader } from './wire.ts'
 
 /** Resource types that we ask for. */
 export const TOPIC_RESOURCE = 2
-export const BROKER_RESOURCE = 4
 
 export interface ConfigResource {
-  /** TOPIC_RESOURCE or BROKER_RESOURCE. */
+  /** TOPIC_RESOURCE, or 4 for a broker. */
   readonly type: number
   /** Name of the topic, or id of the broker as text. */
   readonly name: string

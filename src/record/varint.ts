@@ -61,7 +61,7 @@ export const varlongMax: number = 2 ** 52
  * Where a malformed varint leaves its reader: beyond every end. So that the fast loops need one comparison at the end
  * of a record instead of one per field, nothing here throws; whoever reads compares the position with the end.
  */
-export const beyondEveryEnd: number = Number.MAX_SAFE_INTEGER
+const beyondEveryEnd: number = Number.MAX_SAFE_INTEGER
 
 /** Reads varints one after the other; bytes beyond the buffer count as 0 (the position then tells). */
 export class VarintReader {

@@ -308,16 +308,21 @@ export class TaskManager {
     const starts = new Map<OpenTask, Start>()
     for (const open of opens) {
       const found = open.plan.inputs.map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
+      const known = open.task?.committedPositions
+      // Before the offsets are judged: what this task has committed itself cannot be missing, only not be told yet.
+      for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
+        const own = known?.get(partitionId(topic, partition))
+        const offset = found[index]?.offset ?? -1
+        if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
+      }
       this.#checkOffsets(open, found)
       const positions = new Map<string, number>()
       let streamTime = -1
       let fresh = false
-      const known = open.task?.committedPositions
       for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
         const id = partitionId(topic, partition)
         const offset = found[index]?.offset ?? -1
         const own = known?.get(id)
-        if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
         fresh ||= offset < 0
         // A start that was chosen before is kept: asked anew, `latest` would pass over what came in meanwhile.
         positions.set(id, offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset)

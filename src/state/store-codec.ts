@@ -122,7 +122,7 @@ export class StoreCodec<K, V> {
 
   /** Whether a put of this value is a delete. */
   isNull(value: V): boolean {
-    return this.#value.encodesNull !== undefined && this.#value.encodesNull(value)
+    return this.#value.encodesNull?.(value) ?? false
   }
 
   /** @throws SERIALIZATION_FAILED */

@@ -279,38 +279,53 @@ describe('random interleavings', () => {
     expect(comparison.refuted.get('the sorted queue')?.size).toBe(0)
   })
 
-  it('come out of the fetcher as out of the Java consumer, batch by batch', async () => {
-    const truth = await judged(topic, 0)
-    await sideBySide(8, async (group, cluster) => {
-      const mine = offsets.filter(({ partition }) => partition % 64 === group)
-      const seen = new Map(mine.map(({ partition }) => [partition, [] as string[]]))
-      const ends = new Map(mine.map(({ partition, earliest }) => [partition, earliest]))
-      const fetcher = new Fetcher(cluster, nodePorts, {
-        role: 'fetch',
-        isolation: 'read_committed',
-        maxBytes: 1,
-        partitionMaxBytes: 1,
-        maxWaitMs: 20,
-        bufferedBytesMax: 100_000,
-        log: silentLogger,
-        onData: () => undefined,
-      })
-      for (const { partition, earliest } of mine) fetcher.add(topic, partition, earliest)
-      await until(
-        'reading to the ends',
-        () => {
-          for (const { partition, batches, nextOffset } of fetcher.take()) {
-            const from = ends.get(partition) as number
-            for (const batch of batches) seen.get(partition)?.push(...batchTexts(batch, from))
-            ends.set(partition, nextOffset)
-          }
-          return mine.every(({ partition, lastStable }) => (ends.get(partition) as number) >= lastStable)
-        },
-        30_000,
-      )
-      await fetcher.close()
-      for (const { partition } of mine) expect(seen.get(partition)).toEqual(truth.get(partition) ?? [])
+  /** What a fetcher gives of these partitions, each from its beginning to its end. */
+  const fetchAll = async (
+    cluster: Cluster,
+    mine: readonly PartitionOffsets[],
+    [maxBytes, partitionMaxBytes]: readonly [number, number],
+  ): Promise<Map<number, string[]>> => {
+    const seen = new Map(mine.map(({ partition }) => [partition, [] as string[]]))
+    const positions = new Map(mine.map(({ partition, earliest }) => [partition, earliest]))
+    const fetcher = new Fetcher(cluster, nodePorts, {
+      role: 'fetch',
+      isolation: 'read_committed',
+      maxBytes,
+      partitionMaxBytes,
+      maxWaitMs: 20,
+      bufferedBytesMax: 100_000,
+      log: silentLogger,
+      onData: () => undefined,
     })
+    try {
+      for (const { partition, earliest } of mine) fetcher.add(topic, partition, earliest)
+      await until('reading to the ends', () => {
+        for (const { partition, batches, nextOffset } of fetcher.take()) {
+          const from = positions.get(partition) as number
+          for (const batch of batches) seen.get(partition)?.push(...batchTexts(batch, from))
+          positions.set(partition, nextOffset)
+        }
+        return mine.every(({ partition, lastStable }) => (positions.get(partition) as number) >= lastStable)
+      })
+    } finally {
+      await fetcher.close()
+    }
+    return seen
+  }
+
+  it('come out of the fetcher as out of the Java consumer, in answers of one batch and of some', async () => {
+    const truth = await judged(topic, 0)
+    const found = new Map<number, string[]>()
+    await sideBySide(32, async (group, cluster) => {
+      const mine = offsets.filter(({ partition }) => partition % 64 === group)
+      const seen = await fetchAll(cluster, mine, group % 2 === 0 ? [1, 1] : [1500, 600])
+      for (const [partition, texts] of seen) found.set(partition, texts)
+    })
+    expect(found.size).toBe(interleavingsCount / 2)
+    for (const [partition, texts] of found) {
+      const plan = describeInterleaving(plans[partition] as Interleaving)
+      expect(texts, `MILLSTREAM_SEED=${seed}, ${partition}: ${plan}`).toEqual(truth.get(partition) ?? [])
+    }
   })
 })
 
@@ -340,13 +355,13 @@ describe('random interleavings after compaction', () => {
     }
     // Compacted is what holds no key twice; a second round changes nothing that a consumer sees.
     let before = 0
-    for (;;) {
+    for (const deadline = inMs(70_000); ; await nodePorts.timers.sleep(500)) {
       const keys = (await judge.dump(topic)).records.map(
         ({ partition, key }) => `${partition}/${key?.toString('hex')}`,
       )
       before = Math.max(before, keys.length)
       if (new Set(keys).size === keys.length) break
-      await nodePorts.timers.sleep(500)
+      if (inMs(0) > deadline) throw new Error(`the broker has not compacted ${topic}`)
     }
     const raw = (await judge.dump(topic, { isolation: 'read_uncommitted' })).records.length
     const offsetsCount = written.reduce((sum, { highWatermark }) => sum + highWatermark, 0)

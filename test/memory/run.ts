@@ -44,6 +44,29 @@ const batch = (number: number): Buffer => {
   })
 }
 
+/** UNKNOWN_TOPIC_OR_PARTITION and NOT_LEADER_OR_FOLLOWER: a topic that was made a moment ago. */
+const notYet: ReadonlySet<number | undefined> = new Set([undefined, 3, 6])
+
+const append = async (cluster: Cluster, partition: number, records: Buffer): Promise<void> => {
+  for (let attempt = 0; ; attempt++) {
+    const node = cluster.partition(topic, partition)?.leader
+    let error: number | undefined
+    if (node !== undefined) {
+      const answer = await cluster.send(node, 'produce', produce, {
+        transactionalId: null,
+        acks: 1,
+        timeoutMs: 30_000,
+        topics: [{ topic, partitions: [{ partition, records }] }],
+      })
+      error = answer.topics[0]?.partitions[0]?.errorCode
+      if (error === 0) return
+    }
+    if (!notYet.has(error) || attempt === 50) throw new Error(`the broker took no input: error ${error}`)
+    await sleep(100)
+    await cluster.refreshMetadata([topic])
+  }
+}
+
 /** Appends 1 GB. @returns how many records */
 const fill = async (brokers: string[]): Promise<number> => {
   const settings = { brokers, clientId: 'memory', requestTimeoutMs: 30_000, connectionTimeoutMs: 5000 }
@@ -58,29 +81,15 @@ const fill = async (brokers: string[]): Promise<number> => {
     )
     const batches = Array.from({ length: 4 * partitions }, (_, number) => batch(number))
     let bytes = 0
-    let records = 0
+    let count = 0
     for (let number = 0; bytes < inputBytes; number++) {
-      const partition = number % partitions
       // A batch always goes to the same partition, as records with these keys would.
-      const bytesOfBatch = batches[number % batches.length] as Buffer
-      const node = cluster.partition(topic, partition)?.leader
-      if (node === undefined) {
-        await cluster.refreshMetadata([topic])
-        number--
-        continue
-      }
-      const answer = await cluster.send(node, 'produce', produce, {
-        transactionalId: null,
-        acks: 1,
-        timeoutMs: 30_000,
-        topics: [{ topic, partitions: [{ partition, records: bytesOfBatch }] }],
-      })
-      const error = answer.topics[0]?.partitions[0]?.errorCode
-      if (error !== 0) throw new Error(`the broker took no input: error ${error}`)
-      bytes += bytesOfBatch.length
-      records += recordsPerBatch
+      const records = batches[number % batches.length] as Buffer
+      await append(cluster, number % partitions, records)
+      bytes += records.length
+      count += recordsPerBatch
     }
-    return records
+    return count
   } finally {
     await cluster.close()
   }

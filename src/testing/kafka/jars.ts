@@ -30,7 +30,7 @@ const outputOf = (command: string, args: readonly string[]): Promise<string | un
   })
 
 /** Major version of the Java on this machine, or undefined where there is none. */
-export async function javaMajorVersion(): Promise<number | undefined> {
+async function javaMajorVersion(): Promise<number | undefined> {
   const text = await outputOf(javaCommand(), ['-version'])
   const found = text?.match(/version "(?:1\.)?(\d+)/)?.[1]
   return found === undefined ? undefined : Number(found)

@@ -54,7 +54,7 @@ export interface JvmKafkaHandle extends KafkaHandle {
 }
 
 /** The versions that are tested: transaction version 2, and the last line that has only version 1. */
-export const testedKafkaVersions = { '4.3': '4.3.1', '3.9': '3.9.2' } as const
+const testedKafkaVersions = { '4.3': '4.3.1', '3.9': '3.9.2' } as const
 const defaultVersion = testedKafkaVersions['4.3']
 
 const fullVersion = (wanted: string | undefined): string =>

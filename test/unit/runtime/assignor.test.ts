@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { assignTasks, createGroupProtocol, readAssignment, topologyHash } from '../../../src/runtime/assignor.ts'
+import type { TaskPlan } from '../../../src/runtime/task-plan.ts'
+
+const taskIds = (count: number): string[] => Array.from({ length: count }, (_, index) => `0_${index}`)
+
+const planOf = (id: string, topic = 'lines'): TaskPlan => {
+  const partition = Number(id.split('_')[1])
+  return {
+    id,
+    partition,
+    subtopology: { id: 0, nodes: [], stores: [] },
+    inputs: [{ topic, partition, source: undefined as never }],
+  }
+}
+
+const plansOf = (count: number, topic?: string): Map<string, TaskPlan> =>
+  new Map(taskIds(count).map((id) => [id, planOf(id, topic)]))
+
+const protocolOf = (plans: Map<string, TaskPlan>, owned: string[] = []): ReturnType<typeof createGroupProtocol> =>
+  createGroupProtocol({ tasks: plans, topics: ['lines'], guarantee: 'exactly_once', owned: () => owned })
+
+describe('assignTasks', () => {
+  it('gives every task to exactly one member, evenly', () => {
+    fc.assert(
+      fc.property(fc.nat(40), fc.array(fc.array(fc.nat(45)), { minLength: 1, maxLength: 6 }), (count, claimed) => {
+        const claims = new Map(claimed.map((list, index) => [`m${index}`, list.map((one) => `0_${one}`)]))
+        const assigned = assignTasks(taskIds(count), claims)
+        expect([...assigned.values()].flat().sort()).toEqual(taskIds(count).sort())
+        const sizes = [...assigned.values()].map((list) => list.length)
+        expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
+      }),
+    )
+  })
+
+  it('leaves tasks where they are as long as the load is even', () => {
+    const claims = new Map([
+      ['a', ['0_1', '0_3']],
+      ['b', ['0_0', '0_2']],
+    ])
+    expect(assignTasks(taskIds(4), claims)).toEqual(claims)
+    const joined = assignTasks(taskIds(4), new Map([...claims, ['c', []]]))
+    expect(joined.get('c')).toHaveLength(1)
+    expect([...(joined.get('a') ?? []), ...(joined.get('b') ?? [])]).toHaveLength(3)
+  })
+})
+
+describe('the group protocol', () => {
+  it('carries the tasks of each member, and the hash of the topology', () => {
+    const plans = plansOf(3)
+    const protocol = protocolOf(plans, ['0_2'])
+    const assigned = protocol.assign([
+      { memberId: 'a', instanceId: undefined, metadata: protocol.metadata() },
+      { memberId: 'b', instanceId: undefined, metadata: protocolOf(plans).metadata() },
+    ])
+    const read = [...assigned].map(([member, bytes]) => [member, readAssignment(bytes)] as const)
+    expect(read.flatMap(([, { tasks }]) => tasks).sort()).toEqual(['0_0', '0_1', '0_2'])
+    expect(read.find(([member]) => member === 'a')?.[1].tasks).toContain('0_2')
+    expect(read.map(([, { topology }]) => topology)).toEqual([topologyHash(plans), topologyHash(plans)])
+  })
+
+  it('tells other tasks and other inputs apart', () => {
+    expect(topologyHash(plansOf(3))).not.toBe(topologyHash(plansOf(4)))
+    expect(topologyHash(plansOf(3))).not.toBe(topologyHash(plansOf(3, 'words')))
+  })
+
+  it('reads an empty assignment as none', () => {
+    expect(readAssignment(Buffer.alloc(0))).toEqual({ topology: undefined, tasks: [] })
+  })
+
+  it('refuses a member with another guarantee, and one that is no worker', () => {
+    const plans = plansOf(1)
+    const protocol = protocolOf(plans)
+    const other = createGroupProtocol({ tasks: plans, topics: [], guarantee: 'at_least_once', owned: () => [] })
+    const join = (metadata: Buffer) => () => protocol.assign([{ memberId: 'x', instanceId: undefined, metadata }])
+    expect(join(other.metadata())).toThrow(/SETTING_INVALID.*guarantees/)
+    expect(join(Buffer.from('garbage'))).toThrow(/SETTING_INVALID.*no millstream worker/)
+  })
+})
