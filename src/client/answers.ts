@@ -24,6 +24,13 @@ export function transactionFailure(
     case 'rejoin':
       return new MillstreamError('MEMBERSHIP_LOST', { what, where })
     case 'record':
+      if (name === 'INVALID_TIMESTAMP') {
+        return new MillstreamError('TIMESTAMP_INVALID', {
+          what,
+          where,
+          fix: 'Keep timestamps within message.timestamp.before.max.ms and message.timestamp.after.max.ms of the topic.',
+        })
+      }
       return new MillstreamError('RECORD_TOO_LARGE', {
         what,
         where,
@@ -41,6 +48,7 @@ export function transactionFailure(
       // It was repeated until the deadline: what passes by itself must not stop a worker.
       if (api === 'InitProducerId') return new MillstreamError('REQUEST_TIMED_OUT', { what, where })
       return new MillstreamError('TRANSACTION_ABORTABLE', { what, where })
+    case 'rebalance':
     case 'abort':
       return new MillstreamError('TRANSACTION_ABORTABLE', { what, where })
     default:

@@ -106,6 +106,8 @@ export class GroupMember {
   #timer: TimerHandle | undefined
   /** Raised when heartbeats stop: an answer to an older one changes nothing. */
   #beat = 0
+  #confirmedAtMs = 0
+  #joinsNoMore = false
   #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
 
   /** @param onChange called after the state was changed by a heartbeat; it must not throw */
@@ -155,7 +157,7 @@ export class GroupMember {
    * do not have, or an assignment that is too large for the group's topic
    */
   async join(): Promise<Joined> {
-    if (this.#closing.signal.aborted) throw givenUp()
+    if (this.#closing.signal.aborted || this.#joinsNoMore) throw givenUp()
     if (this.state === 'fenced') throw this.#fenced()
     if (this.state === 'lost') this.#forgetMembership()
     this.#stopHeartbeats()
@@ -189,7 +191,8 @@ export class GroupMember {
     this.#giveUpJoin()
     const memberId = this.#memberId
     const { groupId, instanceId } = this.#settings
-    const isMember = memberId !== '' && this.state !== 'fenced' && this.state !== 'lost'
+    // Also after a join that was given up: the group may have counted us in, and would wait for us.
+    const isMember = memberId !== '' && this.state !== 'fenced'
     this.#forgetMembership()
     if (this.state !== 'unjoined') this.#state.transitionTo('unjoined')
     if (!isMember || this.#closing.signal.aborted) return
@@ -222,6 +225,17 @@ export class GroupMember {
         cause: ensureError(error).message,
       })
     }
+  }
+
+  /** When the coordinator last confirmed this member: the wall-clock time at which that was asked; 0 before. */
+  get confirmedAtMs(): number {
+    return this.#confirmedAtMs
+  }
+
+  /** Ends a join that is under way, and lets no other begin: the member is to leave or to close. */
+  giveUpJoin(): void {
+    this.#joinsNoMore = true
+    this.#giveUpJoin()
   }
 
   /** Ends heartbeats and a join that is under way, without a word to the group. */
@@ -420,6 +434,7 @@ export class GroupMember {
   async #heartbeat(beat: number): Promise<boolean> {
     const { groupId, instanceId, sessionTimeoutMs, heartbeatIntervalMs } = this.#settings
     const sentAt = this.#ports.clock.monotonic()
+    const sentAtMs = this.#ports.clock.now()
     let next: MemberState | undefined
     let answered = false
     let intervalMs = heartbeatIntervalMs
@@ -441,6 +456,7 @@ export class GroupMember {
       if (beat !== this.#beat) return false
       next = this.#afterHeartbeat(errorCode)
       answered = true
+      if (errorCode === NONE) this.#confirmedAtMs = sentAtMs
     } catch (error) {
       if (beat !== this.#beat || (isMillstreamError(error) && error.code === 'CLOSED')) return false
       this.#cluster.forgetCoordinator('group', groupId)

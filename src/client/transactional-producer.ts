@@ -348,8 +348,8 @@ export class TransactionalProducer implements CommittingProducer {
         if (over || (reaction !== 'retry' && reaction !== 'find-coordinator')) return response
         if (reaction === 'find-coordinator') this.#cluster.forgetCoordinator(type, key)
       } catch (error) {
+        if (isRepeatable(error)) this.#ghostPossible = true
         if (over || !isRepeatable(error)) throw error
-        this.#ghostPossible = true
         this.#cluster.forgetCoordinator(type, key)
         this.#log.warn(`${api.name} was not answered and is repeated`, { cause: error.message })
       }

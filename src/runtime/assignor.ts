@@ -25,6 +25,8 @@ interface MemberData {
   readonly topology: string
   /** Tasks that the member runs or has state of. */
   readonly tasks: readonly string[]
+  /** Another number each time: a group answers a static member whose metadata are the same with its old assignment. */
+  readonly join: number
 }
 
 interface AssignmentData {
@@ -109,11 +111,12 @@ export const readAssignment = (
 
 export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => {
   const topology = topologyHash(options.tasks)
+  let joins = 0
   return {
     name: 'millstream',
     metadata: () => {
       const { guarantee } = options
-      const data: MemberData = { version: dataVersion, guarantee, topology, tasks: options.owned() }
+      const data: MemberData = { version: dataVersion, guarantee, topology, tasks: options.owned(), join: joins++ }
       return encodeSubscription({
         topics: options.topics,
         userData: Buffer.from(JSON.stringify(data)),

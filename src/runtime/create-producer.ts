@@ -177,11 +177,11 @@ class FeedingProducer implements Producer {
 
   #flush(): void {
     this.#timer = undefined
-    this.#collector.flush()
     const producer = this.#producer
     if (producer === undefined) return
-    // Each flush gets the whole delivery timeout.
-    producer.begin()
+    // The delivery timeout counts from the first record of a busy period: a partition that takes nothing must fail.
+    if (producer.unacknowledgedBytes === 0) producer.begin()
+    this.#collector.flush()
     producer.flush().catch((error: unknown) => {
       this.#repairing ??= this.#repair(producer, ensureError(error)).finally(() => {
         this.#repairing = undefined
@@ -191,6 +191,8 @@ class FeedingProducer implements Producer {
 
   /** Delivery failed: everything on its way is refused, and a new producer id begins a new order. */
   async #repair(producer: IdempotentProducer, error: Error): Promise<void> {
+    // What is in flight may still be acknowledged: only what is left then has failed.
+    await producer.abort()
     this.#rejectAll(error)
     this.#collector = this.#newCollector()
     await producer.init().catch((cause: unknown) => {

@@ -100,7 +100,7 @@ export class TaskManager {
    * @returns the tasks whose start positions are to be committed.
    */
   async adopt(taskIds: readonly string[], { reload }: { readonly reload: boolean }): Promise<Set<StreamTask>> {
-    for (const [id, open] of this.#open) if (!taskIds.includes(id)) this.#close(id, open)
+    this.release(taskIds)
     const added: OpenTask[] = []
     for (const id of taskIds) {
       const plan = this.#options.plans.get(id)
@@ -126,12 +126,7 @@ export class TaskManager {
       for (const { store, definition } of open.stores.values()) {
         if (directory.storeDirectory(id, definition.name) !== error.where['directory']) continue
         log.warn('a store cannot be read and is rebuilt from its changelog', { task: id, store: store.name, cause: error.message })
-        try {
-          this.#close(id, open)
-        } catch (thrown) {
-          log.warn('a damaged store could not be closed', { store: store.name, cause: ensureError(thrown).message })
-          this.#open.delete(id)
-        }
+        this.#close(id, open, false)
         ports.disk.remove(directory.storeDirectory(id, definition.name))
         break
       }
@@ -139,23 +134,43 @@ export class TaskManager {
     this.#refresh()
   }
 
-  /** Every minute without commits: the stores are marked as caught up, and what waits for a flush is flushed. */
-  refreshCheckpoints(): void {
+  /**
+   * Every minute without commits: the stores are marked as caught up, and what waits for a flush is flushed.
+   * @param confirmedAtMs when the group last confirmed this worker, and so that it is the only writer
+   */
+  refreshCheckpoints(confirmedAtMs: number): void {
     const now = this.#options.ports.clock.now()
     if (Math.abs(now - this.#refreshedAtMs) < refreshIntervalMs) return
     this.#refreshedAtMs = now
-    for (const task of this.#running) if (!task.dirty) task.refreshCheckpoints(now)
+    for (const task of this.#running) if (!task.dirty) task.refreshCheckpoints(confirmedAtMs)
+  }
+
+  /** Closes the tasks that are not among these. @returns what was closed */
+  release(taskIds: readonly string[]): StreamTask[] {
+    const released: StreamTask[] = []
+    for (const [id, open] of this.#open) {
+      if (taskIds.includes(id)) continue
+      if (open.task !== undefined) released.push(open.task)
+      this.#close(id, open, true)
+    }
+    return released
   }
 
   /** Closes everything; what is committed is flushed to the disk. */
-  close(): void {
-    for (const [id, open] of this.#open) this.#close(id, open)
+  close({ flush }: { readonly flush: boolean }): void {
+    for (const [id, open] of this.#open) this.#close(id, open, flush)
   }
 
-  #close(id: string, open: OpenTask): void {
+  /** Closes a task and each of its stores, also when one of them fails to: Kafka holds what it could not flush. */
+  #close(id: string, open: OpenTask, flush: boolean): void {
     open.task?.close()
-    if (open.task !== undefined && !open.task.dirty) open.task.refreshCheckpoints(this.#options.ports.clock.now())
-    for (const { store } of open.stores.values()) store.close()
+    for (const { store } of open.stores.values()) {
+      try {
+        store.close({ flush })
+      } catch (error) {
+        this.#options.log.warn('a store failed to close', { task: id, store: store.name, cause: ensureError(error).message })
+      }
+    }
     this.#open.delete(id)
     this.#refresh()
     this.#options.log.info('task closed', { task: id })

@@ -38,6 +38,7 @@ const commitGapFactor = 3
 const idleWaitMs = 500
 /** Faults without a commit in between for this long stop the worker with the last of them. */
 const faultsInRowMaxMs = 600_000
+const faultsApartMs = 60_000
 
 export class StreamWorker {
   readonly #topology: Topology
@@ -67,6 +68,7 @@ export class StreamWorker {
   #mayTakeId = true
   #faultsInRow = 0
   #faultsSinceMs = 0
+  #lastFaultMs = Number.NEGATIVE_INFINITY
   #counts = { aborted: 0, recovered: 0, rebalanced: 0, committed: 0 }
   /** Of tasks that were closed; those that run are added when asked. */
   #closedCounts = { processed: 0, skipped: 0, retried: 0 }
@@ -79,7 +81,13 @@ export class StreamWorker {
     this.#wakeup = new Wakeup(ports)
     this.#state = createStateMachine<WorkerState>('worker', 'created', workerTransitions, (next, previous) => {
       log.info('worker state', { from: previous, to: next })
-      for (const listener of this.#listeners) listener(next, previous)
+      for (const listener of this.#listeners) {
+        try {
+          listener(next, previous)
+        } catch (error) {
+          log.warn('a state listener threw', { cause: ensureError(error).message })
+        }
+      }
     })
     // Who does not look at `finished` learns of a failure from `start`, `close` and the state.
     this.#finished.promise.catch(() => {})
@@ -134,14 +142,14 @@ export class StreamWorker {
    * default a dynamic member leaves and a static one stays, since a restart is to find its tasks again.
    */
   async close(options: { readonly leave?: boolean } = {}): Promise<void> {
-    this.#leave = options.leave
+    this.#leave = options.leave ?? this.#leave
     this.#closing = true
     if (this.state === 'created') {
       this.#state.transitionTo('closing')
       this.#end(undefined)
     }
     // A join may wait for the other members for as long as the rebalance timeout.
-    if (this.#engine?.member.state === 'joining') this.#engine.member.close()
+    this.#engine?.member.giveUpJoin()
     this.#wakeup.stop()
     await this.#finished.promise
   }
@@ -188,7 +196,7 @@ export class StreamWorker {
     } else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
     else if (processed > 0) await this.#ports.timers.yield()
     else {
-      manager.refreshCheckpoints()
+      manager.refreshCheckpoints(engine.member.confirmedAtMs)
       await this.#wakeup.wait(this.#idleMs(engine))
     }
   }
@@ -279,7 +287,6 @@ export class StreamWorker {
    */
   async #prepare(engine: Engine): Promise<void> {
     const { producer, manager, transaction, flow } = engine
-    for (const task of manager.tasks) if (!this.#assignment.includes(task.id)) addCounts(this.#closedCounts, task)
     // InitProducerId aborts whatever its transactional id has open: only the rightful owner may do so, so it follows
     // JoinGroup; and it precedes OffsetFetch, so that no offset of ours is pending.
     if (producer.lost || this.#stale) {
@@ -288,6 +295,7 @@ export class StreamWorker {
     }
     // Not sooner: an acknowledgement of the lost transaction may come in until its producer is initialised.
     transaction.forget()
+    for (const task of manager.release(this.#assignment)) addCounts(this.#closedCounts, task)
     const fresh = await manager.adopt(this.#assignment, { reload: this.#stale })
     if (this.#stale) flow.seek(manager.tasks)
     else flow.follow(manager.tasks)
@@ -339,6 +347,9 @@ export class StreamWorker {
   /** Acts on a fault; when that fails in its turn, pauses and leaves the next attempt to the loop. */
   async #afterFault(fault: MillstreamError, act: () => Promise<void>): Promise<void> {
     const now = this.#ports.clock.monotonic()
+    // A worker without input commits nothing: having run for a while ends a row, too.
+    if (now - this.#lastFaultMs > faultsApartMs) this.#faultsInRow = 0
+    this.#lastFaultMs = now
     if (this.#faultsInRow++ === 0) this.#faultsSinceMs = now
     if (now - this.#faultsSinceMs > faultsInRowMaxMs) throw fault
     if (this.state === 'running') this.#state.transitionTo('recovering')
@@ -410,7 +421,8 @@ export class StreamWorker {
       () => (producer.inTransaction ? producer.abort() : undefined),
       () => {
         for (const task of manager.tasks) addCounts(this.#closedCounts, task)
-        manager.close()
+        // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
+        manager.close({ flush: failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED' })
       },
       () => (leave ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed') : member.close()),
       () => cluster.close(),

@@ -146,6 +146,8 @@ export class LmdbEngine implements StoreEngine {
   readonly #onSynced: ((synced: boolean) => void) | undefined
   #synced = false
   #closed = false
+  /** The checkpoint that this engine found or wrote last, as it stands in the file. */
+  #writtenCheckpoint: string | undefined
 
   /** @throws STORE_CORRUPT when the file cannot be read; STORE_FAILED when it cannot be opened or made. */
   constructor({ directory, disk, onSynced }: LmdbEngineOptions) {
@@ -233,6 +235,7 @@ export class LmdbEngine implements StoreEngine {
   write(writes: readonly EngineWrite[], checkpoint: Checkpoint): void {
     const db = this.#db
     this.#transaction('write', () => {
+      this.#checkSoleWriter()
       // Keys beyond the last one are appended: LMDB then fills its pages and does not search, several times as fast
       // and a third of the space in a restore into an empty store.
       const last = this.#lastKey()
@@ -244,6 +247,22 @@ export class LmdbEngine implements StoreEngine {
         }
       }
       db.putSync(checkpointKey, Buffer.from(JSON.stringify(checkpoint)))
+    })
+    this.#writtenCheckpoint = JSON.stringify(checkpoint)
+  }
+
+  /**
+   * The lock of the state directory does not reach into other containers. Whoever finds a checkpoint that is not its own
+   * shares the file with another writer, and its cache and its next checkpoint would be wrong: it writes nothing.
+   */
+  #checkSoleWriter(): void {
+    const stored = this.#db.getBinary(checkpointKey)?.toString()
+    this.#writtenCheckpoint ??= stored
+    if (stored === this.#writtenCheckpoint) return
+    throw new MillstreamError('STORE_LOCKED', {
+      what: 'another process has written to this store',
+      where: { directory: this.#directory },
+      fix: 'Give each worker a state directory (a volume) of its own.',
     })
   }
 

@@ -356,11 +356,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /**
    * Drops the open transaction, flushes what is committed, and closes the engine. A second call does nothing.
    * `sync` (default true) makes the store survive a crash of the machine; a crash of the process it survives anyway.
+   * `flush` false leaves the engine as it is: it is damaged, or somebody else's by now.
    */
-  close(options?: { readonly sync?: boolean }): void {
+  close(options?: { readonly sync?: boolean; readonly flush?: boolean }): void {
     if (this.#closed) return
     this.dropOverlay()
     try {
+      if (options?.flush === false) return
       this.flush()
       if (options?.sync !== false) this.#engine.sync()
     } finally {

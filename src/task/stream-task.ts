@@ -175,7 +175,8 @@ export class StreamTask implements TaskView {
 
   /** Puts the changes of the stores into the changelog batches. Nothing is processed between this and postCommit. */
   prepareCommit(): void {
-    const timestamp = Math.max(this.#streamTime, 0)
+    // A broker refuses timestamps that run ahead (message.timestamp.after.max.ms), and a change must never be refused.
+    const timestamp = Math.max(0, Math.min(this.#streamTime, this.#clock.now()))
     for (const { store, changelog } of this.stores.values()) {
       this.#collector.beginRecord()
       store.drainChanges((key, value) => this.#collector.collectChange(changelog, this.partition, key, value, timestamp))
@@ -241,10 +242,11 @@ export class StreamTask implements TaskView {
    * Between transactions, when nothing moved for long: this task is the only writer of its changelogs, so its stores are
    * at their end. Without this an idle store would look old after a restart and be rebuilt.
    */
-  refreshCheckpoints(nowMs: number): void {
+  refreshCheckpoints(confirmedAtMs: number): void {
     for (const store of this.#storeList) {
       const known = store.checkpoint()
-      if (known !== undefined) store.commitOverlay({ ...known, caughtUpAtMs: nowMs })
+      if (known === undefined) continue
+      store.commitOverlay({ ...known, caughtUpAtMs: Math.max(known.caughtUpAtMs, confirmedAtMs) })
     }
   }
 

@@ -2,7 +2,13 @@
 // partition of its own, read from every start offset in answers of every size. The judge of what may be seen is Kafka's
 // own Java consumer under read_committed, which reads from every start offset, too.
 //
-// MILLSTREAM_SEED repeats a run; it decides all but the order in which the broker completes what runs side by side.
+// Wrong filters run over the same answers, so that each run shows anew that it would find them. The same mistakes made
+// in src/record/aborted-filter.ts were seen red here: the list as a queue in the order of the broker (in 108 of the 512
+// interleavings), a record's key taken for a marker (244), one range per producer, the first (179) or the last (204).
+// Leaving out the sorting there is not seen by any broker: the ranges of one producer are listed in order; the unit
+// tests hold it, since the protocol promises no order.
+//
+// MILLSTREAM_SEED repeats a run.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/log.ts'
 import { nodePorts } from '../../src/base/node-ports.ts'
@@ -232,15 +238,8 @@ describe('random interleavings', () => {
   }
 
   beforeAll(async () => {
-    let began = inMs(0)
-    const lap = (what: string): void => {
-      console.log(`${what}: ${((inMs(0) - began) / 1000).toFixed(1)} s`)
-      began = inMs(0)
-    }
     topic = await newTopic('interleavings', interleavingsCount)
-    lap('topic')
     await writeAll(topic, plans, Date.now())
-    lap('written')
     // In some the log begins later: in the middle of a transaction, of a batch, or behind what is still open.
     const moved = (await settledOffsets(topic, plans)).filter(() => random() < 0.2)
     const before = moved.map(({ partition, highWatermark }) => ({
@@ -250,13 +249,9 @@ describe('random interleavings', () => {
     }))
     await deleteRecords(clusters[0] as Cluster, nodePorts, before, inMs(30_000))
     offsets = await judge.offsets(topic)
-    lap('log starts moved')
     comparison = await compare(topic, offsets, look)
-    lap(`compared ${comparison.starts} starts, ${comparison.records} records`)
-    for (const [name, partitions] of comparison.refuted)
-      console.log(`refuted by ${partitions.size} interleavings: ${name}`)
-    for (const [what, partitions] of Object.entries(met))
-      console.log(`met in ${partitions.size} interleavings: ${what}`)
+    const counts = [...comparison.refuted].map(([name, { size }]) => `${name} ${size}`).join(', ')
+    console.log(`${comparison.starts} start offsets, ${comparison.records} records; refuted: ${counts}`)
   }, 180_000)
 
   it('show what the Java consumer shows, from every start offset and in answers of every size', () => {

@@ -162,7 +162,7 @@ it('what a processor does after its record has ended is refused, and leaves noth
     },
   })
   const built = topology(app.applicationId, (t) => {
-    t.stream(inputOf(app)).process(leaking).process(numbering()).to(outOf(app))
+    t.stream(inputOf(app)).process(numbering()).process(leaking).to(outOf(app))
   })
   using state = temporaryDirectory()
   const { test, proxy, abortNext } = await startTroubled(built, state.path)

@@ -307,39 +307,50 @@ describe('InitProducerId that fails after the group was joined', () => {
     await proxy.stop()
   })
 
-  it('at a rejoin that brings other tasks: the worker runs these and no others', async () => {
+  it.each([
+    ['stays', 2],
+    ['leaves', 4],
+  ] as const)('at a rejoin while another %s: the worker runs its %i tasks then', async (other, tasks) => {
     const app = await eachOnce(judge, 'next-init', 4)
     const proxy = await KafkaProxy.start(brokerAddress())
     using one = temporaryDirectory()
-    using other = temporaryDirectory()
-    const settings = { ...impatiently(proxy.address, one.path), instanceId: 'one' }
-    await using first = await startWorker(app.topology, settings)
+    using two = temporaryDirectory()
+    await using first = await startWorker(app.topology, {
+      ...impatiently(proxy.address, one.path),
+      instanceId: 'one',
+    })
     await app.feed(3)
     await app.drained()
     proxy.rules = cutOff
     await putOut(app.applicationId, 'one')
     await using second = await startWorker(app.topology, {
-      ...impatiently(brokerAddress(), other.path),
+      ...impatiently(brokerAddress(), two.path),
       instanceId: 'two',
     })
     await app.feed(3)
     await app.drained()
+    // It had all four tasks, and gets two of them.
     proxy.rules = withoutInit
     await untilSaid(first, 'the worker recovers')
     await app.feed(3)
-    // The other half waits for the first.
     await expect
-      .poll(async () => (await app.offsets()).filter((offset) => offset === 9).length, { timeout: 10_000 })
-      .toBe(2)
-    expect((await app.offsets()).filter((offset) => offset === 6)).toHaveLength(2)
-    // All of it, once the second leaves, while the first still has no producer.
-    await second.worker.close({ leave: true })
-    await untilSaid(first, 'joined the group', 3)
-    await sleep(300)
+      .poll(async () => (await app.offsets()).sort((a, b) => a - b), { timeout: 10_000 })
+      .toEqual([6, 6, 9, 9])
+    if (other === 'leaves') {
+      await second.worker.close({ leave: true })
+      await untilSaid(first, 'joined the group', 3)
+    }
     proxy.rules = {}
     await app.feed(2)
     await app.judged()
-    expect(first.failure()).toBe(undefined)
+    const { members } = await judge.describeGroup(app.applicationId)
+    const held = members.find(({ instanceId }) => instanceId === 'one')?.partitions
+    expect(held).toHaveLength(tasks)
+    const processed = first.worker.counts.processed
+    await app.feed(5)
+    await app.judged()
+    expect(first.worker.counts.processed - processed).toBe(5 * tasks)
+    for (const test of [first, second]) expect(test.failure()).toBe(undefined)
     await first.worker.close()
     await proxy.stop()
   })

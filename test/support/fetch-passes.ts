@@ -53,7 +53,6 @@ export const readInSmallSteps = async (
 ): Promise<void> => {
   for (let left = readings.filter(({ position, end }) => position < end); left.length > 0; ) {
     const byPlace = new Map(left.map((reading) => [`${reading.topic}/${reading.partition}`, reading]))
-    // A reading of one partition alone gets no more than the one batch that every answer has.
     const topics = shuffled(random, left).map(({ topic, partition, position }) => ({
       topic,
       partitions: [
