@@ -18,56 +18,130 @@ export type Reaction =
   /** Wait and repeat the same request. */
   | 'retry'
 
-
 /** The table of codes. Codes are never reused for another meaning. */
 export const errorTable = {
   // settings and modules
-  SETTING_INVALID: { reaction: 'refuse', text: 'One or more settings are unknown, missing or out of range; all mistakes are listed at once.' },
-  MODULE_NOT_FOUND: { reaction: 'refuse', text: 'The module given to the command line does not exist or cannot be loaded.' },
-  MODULE_WITHOUT_TOPOLOGY: { reaction: 'refuse', text: 'The module has no default export that is a topology.' },
-  TOPOLOGY_INVALID: { reaction: 'refuse', text: 'The topology contradicts itself (a stream that leads nowhere, a name used twice, a store not declared).' },
+  SETTING_INVALID: {
+    reaction: 'refuse',
+    text: 'One or more settings are unknown, missing or out of range; all mistakes are listed at once.',
+  },
+  MODULE_NOT_FOUND: {
+    reaction: 'refuse',
+    text: 'The module given to the command line does not exist or cannot be loaded.',
+  },
+  MODULE_WITHOUT_TOPOLOGY: {
+    reaction: 'refuse',
+    text: 'The module has no default export that is a topology.',
+  },
+  TOPOLOGY_INVALID: {
+    reaction: 'refuse',
+    text: 'The topology contradicts itself (a stream that leads nowhere, a name used twice, a store not declared).',
+  },
   STORE_NOT_DECLARED: { reaction: 'policy', text: 'A processor asked for a store that it did not declare.' },
-  OUTPUT_NOT_DECLARED: { reaction: 'policy', text: 'A processor forwarded to an output that it did not declare.' },
+  OUTPUT_NOT_DECLARED: {
+    reaction: 'policy',
+    text: 'A processor forwarded to an output that it did not declare.',
+  },
   CONTEXT_EXPIRED: { reaction: 'policy', text: 'A context was used after its record was finished.' },
   // cluster
   BROKER_UNREACHABLE: { reaction: 'refuse', text: 'No broker of the list answered.' },
-  KAFKA_NOT_AVAILABLE: { reaction: 'refuse', text: 'No broker was given and none can be started: neither Docker nor Java with Maven is at hand.' },
-  KAFKA_START_FAILED: { reaction: 'refuse', text: 'A broker for development or tests was started and did not come up.' },
+  KAFKA_NOT_AVAILABLE: {
+    reaction: 'refuse',
+    text: 'No broker was given and none can be started: neither Docker nor Java with Maven is at hand.',
+  },
+  KAFKA_START_FAILED: {
+    reaction: 'refuse',
+    text: 'A broker for development or tests was started and did not come up.',
+  },
   BROKER_TOO_OLD: { reaction: 'refuse', text: 'A broker lacks a request version that exactly-once needs.' },
   AUTHENTICATION_FAILED: { reaction: 'refuse', text: 'The broker refused the credentials.' },
-  AUTHORIZATION_FAILED: { reaction: 'stop', text: 'The principal lacks a right on a topic, group or transactional id.' },
+  AUTHORIZATION_FAILED: {
+    reaction: 'stop',
+    text: 'The principal lacks a right on a topic, group or transactional id.',
+  },
   TOPIC_MISSING: { reaction: 'refuse', text: 'An input, output or internal topic does not exist.' },
-  TOPIC_MISMATCH: { reaction: 'refuse', text: 'A topic exists with partitions or settings that the topology cannot use.' },
-  REQUEST_TIMED_OUT: { reaction: 'retry', text: 'A request was sent and not answered in time: its outcome is unknown.' },
-  CONNECTION_LOST: { reaction: 'retry', text: 'The connection broke before the answer came: the outcome of the request is unknown.' },
+  TOPIC_MISMATCH: {
+    reaction: 'refuse',
+    text: 'A topic exists with partitions or settings that the topology cannot use.',
+  },
+  REQUEST_TIMED_OUT: {
+    reaction: 'retry',
+    text: 'A request was sent and not answered in time: its outcome is unknown.',
+  },
+  CONNECTION_LOST: {
+    reaction: 'retry',
+    text: 'The connection broke before the answer came: the outcome of the request is unknown.',
+  },
   BROKER_ERROR: { reaction: 'stop', text: 'The broker answered with an error that has no better code.' },
   PROTOCOL_INVALID: { reaction: 'stop', text: 'Bytes from the broker do not follow the protocol.' },
   // records
-  BATCH_CORRUPT: { reaction: 'stop', text: 'A record batch does not match its CRC-32C or its own lengths; it is never skipped.' },
-  COMPRESSION_UNSUPPORTED: { reaction: 'stop', text: 'A record batch uses a compression or format that is not supported.' },
-  BATCH_TOO_LARGE: { reaction: 'stop', text: 'A record batch grows beyond the limit when it is decompressed; it is never skipped.' },
+  BATCH_CORRUPT: {
+    reaction: 'stop',
+    text: 'A record batch does not match its CRC-32C or its own lengths; it is never skipped.',
+  },
+  COMPRESSION_UNSUPPORTED: {
+    reaction: 'stop',
+    text: 'A record batch uses a compression or format that is not supported.',
+  },
+  BATCH_TOO_LARGE: {
+    reaction: 'stop',
+    text: 'A record batch grows beyond the limit when it is decompressed; it is never skipped.',
+  },
   DESERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused the bytes of a record.' },
   SERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused a value.' },
   TIMESTAMP_INVALID: { reaction: 'policy', text: 'The timestamp of a record is negative.' },
   RECORD_TOO_LARGE: { reaction: 'policy', text: 'A record is larger than its topic takes.' },
   PROCESSING_FAILED: { reaction: 'policy', text: 'A processor threw.' },
-  PUNCTUATOR_FAILED: { reaction: 'stop', text: 'A punctuator threw: its transaction is aborted, and the tick comes again after a restart.' },
+  PUNCTUATOR_FAILED: {
+    reaction: 'stop',
+    text: 'A punctuator threw: its transaction is aborted, and the tick comes again after a restart.',
+  },
   // transactions
-  TRANSACTION_ABORTABLE: { reaction: 'abort', text: 'A request of the open transaction failed: it is aborted and its records are processed again.' },
-  OUTCOME_UNKNOWN: { reaction: 'recover', text: 'The answer to EndTxn never came: the transaction is looked up, never guessed.' },
-  PRODUCER_FENCED: { reaction: 'recover', text: 'The producer epoch is no longer current: the coordinator timed the transaction out or a newer self took over.' },
+  TRANSACTION_ABORTABLE: {
+    reaction: 'abort',
+    text: 'A request of the open transaction failed: it is aborted and its records are processed again.',
+  },
+  OUTCOME_UNKNOWN: {
+    reaction: 'recover',
+    text: 'The answer to EndTxn never came: the transaction is looked up, never guessed.',
+  },
+  PRODUCER_FENCED: {
+    reaction: 'recover',
+    text: 'The producer epoch is no longer current: the coordinator timed the transaction out or a newer self took over.',
+  },
   MEMBERSHIP_LOST: { reaction: 'rejoin', text: 'The group no longer knows this member or its generation.' },
   INSTANCE_FENCED: { reaction: 'stop', text: 'Another process runs with the same group.instance.id.' },
   // state
   STORE_LOCKED: { reaction: 'refuse', text: 'The state directory is in use by a living process.' },
-  STORE_FOREIGN: { reaction: 'refuse', text: 'The state directory belongs to another application, cluster or partition.' },
-  STORE_CORRUPT: { reaction: 'recover', text: 'A local store cannot be read; it is rebuilt from its changelog.' },
+  STORE_FOREIGN: {
+    reaction: 'refuse',
+    text: 'The state directory belongs to another application, cluster or partition.',
+  },
+  STORE_CORRUPT: {
+    reaction: 'recover',
+    text: 'A local store cannot be read; it is rebuilt from its changelog.',
+  },
   STORE_FAILED: { reaction: 'stop', text: 'The local store refused a write (for instance a full disk).' },
-  RANGE_INVALIDATED: { reaction: 'policy', text: 'A range of a store was read on after the store had been written.' },
-  OFFSETS_MISSING: { reaction: 'stop', text: 'State exists but no input offset is committed, or an offset was set by hand.' },
-  OFFSETS_UNSETTLED: { reaction: 'retry', text: 'The coordinator answered offsets older than what this worker has committed; they are asked for again.' },
-  RESTORE_INTERRUPTED: { reaction: 'retry', text: 'The group rebalances while stores are restored; what was restored so far is kept.' },
-  OFFSET_OUT_OF_RANGE: { reaction: 'stop', text: 'The committed position lies outside what the topic still holds.' },
+  RANGE_INVALIDATED: {
+    reaction: 'policy',
+    text: 'A range of a store was read on after the store had been written.',
+  },
+  OFFSETS_MISSING: {
+    reaction: 'stop',
+    text: 'State exists but no input offset is committed, or an offset was set by hand.',
+  },
+  OFFSETS_UNSETTLED: {
+    reaction: 'retry',
+    text: 'The coordinator answered offsets older than what this worker has committed; they are asked for again.',
+  },
+  RESTORE_INTERRUPTED: {
+    reaction: 'retry',
+    text: 'The group rebalances while stores are restored; what was restored so far is kept.',
+  },
+  OFFSET_OUT_OF_RANGE: {
+    reaction: 'stop',
+    text: 'The committed position lies outside what the topic still holds.',
+  },
   // ours
   INVARIANT_BROKEN: { reaction: 'stop', text: 'A run-time assertion failed: a bug in millstream.' },
   CLOSED: { reaction: 'refuse', text: 'The worker, producer or store was closed already.' },
@@ -119,11 +193,17 @@ export class MillstreamError extends Error {
 
   /** The same error with more of its place, as the layers above know it. */
   relocated(where: Readonly<Record<string, unknown>>): MillstreamError {
-    return new MillstreamError(this.code, { what: this.#what, where: { ...where, ...this.where }, fix: this.fix, cause: this.cause })
+    return new MillstreamError(this.code, {
+      what: this.#what,
+      where: { ...where, ...this.where },
+      fix: this.fix,
+      cause: this.cause,
+    })
   }
 }
 
-export const isMillstreamError = (error: unknown): error is MillstreamError => error instanceof MillstreamError
+export const isMillstreamError = (error: unknown): error is MillstreamError =>
+  error instanceof MillstreamError
 
 /** Turns whatever was thrown into an Error. */
 export const ensureError = (thrown: unknown): Error =>

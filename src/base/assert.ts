@@ -3,7 +3,11 @@
 import { MillstreamError } from '../errors.ts'
 
 /** @throws MillstreamError INVARIANT_BROKEN when the condition does not hold. */
-export function invariant(condition: unknown, name: string, details?: Readonly<Record<string, unknown>>): asserts condition {
+export function invariant(
+  condition: unknown,
+  name: string,
+  details?: Readonly<Record<string, unknown>>,
+): asserts condition {
   if (condition) return
   throw new MillstreamError('INVARIANT_BROKEN', {
     what: `the invariant "${name}" does not hold`,

@@ -31,7 +31,10 @@ export interface Random {
 }
 
 export interface Net {
-  connect(options: { host: string; port: number; tls?: ConnectionOptions | undefined }, onConnect: () => void): Socket
+  connect(
+    options: { host: string; port: number; tls?: ConnectionOptions | undefined },
+    onConnect: () => void,
+  ): Socket
 }
 
 export interface Disk {

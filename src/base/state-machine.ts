@@ -19,7 +19,11 @@ export function createStateMachine<State extends string>(
       return current
     },
     transitionTo(next) {
-      invariant(table[current].includes(next), 'a lifecycle follows its table', { machine: name, from: current, to: next })
+      invariant(table[current].includes(next), 'a lifecycle follows its table', {
+        machine: name,
+        from: current,
+        to: next,
+      })
       const previous = current
       current = next
       changed?.(next, previous)

@@ -7,7 +7,8 @@ import { brokerError, reactionFor } from '../protocol/error-codes.ts'
 export const backoffMs = (attempt: number): number => Math.min(2 * 2 ** Math.min(attempt, 6), 100)
 
 /** No answer came: the outcome is unknown, and the same request may be sent again. */
-export const isRepeatable = (error: unknown): error is MillstreamError => isMillstreamError(error) && error.reaction === 'retry'
+export const isRepeatable = (error: unknown): error is MillstreamError =>
+  isMillstreamError(error) && error.reaction === 'retry'
 
 /** What an error code inside a transaction becomes; `broker-failure.ts` does the same for all other requests. */
 export function transactionFailure(
@@ -62,7 +63,9 @@ export function transactionFailure(
 }
 
 /** Entries as the requests want them: grouped by topic, in the order of their first appearance. */
-export const byTopic = <T extends { readonly topic: string }>(entries: readonly T[]): { topic: string; partitions: T[] }[] => {
+export const byTopic = <T extends { readonly topic: string }>(
+  entries: readonly T[],
+): { topic: string; partitions: T[] }[] => {
   const topics = new Map<string, T[]>()
   for (const entry of entries) {
     const list = topics.get(entry.topic)
@@ -77,4 +80,6 @@ const OPERATION_NOT_ATTEMPTED = 55
 
 /** The error that decides about a request for several partitions, 0 without one. */
 export const firstError = (codes: readonly number[]): number =>
-  codes.find((code) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED) ?? codes.find((code) => code !== 0) ?? 0
+  codes.find((code) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED) ??
+  codes.find((code) => code !== 0) ??
+  0

@@ -106,7 +106,8 @@ export class GroupMember {
   #timer: TimerHandle | undefined
   /** Raised when heartbeats stop: an answer to an older one changes nothing. */
   #beat = 0
-  #confirmedAtMs = 0
+  /** When the coordinator last confirmed this member: the wall-clock time at which that was asked; 0 before. */
+  confirmedAtMs = 0
   #joinsNoMore = false
   #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
 
@@ -227,10 +228,6 @@ export class GroupMember {
     }
   }
 
-  /** When the coordinator last confirmed this member: the wall-clock time at which that was asked; 0 before. */
-  get confirmedAtMs(): number {
-    return this.#confirmedAtMs
-  }
 
   /** Ends a join that is under way, and lets no other begin: the member is to leave or to close. */
   giveUpJoin(): void {
@@ -456,7 +453,7 @@ export class GroupMember {
       if (beat !== this.#beat) return false
       next = this.#afterHeartbeat(errorCode)
       answered = true
-      if (errorCode === NONE) this.#confirmedAtMs = sentAtMs
+      if (errorCode === NONE) this.confirmedAtMs = sentAtMs
     } catch (error) {
       if (beat !== this.#beat || (isMillstreamError(error) && error.code === 'CLOSED')) return false
       this.#cluster.forgetCoordinator('group', groupId)

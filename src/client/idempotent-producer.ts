@@ -65,7 +65,9 @@ export class IdempotentProducer implements CommittingProducer {
   /** Takes a new producer id: sequences restart. @throws AUTHORIZATION_FAILED, CONNECTION_LOST, REQUEST_TIMED_OUT */
   async init(): Promise<void> {
     await this.#outbox.quiesce()
-    const response = await this.#newProducerId(this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs)
+    const response = await this.#newProducerId(
+      this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs,
+    )
     this.#producerId = response.producerId
     this.#epoch = response.producerEpoch
     this.#lost = false
@@ -79,7 +81,9 @@ export class IdempotentProducer implements CommittingProducer {
     for (let attempt = 0; ; attempt++) {
       const response = await this.#cluster.sendToAny(initProducerId, request)
       if (response.errorCode === 0) return response
-      const wait = reactionFor(response.errorCode, 'InitProducerId') === 'retry' && this.#ports.clock.monotonic() < deadlineMs
+      const wait =
+        reactionFor(response.errorCode, 'InitProducerId') === 'retry' &&
+        this.#ports.clock.monotonic() < deadlineMs
       if (!wait) throw transactionFailure('InitProducerId', response.errorCode, {})
       await this.#ports.timers.sleep(backoffMs(attempt))
     }
@@ -91,7 +95,12 @@ export class IdempotentProducer implements CommittingProducer {
     this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
   }
 
-  send(topic: string, partition: number, builder: BatchBuilder, acknowledged?: (baseOffset: number) => void): void {
+  send(
+    topic: string,
+    partition: number,
+    builder: BatchBuilder,
+    acknowledged?: (baseOffset: number) => void,
+  ): void {
     invariant(this.#open, 'nothing is produced before begin')
     this.#outbox.send(topic, partition, builder, acknowledged)
   }
@@ -107,7 +116,13 @@ export class IdempotentProducer implements CommittingProducer {
   /** Offsets follow the outputs: a crash in between repeats them, which is what at-least-once means. */
   async commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void> {
     invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
-    await commitOffsets(this.#cluster, this.#ports, membership, offsets, this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs)
+    await commitOffsets(
+      this.#cluster,
+      this.#ports,
+      membership,
+      offsets,
+      this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs,
+    )
   }
 
   async commit(): Promise<void> {

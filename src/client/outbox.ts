@@ -13,7 +13,12 @@ import type { Ports, TimerHandle } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { brokerError, reactionFor } from '../protocol/error-codes.ts'
-import { type PartitionProduceResponse, type ProduceRequest, type ProduceResponse, produce } from '../protocol/produce.ts'
+import {
+  type PartitionProduceResponse,
+  type ProduceRequest,
+  type ProduceResponse,
+  produce,
+} from '../protocol/produce.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import type { Compression } from '../record/compression.ts'
 import { nextSequence } from '../record/varint.ts'
@@ -121,7 +126,12 @@ export class Outbox {
   }
 
   /** Seals what the builder holds and sends it. After a failure it is dropped: the transaction is lost anyway. */
-  send(topic: string, partition: number, builder: BatchBuilder, acknowledged?: (baseOffset: number) => void): void {
+  send(
+    topic: string,
+    partition: number,
+    builder: BatchBuilder,
+    acknowledged?: (baseOffset: number) => void,
+  ): void {
     if (this.#failure !== undefined) return
     const lane = this.#lane(topic, partition)
     const count = builder.count
@@ -156,9 +166,15 @@ export class Outbox {
     if (this.#failure !== undefined) return this.#failure
     const cause = ensureError(error)
     if (!isMillstreamError(cause)) {
-      this.#failure = new MillstreamError('BROKER_ERROR', { what: `a request failed: ${cause.message}`, cause })
+      this.#failure = new MillstreamError('BROKER_ERROR', {
+        what: `a request failed: ${cause.message}`,
+        cause,
+      })
     } else if (isRepeatable(cause)) {
-      this.#failure = new MillstreamError('TRANSACTION_ABORTABLE', { what: `a request was not answered: ${cause.message}`, cause })
+      this.#failure = new MillstreamError('TRANSACTION_ABORTABLE', {
+        what: `a request was not answered: ${cause.message}`,
+        cause,
+      })
     } else this.#failure = cause
     this.#owner.failed(this.#failure)
     this.#settle()
@@ -170,7 +186,9 @@ export class Outbox {
    * @returns whether batches were dropped: their sequences are a gap, or they were sent and given up.
    */
   async quiesce(): Promise<boolean> {
-    this.#failure ??= new MillstreamError('TRANSACTION_ABORTABLE', { what: 'the transaction is being aborted' })
+    this.#failure ??= new MillstreamError('TRANSACTION_ABORTABLE', {
+      what: 'the transaction is being aborted',
+    })
     this.#waiting.clear()
     while (this.#busyNodes.size > 0) await this.#nextSettlement()
     let dropped = false
@@ -184,7 +202,10 @@ export class Outbox {
 
   /** Begins anew after the end of a transaction; `sequences`: the epoch is another one, so they restart at 0. */
   reset(sequences: 'restart' | 'keep'): void {
-    invariant(this.#busyNodes.size === 0 && this.#unacknowledgedBytes === 0, 'every send is awaited before the end of a transaction')
+    invariant(
+      this.#busyNodes.size === 0 && this.#unacknowledgedBytes === 0,
+      'every send is awaited before the end of a transaction',
+    )
     for (const lane of this.#lanes.values()) {
       lane.added = false
       lane.attempts = 0
@@ -222,7 +243,8 @@ export class Outbox {
       if (lanes === undefined) byNode.set(node, [lane])
       else lanes.push(lane)
     }
-    for (const [node, lanes] of byNode) void this.#deliver(node, takeRequest(lanes, this.#settings.requestBytesMax))
+    for (const [node, lanes] of byNode)
+      void this.#deliver(node, takeRequest(lanes, this.#settings.requestBytesMax))
   }
 
   /** Never rejects: what goes wrong becomes the failure of the outbox. */
@@ -255,7 +277,9 @@ export class Outbox {
       transactionalId: this.#owner.identity().transactionalId,
       acks: -1,
       timeoutMs: this.#settings.requestTimeoutMs,
-      topics: byTopic(lanes.map((lane) => ({ topic: lane.topic, partition: lane.partition, records: headOf(lane).bytes }))),
+      topics: byTopic(
+        lanes.map((lane) => ({ topic: lane.topic, partition: lane.partition, records: headOf(lane).bytes })),
+      ),
     }
     let response: ProduceResponse
     try {
@@ -264,7 +288,10 @@ export class Outbox {
       if (!isRepeatable(error)) throw error
       // The broker may have appended the batches: the same bytes under the same sequences are recognised as such.
       this.#owner.unanswered()
-      this.#log.warn('a produce was not answered and is repeated', { cause: error.message, partitions: lanes.length })
+      this.#log.warn('a produce was not answered and is repeated', {
+        cause: error.message,
+        partitions: lanes.length,
+      })
       return await this.#findLeaders(lanes)
     }
     let waitMs = 0
@@ -307,9 +334,11 @@ export class Outbox {
       lane.attempts++
       this.#checkDeadline('no leader took the records', lane)
     }
-    await this.#cluster.refreshMetadata([...new Set(lanes.map((lane) => lane.topic))]).catch((error: unknown) => {
-      this.#log.warn('the leaders could not be looked up', { cause: ensureError(error).message })
-    })
+    await this.#cluster
+      .refreshMetadata([...new Set(lanes.map((lane) => lane.topic))])
+      .catch((error: unknown) => {
+        this.#log.warn('the leaders could not be looked up', { cause: ensureError(error).message })
+      })
     return backoffMs(lanes[0]?.attempts ?? 0)
   }
 

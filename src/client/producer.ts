@@ -32,7 +32,12 @@ export interface CommittingProducer {
   init(fresh: boolean): Promise<void>
   begin(): void
   /** Seals what the builder holds and sends it in order; `acknowledged` gets the offset of its first record, or -1. */
-  send(topic: string, partition: number, builder: BatchBuilder, acknowledged?: (baseOffset: number) => void): void
+  send(
+    topic: string,
+    partition: number,
+    builder: BatchBuilder,
+    acknowledged?: (baseOffset: number) => void,
+  ): void
   /** Resolves when every batch is acknowledged. @throws the failure of the transaction. */
   flush(): Promise<void>
   /** Resolves when a request was answered, or at once where nothing is under way. */

@@ -129,9 +129,12 @@ export class TransactionalProducer implements CommittingProducer {
       },
       (answer) => answer.errorCode,
       // An open transaction is aborted first, which takes the coordinator as long as its markers take.
-      this.#ports.clock.monotonic() + this.#settings.transactionTimeoutMs + 2 * this.#settings.requestTimeoutMs,
+      this.#ports.clock.monotonic() +
+        this.#settings.transactionTimeoutMs +
+        2 * this.#settings.requestTimeoutMs,
     )
-    if (response.errorCode !== 0) throw transactionFailure('InitProducerId', response.errorCode, this.#place())
+    if (response.errorCode !== 0)
+      throw transactionFailure('InitProducerId', response.errorCode, this.#place())
     this.#becomeReady(response.producerId, response.producerEpoch)
     this.#log.debug('producer initialised', { ...this.#place() })
   }
@@ -141,8 +144,15 @@ export class TransactionalProducer implements CommittingProducer {
     this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.transactionTimeoutMs
   }
 
-  send(topic: string, partition: number, builder: BatchBuilder, acknowledged?: (baseOffset: number) => void): void {
-    invariant(this.inTransaction, 'nothing is produced outside an open transaction', { state: this.#state.current })
+  send(
+    topic: string,
+    partition: number,
+    builder: BatchBuilder,
+    acknowledged?: (baseOffset: number) => void,
+  ): void {
+    invariant(this.inTransaction, 'nothing is produced outside an open transaction', {
+      state: this.#state.current,
+    })
     invariant(!this.#offsetsCommitted, 'nothing is produced after the offsets of the transaction')
     this.#outbox.send(topic, partition, builder, acknowledged)
   }
@@ -182,7 +192,10 @@ export class TransactionalProducer implements CommittingProducer {
    * Never to be answered by an abort.
    */
   async commit(): Promise<void> {
-    invariant(this.#state.current === 'open' && this.#offsetsCommitted, 'only a whole transaction is committed')
+    invariant(
+      this.#state.current === 'open' && this.#offsetsCommitted,
+      'only a whole transaction is committed',
+    )
     this.#state.transitionTo('ending')
     faultPoint('before-end-txn')
     const response = await this.#endTxn(true)
@@ -210,7 +223,9 @@ export class TransactionalProducer implements CommittingProducer {
     try {
       const response = await this.#endTxn(false)
       if (response.errorCode === 0) return await this.#ended(response)
-      this.#log.warn('the abort was refused: the producer is initialised anew', { error: brokerError(response.errorCode).name })
+      this.#log.warn('the abort was refused: the producer is initialised anew', {
+        error: brokerError(response.errorCode).name,
+      })
       this.#state.transitionTo('lost')
     } catch (error) {
       if (!isMillstreamError(error) || error.code !== 'OUTCOME_UNKNOWN') throw error
@@ -233,13 +248,19 @@ export class TransactionalProducer implements CommittingProducer {
         groupInstanceId: membership.instanceId ?? null,
         topics: byTopic(offsets.map((one) => ({ ...one, leaderEpoch: -1 }))),
       },
-      (answer) => firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
+      (answer) =>
+        firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
       this.#deadlineMs,
       () => faultPoint('offset-commit-sent'),
     )
     for (const { topic, partitions } of response.topics) {
       for (const { partition, errorCode } of partitions) {
-        if (errorCode !== 0) throw transactionFailure('TxnOffsetCommit', errorCode, { topic, partition, group: membership.groupId })
+        if (errorCode !== 0)
+          throw transactionFailure('TxnOffsetCommit', errorCode, {
+            topic,
+            partition,
+            group: membership.groupId,
+          })
       }
     }
   }
@@ -251,7 +272,12 @@ export class TransactionalProducer implements CommittingProducer {
         'transaction',
         this.#settings.transactionalId,
         endTxn,
-        { transactionalId: this.#settings.transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch, committed: commit },
+        {
+          transactionalId: this.#settings.transactionalId,
+          producerId: this.#producerId,
+          producerEpoch: this.#epoch,
+          committed: commit,
+        },
         (answer) => answer.errorCode,
         this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs,
         commit ? () => faultPoint('end-txn-sent') : undefined,
@@ -301,15 +327,22 @@ export class TransactionalProducer implements CommittingProducer {
         transactionalId: this.#settings.transactionalId,
         producerId: this.#producerId,
         producerEpoch: this.#epoch,
-        topics: byTopic(missing).map(({ topic, partitions }) => ({ topic, partitions: partitions.map((lane) => lane.partition) })),
+        topics: byTopic(missing).map(({ topic, partitions }) => ({
+          topic,
+          partitions: partitions.map((lane) => lane.partition),
+        })),
       },
-      (answer) => firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
+      (answer) =>
+        firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
       this.#deadlineMs,
     )
-    const decisive = firstError(response.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)))
+    const decisive = firstError(
+      response.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)),
+    )
     for (const { topic, partitions } of response.topics) {
       for (const { partition, errorCode } of partitions) {
-        if (errorCode !== 0 && errorCode === decisive) throw transactionFailure('AddPartitionsToTxn', errorCode, { topic, partition })
+        if (errorCode !== 0 && errorCode === decisive)
+          throw transactionFailure('AddPartitionsToTxn', errorCode, { topic, partition })
       }
     }
     for (const lane of missing) lane.added = true
@@ -320,11 +353,17 @@ export class TransactionalProducer implements CommittingProducer {
       'transaction',
       this.#settings.transactionalId,
       addOffsetsToTxn,
-      { transactionalId: this.#settings.transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch, groupId },
+      {
+        transactionalId: this.#settings.transactionalId,
+        producerId: this.#producerId,
+        producerEpoch: this.#epoch,
+        groupId,
+      },
       (answer) => answer.errorCode,
       this.#deadlineMs,
     )
-    if (response.errorCode !== 0) throw transactionFailure('AddOffsetsToTxn', response.errorCode, { group: groupId })
+    if (response.errorCode !== 0)
+      throw transactionFailure('AddOffsetsToTxn', response.errorCode, { group: groupId })
   }
 
   /** Repeats a request until its answer is neither "wait" nor "ask another broker", or the deadline is over. */
@@ -358,7 +397,11 @@ export class TransactionalProducer implements CommittingProducer {
   }
 
   #identity(): ProducerIdentity {
-    return { transactionalId: this.#settings.transactionalId, producerId: this.#producerId, producerEpoch: this.#epoch }
+    return {
+      transactionalId: this.#settings.transactionalId,
+      producerId: this.#producerId,
+      producerEpoch: this.#epoch,
+    }
   }
 
   #place(): { transactionalId: string; producer: string } {

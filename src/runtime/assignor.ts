@@ -116,7 +116,13 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
     name: 'millstream',
     metadata: () => {
       const { guarantee } = options
-      const data: MemberData = { version: dataVersion, guarantee, topology, tasks: options.owned(), join: joins++ }
+      const data: MemberData = {
+        version: dataVersion,
+        guarantee,
+        topology,
+        tasks: options.owned(),
+        join: joins++,
+      }
       return encodeSubscription({
         topics: options.topics,
         userData: Buffer.from(JSON.stringify(data)),

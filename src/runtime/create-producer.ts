@@ -77,7 +77,10 @@ class FeedingProducer implements Producer {
     this.#collector = this.#newCollector()
   }
 
-  async send<K, V, KW, VW>(topic: TopicHandle<K, V, KW, VW>, record: ProducerRecord<KW, VW>): Promise<Appended> {
+  async send<K, V, KW, VW>(
+    topic: TopicHandle<K, V, KW, VW>,
+    record: ProducerRecord<KW, VW>,
+  ): Promise<Appended> {
     if (this.#closed) throw closedError()
     const { cluster, producer } = await this.#connect()
     const output = await this.#output(cluster, topic as unknown as OutputTopic)
@@ -85,7 +88,12 @@ class FeedingProducer implements Producer {
     if (this.#closed) throw closedError()
     if (!producer.inTransaction) producer.begin()
     const timestamp = record.timestamp ?? this.#ports.clock.now()
-    const stream = StreamRecord.of({ key: record.key as unknown, value: record.value as unknown, timestamp, headers: record.headers ?? [] })
+    const stream = StreamRecord.of({
+      key: record.key as unknown,
+      value: record.value as unknown,
+      timestamp,
+      headers: record.headers ?? [],
+    })
     const appended = Promise.withResolvers<Appended>()
     this.#collector.beginRecord()
     try {
@@ -109,7 +117,9 @@ class FeedingProducer implements Producer {
     try {
       await connected.producer.flush()
     } catch (error) {
-      this.#log.warn('records were not delivered before the producer closed', { cause: ensureError(error).message })
+      this.#log.warn('records were not delivered before the producer closed', {
+        cause: ensureError(error).message,
+      })
       this.#rejectAll(ensureError(error))
     } finally {
       await connected.cluster.close()
@@ -127,7 +137,12 @@ class FeedingProducer implements Producer {
   async #open(): Promise<{ cluster: Cluster; producer: IdempotentProducer }> {
     const cluster = await Cluster.connect(this.#settings, this.#ports, this.#log)
     const { requestTimeoutMs, compression } = this.#settings
-    const options = { requestTimeoutMs, compression, requestBytesMax, deliveryTimeoutMs: 4 * requestTimeoutMs }
+    const options = {
+      requestTimeoutMs,
+      compression,
+      requestBytesMax,
+      deliveryTimeoutMs: 4 * requestTimeoutMs,
+    }
     const producer = new IdempotentProducer(cluster, this.#ports, options, this.#log)
     try {
       await producer.init()
@@ -143,8 +158,19 @@ class FeedingProducer implements Producer {
     const known = this.#topics.get(topic)
     if (known !== undefined) return known
     const found = describeTopics(cluster, [topic.name]).then(([description]) => {
-      if (description?.exists) return { name: topic.name, partitions: description.partitions, batchBytesMax, key: topic.key, value: topic.value }
-      throw new MillstreamError('TOPIC_MISSING', { what: 'the topic does not exist', where: { topic: topic.name }, fix: 'Create it first.' })
+      if (description?.exists)
+        return {
+          name: topic.name,
+          partitions: description.partitions,
+          batchBytesMax,
+          key: topic.key,
+          value: topic.value,
+        }
+      throw new MillstreamError('TOPIC_MISSING', {
+        what: 'the topic does not exist',
+        where: { topic: topic.name },
+        fix: 'Create it first.',
+      })
     })
     this.#topics.set(topic, found)
     found.catch(() => this.#topics.delete(topic))
@@ -162,7 +188,9 @@ class FeedingProducer implements Producer {
   }
 
   #newCollector(): RecordCollector {
-    return new RecordCollector((topic, partition, builder) => this.#sendBatch(topic, partition, builder), { batchBytes })
+    return new RecordCollector((topic, partition, builder) => this.#sendBatch(topic, partition, builder), {
+      batchBytes,
+    })
   }
 
   #sendBatch(topic: string, partition: number, builder: BatchBuilder): void {
@@ -171,7 +199,8 @@ class FeedingProducer implements Producer {
     this.#sent.add(pending)
     this.#producer?.send(topic, partition, builder, (baseOffset) => {
       this.#sent.delete(pending)
-      for (const [index, one] of pending.entries()) one.resolve({ topic, partition, offset: baseOffset < 0 ? -1 : baseOffset + index })
+      for (const [index, one] of pending.entries())
+        one.resolve({ topic, partition, offset: baseOffset < 0 ? -1 : baseOffset + index })
     })
   }
 
@@ -217,4 +246,8 @@ export const createProducer = (
   settings: SettingsInput,
   options: { readonly log?: Logger; readonly ports?: Ports } = {},
 ): Producer =>
-  new FeedingProducer(resolveSettings({ given: settings }, 'producer'), options.ports ?? nodePorts, options.log ?? silentLogger)
+  new FeedingProducer(
+    resolveSettings({ given: settings }, 'producer'),
+    options.ports ?? nodePorts,
+    options.log ?? silentLogger,
+  )

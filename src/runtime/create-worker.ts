@@ -38,7 +38,11 @@ export interface Worker {
  * @param settings of the worker; whatever is not given has its default. The application id is the topology's name.
  * @throws MillstreamError SETTING_INVALID with every mistake at once
  */
-export const createWorker = (topology: Topology, settings: SettingsInput | WorkerSettings, options: WorkerOptions = {}): Worker =>
+export const createWorker = (
+  topology: Topology,
+  settings: SettingsInput | WorkerSettings,
+  options: WorkerOptions = {},
+): Worker =>
   new StreamWorker(
     topology,
     resolveSettings({ given: settings }, topology.name),

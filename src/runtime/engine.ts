@@ -61,7 +61,12 @@ export async function openEngine(
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
     const { stateDir, applicationId } = settings
-    directory = new StateDirectory({ disk: ports.disk, stateDir, applicationId, clusterId: cluster.clusterId })
+    directory = new StateDirectory({
+      disk: ports.disk,
+      stateDir,
+      applicationId,
+      clusterId: cluster.clusterId,
+    })
     return assemble({ topology, settings, ports, log, owner, cluster, catalog, directory })
   } catch (error) {
     directory?.close()
@@ -94,8 +99,22 @@ const assemble = (given: Ingredients): Engine => {
   let manager: TaskManager | undefined
   const owned = (): string[] => manager?.claims ?? []
   const protocol = createGroupProtocol({ tasks: plans, topics: catalog.inputs, guarantee, owned })
-  const member = new GroupMember(cluster, ports, { ...settings, instanceId, groupId: applicationId }, protocol, log, notify)
-  const transaction = new Transaction({ ports, producer, member, groupId: applicationId, transactionalId, batchBytes })
+  const member = new GroupMember(
+    cluster,
+    ports,
+    { ...settings, instanceId, groupId: applicationId },
+    protocol,
+    log,
+    notify,
+  )
+  const transaction = new Transaction({
+    ports,
+    producer,
+    member,
+    groupId: applicationId,
+    transactionalId,
+    batchBytes,
+  })
   const fetcher = new Fetcher(cluster, ports, {
     role: 'fetch',
     isolation: 'read_committed',
@@ -108,17 +127,46 @@ const assemble = (given: Ingredients): Engine => {
   })
   const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || member.state !== 'stable'
-  manager = new TaskManager({ cluster, ports, settings, plans, catalog, directory, collector, log, interrupted })
+  manager = new TaskManager({
+    cluster,
+    ports,
+    settings,
+    plans,
+    catalog,
+    directory,
+    collector,
+    log,
+    interrupted,
+  })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   const purge = new RepartitionPurge(cluster, ports, settings, log)
-  return { cluster, directory, producer, member, transaction, manager, fetcher, flow, purge, topology: topologyHash(plans) }
+  return {
+    cluster,
+    directory,
+    producer,
+    member,
+    transaction,
+    manager,
+    fetcher,
+    flow,
+    purge,
+    topology: topologyHash(plans),
+  }
 }
 
-const createProducer = ({ settings, cluster, ports, log }: Ingredients, transactionalId: string): CommittingProducer => {
+const createProducer = (
+  { settings, cluster, ports, log }: Ingredients,
+  transactionalId: string,
+): CommittingProducer => {
   const outbox = { ...settings, requestBytesMax: produceRequestBytesMax }
   return settings.guarantee === 'exactly_once'
     ? new TransactionalProducer(cluster, ports, { ...outbox, transactionalId, markerWaitMs }, log)
-    : new IdempotentProducer(cluster, ports, { ...outbox, deliveryTimeoutMs: 4 * settings.requestTimeoutMs }, log)
+    : new IdempotentProducer(
+        cluster,
+        ports,
+        { ...outbox, deliveryTimeoutMs: 4 * settings.requestTimeoutMs },
+        log,
+      )
 }
 
 /** The name of a worker without a configured one: random, and kept beside its state, so that a restart is its next life. */

@@ -42,7 +42,11 @@ export class InputFlow {
 
   /** Reads the inputs of exactly these tasks; those that were read before go on where they are. */
   follow(tasks: readonly StreamTask[]): void {
-    const wanted = new Map(tasks.flatMap((task) => task.group.queues.map((queue) => [partitionId(queue.topic, queue.partition), queue])))
+    const wanted = new Map(
+      tasks.flatMap((task) =>
+        task.group.queues.map((queue) => [partitionId(queue.topic, queue.partition), queue]),
+      ),
+    )
     for (const [id, queue] of this.#followed) {
       if (wanted.get(id) === queue) continue
       this.#fetcher.remove(queue.topic, queue.partition)

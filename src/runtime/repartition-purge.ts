@@ -34,11 +34,21 @@ export class RepartitionPurge {
     if (inputs.length === 0) return
     try {
       const deadline = now + this.#settings.requestTimeoutMs
-      const committed = await fetchCommitted(this.#cluster, this.#ports, this.#settings.applicationId, inputs, deadline)
-      const records = committed.filter(({ offset }) => offset > 0).map(({ topic, partition, offset }) => ({ topic, partition, offset }))
+      const committed = await fetchCommitted(
+        this.#cluster,
+        this.#ports,
+        this.#settings.applicationId,
+        inputs,
+        deadline,
+      )
+      const records = committed
+        .filter(({ offset }) => offset > 0)
+        .map(({ topic, partition, offset }) => ({ topic, partition, offset }))
       if (records.length > 0) await deleteRecords(this.#cluster, this.#ports, records, deadline)
     } catch (error) {
-      this.#log.warn('processed records could not be deleted from the repartition topics', { cause: ensureError(error).message })
+      this.#log.warn('processed records could not be deleted from the repartition topics', {
+        cause: ensureError(error).message,
+      })
     }
   }
 }

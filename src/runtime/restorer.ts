@@ -55,7 +55,10 @@ export class Restorer {
    * Restores all stores side by side. Returns when each is at its high watermark.
    * @param interrupted checked between fetches: a worker that closes does not wait for a restore.
    */
-  async restore(jobs: readonly RestoreJob[], interrupted: () => boolean): Promise<'restored' | 'interrupted'> {
+  async restore(
+    jobs: readonly RestoreJob[],
+    interrupted: () => boolean,
+  ): Promise<'restored' | 'interrupted'> {
     const open = new Map<string, RestoreJob>()
     for (const job of jobs) {
       if (job.from >= job.to) this.#finish(job, job.from, -1)
@@ -126,12 +129,22 @@ export class Restorer {
     return entries.length
   }
 
-  #finish(job: RestoreJob, changelogOffset: number, leaderEpoch: number, entries: readonly ChangelogEntry[] = []): void {
+  #finish(
+    job: RestoreJob,
+    changelogOffset: number,
+    leaderEpoch: number,
+    entries: readonly ChangelogEntry[] = [],
+  ): void {
     job.store.applyChangelog(entries, { changelogOffset, leaderEpoch, caughtUpAtMs: this.#ports.clock.now() })
   }
 }
 
-const collectEntries = (batch: BatchView, position: number, entries: ChangelogEntry[], job: RestoreJob): void => {
+const collectEntries = (
+  batch: BatchView,
+  position: number,
+  entries: ChangelogEntry[],
+  job: RestoreJob,
+): void => {
   const cursor = new RecordCursor()
   cursor.reset(batch)
   while (cursor.next()) {

@@ -99,7 +99,10 @@ export class TaskManager {
    * @param reload those that run are put to what is committed, too: their memory may be wrong
    * @returns the tasks whose start positions are to be committed.
    */
-  async adopt(taskIds: readonly string[], { reload }: { readonly reload: boolean }): Promise<Set<StreamTask>> {
+  async adopt(
+    taskIds: readonly string[],
+    { reload }: { readonly reload: boolean },
+  ): Promise<Set<StreamTask>> {
     this.release(taskIds)
     const added: OpenTask[] = []
     for (const id of taskIds) {
@@ -125,7 +128,11 @@ export class TaskManager {
     for (const [id, open] of this.#open) {
       for (const { store, definition } of open.stores.values()) {
         if (directory.storeDirectory(id, definition.name) !== error.where['directory']) continue
-        log.warn('a store cannot be read and is rebuilt from its changelog', { task: id, store: store.name, cause: error.message })
+        log.warn('a store cannot be read and is rebuilt from its changelog', {
+          task: id,
+          store: store.name,
+          cause: error.message,
+        })
         this.#close(id, open, false)
         ports.disk.remove(directory.storeDirectory(id, definition.name))
         break
@@ -168,7 +175,11 @@ export class TaskManager {
       try {
         store.close({ flush })
       } catch (error) {
-        this.#options.log.warn('a store failed to close', { task: id, store: store.name, cause: ensureError(error).message })
+        this.#options.log.warn('a store failed to close', {
+          task: id,
+          store: store.name,
+          cause: ensureError(error).message,
+        })
       }
     }
     this.#open.delete(id)
@@ -180,7 +191,8 @@ export class TaskManager {
     this.#running = [...this.#open.values()].flatMap(({ task }) => (task === undefined ? [] : [task]))
     this.#byPartition.clear()
     for (const task of this.#running) {
-      for (const queue of task.group.queues) this.#byPartition.set(partitionId(queue.topic, queue.partition), task)
+      for (const queue of task.group.queues)
+        this.#byPartition.set(partitionId(queue.topic, queue.partition), task)
     }
   }
 
@@ -212,7 +224,8 @@ export class TaskManager {
       partition: plan.partition,
       subtopology: plan.subtopology,
       queues: plan.inputs.map(
-        ({ topic, partition, source }) => new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
+        ({ topic, partition, source }) =>
+          new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
       ),
       stores,
       collector,
@@ -223,7 +236,10 @@ export class TaskManager {
       streamTime: start.streamTime,
     })
     task.init()
-    log.info('task running', { task: plan.id, positions: [...start.positions].map(([id, offset]) => `${id}@${offset}`).join(' ') })
+    log.info('task running', {
+      task: plan.id,
+      positions: [...start.positions].map(([id, offset]) => `${id}@${offset}`).join(' '),
+    })
     return task
   }
 
@@ -248,10 +264,22 @@ export class TaskManager {
         directory: directory.storeDirectory(plan.id, definition.name),
         identity,
       })
-      if (rebuilt !== undefined) log.warn('a store is rebuilt from its changelog', { task: plan.id, store: definition.name, reason: rebuilt })
+      if (rebuilt !== undefined)
+        log.warn('a store is rebuilt from its changelog', {
+          task: plan.id,
+          store: definition.name,
+          reason: rebuilt,
+        })
       const changelog = catalog.changelog(definition)
       const { name, key, value } = definition
-      const store = new TransactionalStore({ name, key, value, engine, clock: ports.clock, changeBytesMax: changelog.batchBytesMax })
+      const store = new TransactionalStore({
+        name,
+        key,
+        value,
+        engine,
+        clock: ports.clock,
+        changeBytesMax: changelog.batchBytesMax,
+      })
       stores.set(name, { definition, identity, store: store as AnyStore, changelog })
     }
     return stores
@@ -279,9 +307,14 @@ export class TaskManager {
 
   async #restore(opens: readonly OpenTask[]): Promise<void> {
     const { cluster, ports, settings, interrupted } = this.#options
-    const stores = opens.flatMap(({ plan, stores: map }) => [...map.values()].map((one) => ({ ...one, plan })))
+    const stores = opens.flatMap(({ plan, stores: map }) =>
+      [...map.values()].map((one) => ({ ...one, plan })),
+    )
     if (stores.length === 0) return
-    const changelogs = stores.map(({ changelog, plan }) => ({ topic: changelog.name, partition: plan.partition }))
+    const changelogs = stores.map(({ changelog, plan }) => ({
+      topic: changelog.name,
+      partition: plan.partition,
+    }))
     const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
     const starts = await listOffsets(cluster, ports, changelogs, 'earliest', 'read_uncommitted', deadline)
     const ends = await listOffsets(cluster, ports, changelogs, 'latest', 'read_uncommitted', deadline)
@@ -304,7 +337,11 @@ export class TaskManager {
         deleteRetentionMs: this.#options.catalog.deleteRetentionMs(changelog.name),
       })
       if (decision.action === 'rebuild') {
-        this.#options.log.warn('a store is rebuilt from its changelog', { task: plan.id, store: store.name, reason: decision.reason })
+        this.#options.log.warn('a store is rebuilt from its changelog', {
+          task: plan.id,
+          store: store.name,
+          reason: decision.reason,
+        })
         store.reset(identity)
       }
       const from = decision.action === 'resume' ? decision.from : logStartOffset
@@ -312,17 +349,24 @@ export class TaskManager {
     })
     const outcome = await this.#restorer.restore(jobs, interrupted)
     if (outcome === 'restored') return
-    throw new MillstreamError('RESTORE_INTERRUPTED', { what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker' })
+    throw new MillstreamError('RESTORE_INTERRUPTED', {
+      what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker',
+    })
   }
 
-  async #starts(opens: readonly OpenTask[], committed: ReadonlyMap<string, CommittedPosition>): Promise<Map<OpenTask, Start>> {
+  async #starts(
+    opens: readonly OpenTask[],
+    committed: ReadonlyMap<string, CommittedPosition>,
+  ): Promise<Map<OpenTask, Start>> {
     const missing = opens
       .flatMap(({ plan }) => plan.inputs)
       .filter(({ topic, partition }) => (committed.get(partitionId(topic, partition))?.offset ?? -1) < 0)
     const beginnings = await this.#beginnings(missing)
     const starts = new Map<OpenTask, Start>()
     for (const open of opens) {
-      const found = open.plan.inputs.map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
+      const found = open.plan.inputs.map(({ topic, partition }) =>
+        committed.get(partitionId(topic, partition)),
+      )
       const known = open.task?.committedPositions
       // Before the offsets are judged: what this task has committed itself cannot be missing, only not be told yet.
       for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
@@ -348,13 +392,17 @@ export class TaskManager {
     return starts
   }
 
-  async #beginnings(inputs: readonly (TopicPartition & { readonly source: { readonly repartition: boolean } })[]): Promise<Map<string, number>> {
+  async #beginnings(
+    inputs: readonly (TopicPartition & { readonly source: { readonly repartition: boolean } })[],
+  ): Promise<Map<string, number>> {
     const { cluster, ports, settings } = this.#options
     const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
     const result = new Map<string, number>()
     for (const from of ['earliest', 'latest'] as const) {
       // What lies in a repartition topic was put there by this application: none of it may be passed over.
-      const chosen = inputs.filter(({ source }) => (source.repartition ? 'earliest' : settings.startFrom) === from)
+      const chosen = inputs.filter(
+        ({ source }) => (source.repartition ? 'earliest' : settings.startFrom) === from,
+      )
       if (chosen.length === 0) continue
       const list = await listOffsets(cluster, ports, chosen, from, 'read_committed', deadline)
       for (const { topic, partition, offset } of list) result.set(partitionId(topic, partition), offset)
@@ -369,12 +417,23 @@ export class TaskManager {
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
     const withState = [...stores.values()].find(({ store }) => !store.all().next().done)
     if (withState === undefined || plan.inputs.length === 0) return
-    const place = { task: plan.id, store: withState.definition.name, group: this.#options.settings.applicationId }
-    const fix = 'Restore the offsets of the group, or delete the changelog topics and the state directory to begin anew.'
-    if (found.every((one) => one === undefined || one.offset < 0)) {
-      throw new MillstreamError('OFFSETS_MISSING', { what: 'the store holds committed state, but the group has no offsets for the inputs', where: place, fix })
+    const place = {
+      task: plan.id,
+      store: withState.definition.name,
+      group: this.#options.settings.applicationId,
     }
-    const bare = found.find((one) => one !== undefined && one.offset >= 0 && decodeWitness(one.metadata) === undefined)
+    const fix =
+      'Restore the offsets of the group, or delete the changelog topics and the state directory to begin anew.'
+    if (found.every((one) => one === undefined || one.offset < 0)) {
+      throw new MillstreamError('OFFSETS_MISSING', {
+        what: 'the store holds committed state, but the group has no offsets for the inputs',
+        where: place,
+        fix,
+      })
+    }
+    const bare = found.find(
+      (one) => one !== undefined && one.offset >= 0 && decodeWitness(one.metadata) === undefined,
+    )
     if (bare === undefined) return
     throw new MillstreamError('OFFSETS_MISSING', {
       what: 'an offset was not committed by millstream (a tool has reset it?), but the store holds state that belongs to other offsets',

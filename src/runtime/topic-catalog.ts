@@ -59,7 +59,9 @@ export class TopicCatalog {
   ): Promise<TopicCatalog> {
     const { applicationId } = settings
     const nodes = graph.subtopologies.flatMap((subtopology) => subtopology.nodes)
-    const inputs = nodes.flatMap((node) => (node.kind === 'source' ? [sourceTopicName(applicationId, node)] : []))
+    const inputs = nodes.flatMap((node) =>
+      node.kind === 'source' ? [sourceTopicName(applicationId, node)] : [],
+    )
     const outputs = nodes.flatMap((node) => (node.kind === 'sink' ? sinkTopicNames(applicationId, node) : []))
     const internal = internalTopics(graph, applicationId)
     const internalNames = new Set(internal.map(({ topic }) => topic))
@@ -67,7 +69,8 @@ export class TopicCatalog {
     const topics = byName(await describeTopics(cluster, ofUser))
     refuseMissing(topics)
     const plan = planPartitions(graph, applicationId, (topic) => topics.get(topic)?.partitions ?? 0)
-    for (const one of await prepareInternal(cluster, ports, internal, plan, settings, log)) topics.set(one.topic, one)
+    for (const one of await prepareInternal(cluster, ports, internal, plan, settings, log))
+      topics.set(one.topic, one)
     const details = await readSettings(cluster, [...topics.keys()], log)
     refuseUnfit(internal, details)
     return new TopicCatalog(applicationId, plan, inputs, topics, details)
@@ -90,7 +93,11 @@ export class TopicCatalog {
   output(node: SinkNode, name: string): OutputTopic {
     const topic = node.repartition ? repartitionTopicName(this.#applicationId, name) : name
     const definition = node.topics.find((one) => one.name === name)
-    return this.#output(`${node.name}>${topic}`, topic, definition as { key: OutputTopic['key']; value: OutputTopic['value'] })
+    return this.#output(
+      `${node.name}>${topic}`,
+      topic,
+      definition as { key: OutputTopic['key']; value: OutputTopic['value'] },
+    )
   }
 
   changelog(store: StoreDefinition): OutputTopic {
@@ -160,7 +167,9 @@ const prepareInternal = async (
     settings: topicSettings,
   }))
   await createTopics(cluster, ports, specs, ports.clock.monotonic() + settings.requestTimeoutMs)
-  log.info('internal topics created', { topics: specs.map(({ topic, partitions }) => `${topic} (${partitions})`).join(' ') })
+  log.info('internal topics created', {
+    topics: specs.map(({ topic, partitions }) => `${topic} (${partitions})`).join(' '),
+  })
   return await describeTopics(cluster, names)
 }
 
@@ -180,13 +189,18 @@ const readSettings = async (
     return await topicSettings(cluster, topics)
   } catch (error) {
     if (!isMillstreamError(error) || error.code !== 'AUTHORIZATION_FAILED') throw error
-    log.warn('the settings of the topics may not be read; the defaults of Kafka are assumed', { cause: error.message })
+    log.warn('the settings of the topics may not be read; the defaults of Kafka are assumed', {
+      cause: error.message,
+    })
     return new Map()
   }
 }
 
 /** Topics that were made beforehand, or overridden, must not lose what the runtime relies on. */
-const refuseUnfit = (internal: readonly InternalTopic[], details: ReadonlyMap<string, ReadonlyMap<string, string>>): void => {
+const refuseUnfit = (
+  internal: readonly InternalTopic[],
+  details: ReadonlyMap<string, ReadonlyMap<string, string>>,
+): void => {
   for (const { topic, kind } of internal) {
     const policy = details.get(topic)?.get('cleanup.policy')
     if (policy === undefined) continue
@@ -199,7 +213,10 @@ const refuseUnfit = (internal: readonly InternalTopic[], details: ReadonlyMap<st
           ? `a changelog topic has cleanup.policy ${policy}: state would be lost when its records expire`
           : `a repartition topic has cleanup.policy ${policy} and retention.ms ${retention}: records could expire before they are processed`,
       where: { topic },
-      fix: kind === 'changelog' ? 'Set cleanup.policy to compact.' : 'Set cleanup.policy to delete and retention.ms to -1; millstream deletes what it has processed.',
+      fix:
+        kind === 'changelog'
+          ? 'Set cleanup.policy to compact.'
+          : 'Set cleanup.policy to delete and retention.ms to -1; millstream deletes what it has processed.',
     })
   }
 }

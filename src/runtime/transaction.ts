@@ -83,7 +83,10 @@ export class Transaction {
    * @returns whether there was anything to commit.
    * @throws MillstreamError whose reaction says what the worker does: abort, recover, rejoin, stop.
    */
-  async commit(tasks: readonly StreamTask[], starting: ReadonlySet<StreamTask> = new Set()): Promise<boolean> {
+  async commit(
+    tasks: readonly StreamTask[],
+    starting: ReadonlySet<StreamTask> = new Set(),
+  ): Promise<boolean> {
     const contributors = tasks.filter((task) => task.dirty || starting.has(task))
     if (contributors.length === 0) return false
     const startedMs = this.#ports.clock.monotonic()
@@ -124,7 +127,12 @@ export class Transaction {
     this.#lastEndMs = this.#ports.clock.monotonic()
   }
 
-  #send(topic: string, partition: number, builder: BatchBuilder, acknowledged: (baseOffset: number) => void): void {
+  #send(
+    topic: string,
+    partition: number,
+    builder: BatchBuilder,
+    acknowledged: (baseOffset: number) => void,
+  ): void {
     invariant(!this.#preparing, 'nothing is produced after prepareCommit ended and before EndTxn is answered')
     if (!this.#producer.inTransaction) this.#producer.begin()
     this.#producer.send(topic, partition, builder, acknowledged)

@@ -22,7 +22,8 @@ export const encodeWitness = ({ transactionalId, incarnation, transaction, strea
 /** The witness in an offset's metadata, or undefined where there is none of ours. */
 export const decodeWitness = (metadata: string): Witness | undefined => {
   const [format, transactionalId, incarnation, transaction, streamTime, ...more] = metadata.split(';')
-  if (format !== formatName || transactionalId === undefined || incarnation === undefined || more.length > 0) return undefined
+  if (format !== formatName || transactionalId === undefined || incarnation === undefined || more.length > 0)
+    return undefined
   const numbers = [Number(transaction), Number(streamTime)] as const
   if (!numbers.every(Number.isSafeInteger)) return undefined
   return { transactionalId, incarnation, transaction: numbers[0], streamTime: numbers[1] }

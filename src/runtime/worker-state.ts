@@ -10,7 +10,15 @@
 //                  v
 //          closed | failed
 
-export type WorkerState = 'created' | 'starting' | 'running' | 'rebalancing' | 'recovering' | 'closing' | 'closed' | 'failed'
+export type WorkerState =
+  | 'created'
+  | 'starting'
+  | 'running'
+  | 'rebalancing'
+  | 'recovering'
+  | 'closing'
+  | 'closed'
+  | 'failed'
 
 export const workerTransitions: Readonly<Record<WorkerState, readonly WorkerState[]>> = {
   created: ['starting', 'closing'],

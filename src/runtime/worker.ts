@@ -79,16 +79,21 @@ export class StreamWorker {
     this.#ports = ports
     this.#log = log
     this.#wakeup = new Wakeup(ports)
-    this.#state = createStateMachine<WorkerState>('worker', 'created', workerTransitions, (next, previous) => {
-      log.info('worker state', { from: previous, to: next })
-      for (const listener of this.#listeners) {
-        try {
-          listener(next, previous)
-        } catch (error) {
-          log.warn('a state listener threw', { cause: ensureError(error).message })
+    this.#state = createStateMachine<WorkerState>(
+      'worker',
+      'created',
+      workerTransitions,
+      (next, previous) => {
+        log.info('worker state', { from: previous, to: next })
+        for (const listener of this.#listeners) {
+          try {
+            listener(next, previous)
+          } catch (error) {
+            log.warn('a state listener threw', { cause: ensureError(error).message })
+          }
         }
-      }
-    })
+      },
+    )
     // Who does not look at `finished` learns of a failure from `start`, `close` and the state.
     this.#finished.promise.catch(() => {})
     this.#started.promise.catch(() => {})
@@ -164,7 +169,12 @@ export class StreamWorker {
       while (!this.#closing) await this.#turn()
       await this.#finishWork()
     } catch (error) {
-      failure = this.#closing && isMillstreamError(error) && (error.code === 'CLOSED' || error.code === 'RESTORE_INTERRUPTED') ? undefined : asMillstreamError(error)
+      failure =
+        this.#closing &&
+        isMillstreamError(error) &&
+        (error.code === 'CLOSED' || error.code === 'RESTORE_INTERRUPTED')
+          ? undefined
+          : asMillstreamError(error)
     }
     await this.#shutDown(failure)
     this.#end(failure)
@@ -230,7 +240,10 @@ export class StreamWorker {
   }
 
   #commitGapMs(transaction: Transaction): number {
-    return Math.min(Math.max(commitGapMs, commitGapFactor * transaction.lastDurationMs), this.#settings.commitIntervalMs)
+    return Math.min(
+      Math.max(commitGapMs, commitGapFactor * transaction.lastDurationMs),
+      this.#settings.commitIntervalMs,
+    )
   }
 
   #idleMs({ manager, transaction }: Engine): number {
@@ -274,7 +287,8 @@ export class StreamWorker {
       this.#mayTakeId = true
     }
     const { topology, tasks } = readAssignment(assignment)
-    if (topology !== undefined && topology !== engine.topology) throw otherTopology(this.#settings.applicationId)
+    if (topology !== undefined && topology !== engine.topology)
+      throw otherTopology(this.#settings.applicationId)
     this.#assignment = tasks
     this.#adopted = false
     this.#log.info('tasks assigned', { generation: generationId, tasks: this.#assignment.join(' ') })
@@ -361,7 +375,8 @@ export class StreamWorker {
       this.#stale = true
       this.#warn('the recovery failed and is repeated', error)
     }
-    if (this.#faultsInRow > 1) await this.#wakeup.pause(Math.min(50 * 2 ** Math.min(this.#faultsInRow, 7), 5000))
+    if (this.#faultsInRow > 1)
+      await this.#wakeup.pause(Math.min(50 * 2 ** Math.min(this.#faultsInRow, 7), 5000))
     if (!this.#stale && this.#adopted && this.state === 'recovering') this.#becomeRunning()
   }
 
@@ -372,7 +387,8 @@ export class StreamWorker {
     // The epoch is no longer current: the coordinator timed the transaction out, or somebody took the id because we were
     // thought dead. Only a member in good standing may take it back. After an unanswered EndTxn, too: with TV1 the
     // coordinator fences our epoch itself while it aborts, so that showing it would look like a newer self.
-    if (error.code === 'PRODUCER_FENCED' || error.code === 'OUTCOME_UNKNOWN') this.#mayTakeId = await member.verify()
+    if (error.code === 'PRODUCER_FENCED' || error.code === 'OUTCOME_UNKNOWN')
+      this.#mayTakeId = await member.verify()
   }
 
   /** A record failed for good: what came before it is whole and is committed; then the worker stops there. */
@@ -380,7 +396,10 @@ export class StreamWorker {
     try {
       if (!this.#stale && this.#adopted) await this.#commit(engine)
     } catch (thrown) {
-      this.#warn('what came before the failed record could not be committed; it is processed again', asMillstreamError(thrown))
+      this.#warn(
+        'what came before the failed record could not be committed; it is processed again',
+        asMillstreamError(thrown),
+      )
     }
     throw error
   }
@@ -405,7 +424,10 @@ export class StreamWorker {
     try {
       await this.#commit(engine)
     } catch (error) {
-      this.#warn('the last commit failed; its records are processed again after the restart', asMillstreamError(error))
+      this.#warn(
+        'the last commit failed; its records are processed again after the restart',
+        asMillstreamError(error),
+      )
     }
   }
 
@@ -424,7 +446,10 @@ export class StreamWorker {
         // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
         manager.close({ flush: failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED' })
       },
-      () => (leave ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed') : member.close()),
+      () =>
+        leave
+          ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')
+          : member.close(),
       () => cluster.close(),
       () => directory.close(),
     ]

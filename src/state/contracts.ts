@@ -16,7 +16,11 @@ export interface ReadOnlyKeyValueStore<K, V, KW = K> {
   get(key: KW): V | undefined
   has(key: KW): boolean
   /** Entries with from <= key < to in the order of the encoded keys (bytes, unsigned). Do not write while iterating. */
-  range(from: KW | undefined, to: KW | undefined, options?: { readonly reverse?: boolean }): IterableIterator<KeyValue<K, V>>
+  range(
+    from: KW | undefined,
+    to: KW | undefined,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>>
   /** All entries, ordered by encoded key. */
   all(): IterableIterator<KeyValue<K, V>>
 }
@@ -70,7 +74,11 @@ export interface StoreEngine {
   /** The value, or undefined. The buffer belongs to the caller. */
   get(key: string): Buffer | undefined
   /** Entries with from <= key < to. The engine must not be written while an iterator is open. */
-  range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<{ key: string; value: Buffer }>
+  range(
+    from: string | undefined,
+    to: string | undefined,
+    reverse: boolean,
+  ): IterableIterator<{ key: string; value: Buffer }>
   /** Applies the writes (sorted by key, each key once) and the checkpoint in one atomic local transaction. */
   write(writes: readonly EngineWrite[], checkpoint: Checkpoint): void
   checkpoint(): Checkpoint | undefined

@@ -19,7 +19,10 @@ import type { Checkpoint, EngineWrite, StoreEngine, StoreIdentity } from './cont
 
 // A string is the key of an entry; bytes are a whole key of LMDB.
 type LmdbKey = string | Uint8Array
-type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string; latin1Write(text: string, offset: number): number }
+type Latin1Buffer = Buffer & {
+  latin1Slice(start: number, end: number): string
+  latin1Write(text: string, offset: number): number
+}
 
 const identityKey: LmdbKey = Uint8Array.of(0, 1)
 const checkpointKey: LmdbKey = Uint8Array.of(0, 2)
@@ -67,7 +70,8 @@ const corrupt = (directory: string, what: string, cause?: unknown): MillstreamEr
 const translated = (directory: string, doing: string, thrown: unknown): MillstreamError => {
   if (thrown instanceof MillstreamError) return thrown
   const error = ensureError(thrown) as Error & { code?: unknown }
-  if (corruptCodes.has(error.code)) return corrupt(directory, `the store cannot be read (${doing}: ${error.message})`, error)
+  if (corruptCodes.has(error.code))
+    return corrupt(directory, `the store cannot be read (${doing}: ${error.message})`, error)
   return new MillstreamError('STORE_FAILED', {
     what: `the store failed (${doing}: ${error.message})`,
     where: { directory },
@@ -97,11 +101,16 @@ const checkFile = (disk: Disk, directory: string): void => {
   let needed = 0
   for (const page of [0, 1]) {
     const head = disk.read(file, page * pageSize, metaBytes)
-    if (head.length < metaBytes || (head.readUInt16LE(18) & metaFlag) === 0 || head.readUInt32LE(24) !== magic) {
+    if (
+      head.length < metaBytes ||
+      (head.readUInt16LE(18) & metaFlag) === 0 ||
+      head.readUInt32LE(24) !== magic
+    ) {
       throw corrupt(directory, 'the file of the store has no valid head')
     }
     pageSize = head.readUInt32LE(48)
-    if (pageSize < 256 || pageSize > 65536) throw corrupt(directory, `the file of the store names a page size of ${pageSize}`)
+    if (pageSize < 256 || pageSize > 65536)
+      throw corrupt(directory, `the file of the store names a page size of ${pageSize}`)
     const transaction = Number(head.readBigUInt64LE(152))
     if (transaction <= newest) continue
     newest = transaction
@@ -183,7 +192,11 @@ export class LmdbEngine implements StoreEngine {
     }
   }
 
-  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<{ key: string; value: Buffer }> {
+  *range(
+    from: string | undefined,
+    to: string | undefined,
+    reverse: boolean,
+  ): IterableIterator<{ key: string; value: Buffer }> {
     // A bound that is longer than any key is cut for LMDB; the comparisons below settle what the cut let through.
     const max = this.keyBytesMax
     const lowest: LmdbKey = from === undefined ? firstKey : from.slice(0, max)
@@ -207,12 +220,17 @@ export class LmdbEngine implements StoreEngine {
   }
 
   #lastKey(): string {
-    for (const key of this.#db.getKeys({ start: endKey, end: firstKey, reverse: true, limit: 1 })) return key as string
+    for (const key of this.#db.getKeys({ start: endKey, end: firstKey, reverse: true, limit: 1 }))
+      return key as string
     return ''
   }
 
   #transaction(doing: string, work: () => void): void {
-    if (this.#closed) throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { directory: this.#directory } })
+    if (this.#closed)
+      throw new MillstreamError('CLOSED', {
+        what: 'the store is closed',
+        where: { directory: this.#directory },
+      })
     try {
       if (this.#synced) this.#onSynced?.(false)
       this.#synced = false
@@ -243,7 +261,10 @@ export class LmdbEngine implements StoreEngine {
         if (value === null) db.removeSync(key)
         else if (key <= last) db.putSync(key, value as Buffer)
         else if ((db.putSync(key, value as Buffer, append as never) as unknown) === false) {
-          throw new MillstreamError('INVARIANT_BROKEN', { what: 'the writes given to the engine are not sorted', where: { directory: this.#directory } })
+          throw new MillstreamError('INVARIANT_BROKEN', {
+            what: 'the writes given to the engine are not sorted',
+            where: { directory: this.#directory },
+          })
         }
       }
       db.putSync(checkpointKey, Buffer.from(JSON.stringify(checkpoint)))
@@ -271,7 +292,8 @@ export class LmdbEngine implements StoreEngine {
       const bytes = this.#db.getBinary(key)
       return bytes === undefined ? undefined : (JSON.parse(bytes.toString()) as T)
     } catch (error) {
-      if (error instanceof SyntaxError) throw corrupt(this.#directory, 'the identity or checkpoint of the store is damaged', error)
+      if (error instanceof SyntaxError)
+        throw corrupt(this.#directory, 'the identity or checkpoint of the store is damaged', error)
       throw translated(this.#directory, 'get', error)
     }
   }

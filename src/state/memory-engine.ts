@@ -28,7 +28,11 @@ export class MemoryEngine implements StoreEngine {
     return value === undefined ? undefined : Buffer.from(value)
   }
 
-  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<{ key: string; value: Buffer }> {
+  *range(
+    from: string | undefined,
+    to: string | undefined,
+    reverse: boolean,
+  ): IterableIterator<{ key: string; value: Buffer }> {
     // Strings of one char per byte compare as unsigned bytes, so the default order is the engine's order.
     this.#sorted ??= [...this.#entries.keys()].sort()
     const keys = this.#sorted

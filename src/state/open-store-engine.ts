@@ -78,7 +78,10 @@ const openLmdb = (disk: Disk, directory: string, identity: StoreIdentity): Opene
     if (note.boot !== synced && note.boot !== disk.bootId()) {
       // Never fsynced, and the page cache is gone: a torn file is best never opened.
       disk.remove(directory)
-      return { engine: openReadable(disk, directory, identity), rebuilt: 'the machine was restarted before the store had been synced' }
+      return {
+        engine: openReadable(disk, directory, identity),
+        rebuilt: 'the machine was restarted before the store had been synced',
+      }
     }
   }
   try {
@@ -95,8 +98,14 @@ const openLmdb = (disk: Disk, directory: string, identity: StoreIdentity): Opene
  * removed and reported in `rebuilt`; the restore then begins at the start of the changelog.
  * @throws STORE_FOREIGN when the data belong to another application, cluster, store or partition; they are left alone.
  */
-export const openStoreEngine = ({ disk, kind, directory, identity }: OpenStoreEngineOptions): OpenedStoreEngine => {
-  const opened: OpenedStoreEngine = kind === 'memory' ? { engine: new MemoryEngine() } : openLmdb(disk, directory, identity)
+export const openStoreEngine = ({
+  disk,
+  kind,
+  directory,
+  identity,
+}: OpenStoreEngineOptions): OpenedStoreEngine => {
+  const opened: OpenedStoreEngine =
+    kind === 'memory' ? { engine: new MemoryEngine() } : openLmdb(disk, directory, identity)
   const { engine } = opened
   const stored = engine.identity()
   const stale = stored && staleDifference(identity, stored)

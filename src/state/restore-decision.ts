@@ -34,7 +34,11 @@ const foreignFields = ['applicationId', 'clusterId', 'store', 'partition'] as co
 // changed. Its changelog is the truth, so the store is rebuilt.
 const staleFields = ['formatVersion', 'changelogTopic', 'changelogTopicId', 'guarantee'] as const
 
-const difference = (fields: readonly (keyof StoreIdentity)[], expected: StoreIdentity, stored: StoreIdentity): string | undefined => {
+const difference = (
+  fields: readonly (keyof StoreIdentity)[],
+  expected: StoreIdentity,
+  stored: StoreIdentity,
+): string | undefined => {
   const field = fields.find((name) => expected[name] !== stored[name])
   return field && `${field} is ${stored[field]} in the store, not ${expected[field]}`
 }
@@ -66,13 +70,17 @@ export const decideRestore = (facts: RestoreFacts): RestoreDecision => {
   // Compaction does not move the log start; DeleteRecords and retention do, and then records between the two are gone.
   if (from < logStartOffset) return rebuild(`its offset ${from} lies before the log start ${logStartOffset}`)
   // The log lost its end (unclean election, restored from an older copy): what the store holds may not be in it.
-  if (from > highWatermark) return rebuild(`its offset ${from} lies beyond the high watermark ${highWatermark}`)
+  if (from > highWatermark)
+    return rebuild(`its offset ${from} lies beyond the high watermark ${highWatermark}`)
   // Nothing was written since: whatever compaction removed, it is no news to this store, however old it is.
   if (from === highWatermark) return { action: 'resume', from }
   // A tombstone written after the checkpoint may have been compacted away unseen: its key would live on here. Half the
   // retention leaves time for the replay. The distance counts both ways, since the wall clock may have been set back.
   const ageMs = Math.abs(facts.nowMs - checkpoint.caughtUpAtMs)
   const limitMs = facts.deleteRetentionMs / 2
-  if (ageMs > limitMs) return rebuild(`it was last caught up ${ageMs} ms ago, more than half of delete.retention.ms (${limitMs} ms)`)
+  if (ageMs > limitMs)
+    return rebuild(
+      `it was last caught up ${ageMs} ms ago, more than half of delete.retention.ms (${limitMs} ms)`,
+    )
   return { action: 'resume', from }
 }

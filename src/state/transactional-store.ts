@@ -11,7 +11,14 @@ import { invariant } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
 import { MillstreamError } from '../errors.ts'
 import type { Serde } from '../serde/serde.ts'
-import type { Checkpoint, EngineWrite, KeyValue, KeyValueStore, StoreEngine, StoreIdentity } from './contracts.ts'
+import type {
+  Checkpoint,
+  EngineWrite,
+  KeyValue,
+  KeyValueStore,
+  StoreEngine,
+  StoreIdentity,
+} from './contracts.ts'
 import { ReadCache } from './layers.ts'
 import { type Held, StoreCodec, absent, entryBytes, latin1, latin1Of } from './store-codec.ts'
 
@@ -91,7 +98,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#engine = options.engine
     this.#keySerde = options.key
     const changeBytesMax = options.changeBytesMax ?? Number.POSITIVE_INFINITY
-    this.#codec = new StoreCodec(options.name, options.key, options.value, options.engine.keyBytesMax, changeBytesMax)
+    this.#codec = new StoreCodec(
+      options.name,
+      options.key,
+      options.value,
+      options.engine.keyBytesMax,
+      changeBytesMax,
+    )
     this.#clock = options.clock
     this.#flushBytesMax = options.flushBytesMax ?? 16 * mebibyte
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000
@@ -132,7 +145,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#put(this.#keyOf(record), value)
   }
 
-  range(from: K | undefined, to: K | undefined, options?: { readonly reverse?: boolean }): IterableIterator<KeyValue<K, V>> {
+  range(
+    from: K | undefined,
+    to: K | undefined,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>> {
     const low = from === undefined ? undefined : this.#codec.key(from)
     const high = to === undefined ? undefined : this.#codec.key(to)
     this.#assertOpen()
@@ -291,7 +308,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** Writes what is committed to the engine, with its checkpoint, in one local transaction. @throws STORE_FAILED */
   flush(): void {
     this.#assertOpen()
-    if (this.#checkpoint !== undefined && (this.#committed.size > 0 || this.#checkpoint !== this.#flushedCheckpoint)) {
+    if (
+      this.#checkpoint !== undefined &&
+      (this.#committed.size > 0 || this.#checkpoint !== this.#flushedCheckpoint)
+    ) {
       this.#changed()
       this.#engine.write(this.#sortedWrites(this.#committed), this.#checkpoint)
       this.#cache.flushed(this.#committed, this.#committedBytes)
@@ -372,7 +392,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #assertOpen(): void {
-    if (this.#closed) throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { store: this.name } })
+    if (this.#closed)
+      throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { store: this.name } })
   }
 
   #assertForward(checkpoint: Checkpoint): void {
@@ -432,7 +453,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     }
   }
 
-  *#entries(low: string | undefined, high: string | undefined, reverse: boolean, version: number): IterableIterator<KeyValue<K, V>> {
+  *#entries(
+    low: string | undefined,
+    high: string | undefined,
+    reverse: boolean,
+    version: number,
+  ): IterableIterator<KeyValue<K, V>> {
     this.#assertVersion(version)
     for (const { key, held } of this.#merged(low, high, reverse)) {
       yield { key: this.#codec.keyOf(key), value: this.#codec.value(held) }

@@ -12,11 +12,16 @@ export interface FailurePolicy {
   readonly afterRetries: 'fail' | 'skip'
 }
 
-export type FailureVerdict = { readonly action: 'fail' | 'skip' } | { readonly action: 'retry'; readonly delayMs: number }
+export type FailureVerdict =
+  | { readonly action: 'fail' | 'skip' }
+  | { readonly action: 'retry'; readonly delayMs: number }
 
 /** @param attempt how often this record has failed, from 1 */
 export const judgeFailure = (policy: FailurePolicy, attempt: number): FailureVerdict => {
   if (policy.action !== 'retry') return { action: policy.action }
   if (attempt > policy.retryAttempts) return { action: policy.afterRetries }
-  return { action: 'retry', delayMs: Math.min(policy.retryBackoffMs * 2 ** (attempt - 1), policy.retryBackoffMaxMs) }
+  return {
+    action: 'retry',
+    delayMs: Math.min(policy.retryBackoffMs * 2 ** (attempt - 1), policy.retryBackoffMaxMs),
+  }
 }

@@ -40,7 +40,12 @@ class Sink implements Receiver {
   readonly #node: SinkNode
   readonly #spare: number
 
-  constructor(node: SinkNode, task: TaskView, collector: RecordCollector, outputOf: (node: SinkNode, name: string) => OutputTopic) {
+  constructor(
+    node: SinkNode,
+    task: TaskView,
+    collector: RecordCollector,
+    outputOf: (node: SinkNode, name: string) => OutputTopic,
+  ) {
     this.#node = node
     this.#collector = collector
     this.#outputs = new Map(node.topics.map((topic) => [topic.name, outputOf(node, topic.name)]))
@@ -143,7 +148,11 @@ class NodeContext implements ProcessorContext {
 }
 
 export class ProcessorGraph {
-  readonly #instances: { readonly node: ProcessorNode; readonly instance: ProcessorInstance; readonly context: NodeContext }[] = []
+  readonly #instances: {
+    readonly node: ProcessorNode
+    readonly instance: ProcessorInstance
+    readonly context: NodeContext
+  }[] = []
   readonly #roots = new Map<SourceNode, readonly Receiver[]>()
 
   constructor(
@@ -163,9 +172,12 @@ export class ProcessorGraph {
     const resolve = (name: string): Receiver => receivers.get(name) as Receiver
     for (const { node, context } of this.#instances) {
       context.children = node.children.map(resolve)
-      context.outputs = new Map(Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]))
+      context.outputs = new Map(
+        Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]),
+      )
     }
-    for (const node of subtopology.nodes) if (node.kind === 'source') this.#roots.set(node, node.children.map(resolve))
+    for (const node of subtopology.nodes)
+      if (node.kind === 'source') this.#roots.set(node, node.children.map(resolve))
   }
 
   init(): void {

@@ -11,7 +11,8 @@ interface Entry {
   committedDueMs: number
 }
 
-const nextTick = (timeMs: number, intervalMs: number): number => (Math.floor(timeMs / intervalMs) + 1) * intervalMs
+const nextTick = (timeMs: number, intervalMs: number): number =>
+  (Math.floor(timeMs / intervalMs) + 1) * intervalMs
 
 export class PunctuationSchedule {
   readonly #entries = new Set<Entry>()
@@ -20,7 +21,10 @@ export class PunctuationSchedule {
   /** @param nowMs the time of this schedule's kind; -1 (no stream time yet) makes the first tick due with the first record. */
   add(intervalMs: number, punctuator: Punctuator, nowMs: number): Cancellable {
     if (!(intervalMs >= 1)) {
-      throw new MillstreamError('TOPOLOGY_INVALID', { what: `a punctuator has the interval ${intervalMs} ms`, fix: 'Use 1 ms or more.' })
+      throw new MillstreamError('TOPOLOGY_INVALID', {
+        what: `a punctuator has the interval ${intervalMs} ms`,
+        fix: 'Use 1 ms or more.',
+      })
     }
     const dueMs = nowMs < 0 ? 0 : nextTick(nowMs, intervalMs)
     const entry: Entry = { intervalMs, punctuator, dueMs, committedDueMs: dueMs }

@@ -20,7 +20,12 @@ export interface OutputTopic {
 }
 
 /** Takes a full batch: seals it and sends it. */
-export type SendBatch = (topic: string, partition: number, builder: BatchBuilder, acknowledged: (baseOffset: number) => void) => void
+export type SendBatch = (
+  topic: string,
+  partition: number,
+  builder: BatchBuilder,
+  acknowledged: (baseOffset: number) => void,
+) => void
 
 export interface CollectorLimits {
   /** A batch of this size is sent without waiting for the commit. */
@@ -144,13 +149,21 @@ export class RecordCollector {
     this.#encodeKey(topic, record)
     this.#encodeValue(topic, record)
     const partition =
-      this.#keyLength < 0 ? spare % topic.partitions : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
+      this.#keyLength < 0
+        ? spare % topic.partitions
+        : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
     this.#append(topic, partition, record.timestamp, record.withoutHeaders ? undefined : record.headers)
     return partition
   }
 
   /** Appends a change of a store to its changelog; the key has one char per byte. */
-  collectChange(topic: OutputTopic, partition: number, key: string, value: Uint8Array | null, timestamp: number): void {
+  collectChange(
+    topic: OutputTopic,
+    partition: number,
+    key: string,
+    value: Uint8Array | null,
+    timestamp: number,
+  ): void {
     if (key.length > this.#keyScratch.length) this.#keyScratch = Buffer.allocUnsafeSlow(key.length * 2)
     this.#key = this.#keyScratch
     this.#keyStart = 0
@@ -173,7 +186,12 @@ export class RecordCollector {
     }
   }
 
-  #append(topic: OutputTopic, partition: number, timestamp: number, headers: readonly RecordHeader[] | undefined): void {
+  #append(
+    topic: OutputTopic,
+    partition: number,
+    timestamp: number,
+    headers: readonly RecordHeader[] | undefined,
+  ): void {
     const outlet = this.#outlet(topic, partition)
     if (outlet.touchedBy !== this.#recordNumber) {
       outlet.touchedBy = this.#recordNumber
@@ -199,7 +217,11 @@ export class RecordCollector {
     if (size + batchOverheadBytes > outlet.topic.batchBytesMax) {
       throw new MillstreamError('RECORD_TOO_LARGE', {
         what: `an output record of about ${size} bytes is larger than its topic takes`,
-        where: { output: outlet.topic.name, outputPartition: outlet.partition, 'max.message.bytes': outlet.topic.batchBytesMax },
+        where: {
+          output: outlet.topic.name,
+          outputPartition: outlet.partition,
+          'max.message.bytes': outlet.topic.batchBytesMax,
+        },
         fix: 'Raise max.message.bytes of the topic, or make the record smaller.',
       })
     }
@@ -235,7 +257,12 @@ export class RecordCollector {
 
   #encodeKey(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
     const serde = topic.key
-    if (record.keySource !== undefined && record.keySerde === serde && serde.acceptsAllBytes && record.keyLength >= 0) {
+    if (
+      record.keySource !== undefined &&
+      record.keySerde === serde &&
+      serde.acceptsAllBytes &&
+      record.keyLength >= 0
+    ) {
       this.#key = record.keySource
       this.#keyStart = record.keyStart
       this.#keyLength = record.keyLength
@@ -249,7 +276,8 @@ export class RecordCollector {
         this.#keyLength = -1
         return
       }
-      this.#keyLength = serde.encodeInto === undefined ? this.#keepKey(serde.encode(key)) : this.#encodeKeyInto(serde, key)
+      this.#keyLength =
+        serde.encodeInto === undefined ? this.#keepKey(serde.encode(key)) : this.#encodeKeyInto(serde, key)
     } catch (error) {
       throw refused('key', topic, error)
     }
@@ -257,7 +285,12 @@ export class RecordCollector {
 
   #encodeValue(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
     const serde = topic.value
-    if (record.valueSource !== undefined && record.valueSerde === serde && serde.acceptsAllBytes && record.valueLength >= 0) {
+    if (
+      record.valueSource !== undefined &&
+      record.valueSerde === serde &&
+      serde.acceptsAllBytes &&
+      record.valueLength >= 0
+    ) {
       this.#value = record.valueSource
       this.#valueStart = record.valueStart
       this.#valueLength = record.valueLength
@@ -271,7 +304,10 @@ export class RecordCollector {
         this.#valueLength = -1
         return
       }
-      this.#valueLength = serde.encodeInto === undefined ? this.#keepValue(serde.encode(value)) : this.#encodeValueInto(serde, value)
+      this.#valueLength =
+        serde.encodeInto === undefined
+          ? this.#keepValue(serde.encode(value))
+          : this.#encodeValueInto(serde, value)
     } catch (error) {
       throw refused('value', topic, error)
     }
@@ -308,7 +344,8 @@ export class RecordCollector {
 
 const isNull = (serde: Serde<unknown>, value: unknown): boolean => {
   if (serde.encodesNull !== undefined) return serde.encodesNull(value)
-  if (value === null || value === undefined) throw new TypeError(`it is ${String(value)}, which ${serde.name} does not take`)
+  if (value === null || value === undefined)
+    throw new TypeError(`it is ${String(value)}, which ${serde.name} does not take`)
   return false
 }
 

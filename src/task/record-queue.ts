@@ -144,7 +144,10 @@ export class RecordQueue {
         timestamp = extractor(this.#makeRecord(), streamTime)
         this.#headRecord = this.#makeRecord().withTimestamp(timestamp)
       } catch (error) {
-        this.#headError = new MillstreamError('TIMESTAMP_INVALID', { what: 'the timestamp extractor threw', cause: error })
+        this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
+          what: 'the timestamp extractor threw',
+          cause: error,
+        })
         return streamTime
       }
     }

@@ -10,7 +10,15 @@ import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
-import type { Cancellable, ProcessorContext, Punctuator, PunctuationType, RecordMetadata, SinkNode, Subtopology } from '../topology/contracts.ts'
+import type {
+  Cancellable,
+  ProcessorContext,
+  Punctuator,
+  PunctuationType,
+  RecordMetadata,
+  SinkNode,
+  Subtopology,
+} from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
@@ -114,7 +122,8 @@ export class StreamTask implements TaskView {
   get dirty(): boolean {
     if (this.#punctuated) return true
     const { queues } = this.group
-    for (let index = 0; index < queues.length; index++) if (queues[index]?.position !== this.#committed[index]) return true
+    for (let index = 0; index < queues.length; index++)
+      if (queues[index]?.position !== this.#committed[index]) return true
     return false
   }
 
@@ -179,14 +188,20 @@ export class StreamTask implements TaskView {
     const timestamp = Math.max(0, Math.min(this.#streamTime, this.#clock.now()))
     for (const { store, changelog } of this.stores.values()) {
       this.#collector.beginRecord()
-      store.drainChanges((key, value) => this.#collector.collectChange(changelog, this.partition, key, value, timestamp))
+      store.drainChanges((key, value) =>
+        this.#collector.collectChange(changelog, this.partition, key, value, timestamp),
+      )
       this.#collector.finishRecord()
     }
   }
 
   /** What is to be committed for this task. */
   positions(): TaskPosition[] {
-    return this.group.queues.map((queue) => ({ topic: queue.topic, partition: queue.partition, offset: queue.position }))
+    return this.group.queues.map((queue) => ({
+      topic: queue.topic,
+      partition: queue.partition,
+      offset: queue.position,
+    }))
   }
 
   /** The transaction is committed: overlays become the committed base, each with the changelog offset behind it. */
@@ -204,7 +219,10 @@ export class StreamTask implements TaskView {
     this.#streamTimers.settle()
     this.#wallTimers.settle()
     for (const [index, queue] of this.group.queues.entries()) {
-      invariant(queue.position >= (this.#committed[index] ?? 0), 'offsets only grow', { task: this.id, topic: queue.topic })
+      invariant(queue.position >= (this.#committed[index] ?? 0), 'offsets only grow', {
+        task: this.id,
+        topic: queue.topic,
+      })
       this.#committed[index] = queue.position
       this.#isCommitted[index] = true
     }
@@ -224,7 +242,8 @@ export class StreamTask implements TaskView {
   rewind(positions: ReadonlyMap<string, number>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
     for (const [index, queue] of this.group.queues.entries()) {
-      const position = positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
+      const position =
+        positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
       queue.reset(position)
       this.#committed[index] = position
     }
@@ -255,7 +274,8 @@ export class StreamTask implements TaskView {
     const error = this.#graph.close()
     this.#streamTimers.clear()
     this.#wallTimers.clear()
-    if (error !== undefined) this.#log.warn('a processor failed to close', { task: this.id, cause: ensureError(error).message })
+    if (error !== undefined)
+      this.#log.warn('a processor failed to close', { task: this.id, cause: ensureError(error).message })
   }
 
   wallClockTime(): number {
@@ -264,7 +284,9 @@ export class StreamTask implements TaskView {
 
   recordMetadata(): RecordMetadata | undefined {
     const queue = this.#queueInHand
-    return queue === undefined ? undefined : { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+    return queue === undefined
+      ? undefined
+      : { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
@@ -362,7 +384,11 @@ export class StreamTask implements TaskView {
     if (verdict.action === 'retry') {
       this.counts.retried++
       this.#retryAtMs = this.#clock.now() + verdict.delayMs
-      this.#log.warn('a record failed and is tried again', { attempt: this.#attempts, delayMs: verdict.delayMs, cause: located.message })
+      this.#log.warn('a record failed and is tried again', {
+        attempt: this.#attempts,
+        delayMs: verdict.delayMs,
+        cause: located.message,
+      })
       return false
     }
     this.counts.skipped++

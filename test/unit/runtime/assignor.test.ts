@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { assignTasks, createGroupProtocol, readAssignment, topologyHash } from '../../../src/runtime/assignor.ts'
+import {
+  assignTasks,
+  createGroupProtocol,
+  readAssignment,
+  topologyHash,
+} from '../../../src/runtime/assignor.ts'
 import type { TaskPlan } from '../../../src/runtime/task-plan.ts'
 
 const taskIds = (count: number): string[] => Array.from({ length: count }, (_, index) => `0_${index}`)
@@ -18,19 +23,26 @@ const planOf = (id: string, topic = 'lines'): TaskPlan => {
 const plansOf = (count: number, topic?: string): Map<string, TaskPlan> =>
   new Map(taskIds(count).map((id) => [id, planOf(id, topic)]))
 
-const protocolOf = (plans: Map<string, TaskPlan>, owned: string[] = []): ReturnType<typeof createGroupProtocol> =>
+const protocolOf = (
+  plans: Map<string, TaskPlan>,
+  owned: string[] = [],
+): ReturnType<typeof createGroupProtocol> =>
   createGroupProtocol({ tasks: plans, topics: ['lines'], guarantee: 'exactly_once', owned: () => owned })
 
 describe('assignTasks', () => {
   it('gives every task to exactly one member, evenly', () => {
     fc.assert(
-      fc.property(fc.nat(40), fc.array(fc.array(fc.nat(45)), { minLength: 1, maxLength: 6 }), (count, claimed) => {
-        const claims = new Map(claimed.map((list, index) => [`m${index}`, list.map((one) => `0_${one}`)]))
-        const assigned = assignTasks(taskIds(count), claims)
-        expect([...assigned.values()].flat().sort()).toEqual(taskIds(count).sort())
-        const sizes = [...assigned.values()].map((list) => list.length)
-        expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
-      }),
+      fc.property(
+        fc.nat(40),
+        fc.array(fc.array(fc.nat(45)), { minLength: 1, maxLength: 6 }),
+        (count, claimed) => {
+          const claims = new Map(claimed.map((list, index) => [`m${index}`, list.map((one) => `0_${one}`)]))
+          const assigned = assignTasks(taskIds(count), claims)
+          expect([...assigned.values()].flat().sort()).toEqual(taskIds(count).sort())
+          const sizes = [...assigned.values()].map((list) => list.length)
+          expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
+        },
+      ),
     )
   })
 
@@ -72,8 +84,14 @@ describe('the group protocol', () => {
   it('refuses a member with another guarantee, and one that is no worker', () => {
     const plans = plansOf(1)
     const protocol = protocolOf(plans)
-    const other = createGroupProtocol({ tasks: plans, topics: [], guarantee: 'at_least_once', owned: () => [] })
-    const join = (metadata: Buffer) => () => protocol.assign([{ memberId: 'x', instanceId: undefined, metadata }])
+    const other = createGroupProtocol({
+      tasks: plans,
+      topics: [],
+      guarantee: 'at_least_once',
+      owned: () => [],
+    })
+    const join = (metadata: Buffer) => () =>
+      protocol.assign([{ memberId: 'x', instanceId: undefined, metadata }])
     expect(join(other.metadata())).toThrow(/SETTING_INVALID.*guarantees/)
     expect(join(Buffer.from('garbage'))).toThrow(/SETTING_INVALID.*no millstream worker/)
   })

@@ -8,7 +8,10 @@ const [directory = '', where = ''] = process.argv.slice(2)
 const engine = new LmdbEngine({ directory, disk: nodePorts.disk })
 engine.reset(identity)
 const entries = (from: number): { key: string; value: Buffer }[] =>
-  Array.from({ length: 500 }, (_, index) => ({ key: `k${String(from + index).padStart(6, '0')}`, value: Buffer.from(`v${from + index}`) }))
+  Array.from({ length: 500 }, (_, index) => ({
+    key: `k${String(from + index).padStart(6, '0')}`,
+    value: Buffer.from(`v${from + index}`),
+  }))
 engine.write(entries(0), at(10))
 engine.get('k000001')
 engine.write(entries(500), at(20))

@@ -44,13 +44,20 @@ describe.each(['lmdb', 'memory'])('engine %s', (kind) => {
       expect(engine.checkpoint()).toEqual(at(6))
       expect(engine.identity()).toEqual(identity)
       engine.reset({ ...identity, changelogTopicId: 'topic-2' })
-      expect([engine.count(), engine.checkpoint(), engine.identity()?.changelogTopicId]).toEqual([0, undefined, 'topic-2'])
+      expect([engine.count(), engine.checkpoint(), engine.identity()?.changelogTopicId]).toEqual([
+        0,
+        undefined,
+        'topic-2',
+      ])
       expect(keys(engine)).toEqual([])
     }))
 
   it('orders keys as unsigned bytes, the empty key included, and never shows its own', () =>
     withEngine(kind, (engine) => {
-      engine.write(writes({ '': 'e', '\0': 'z', '\x7f': 'a', '\x80': 'b', '\xff': 'c', '\xff\xff': 'd' }), at(1))
+      engine.write(
+        writes({ '': 'e', '\0': 'z', '\x7f': 'a', '\x80': 'b', '\xff': 'c', '\xff\xff': 'd' }),
+        at(1),
+      )
       const sorted = ['', '\0', '\x7f', '\x80', '\xff', '\xff\xff']
       expect(keys(engine)).toEqual(sorted)
       expect(keys(engine, undefined, undefined, true)).toEqual([...sorted].reverse())
@@ -79,7 +86,10 @@ describe.each(['lmdb', 'memory'])('engine %s', (kind) => {
   it('gives buffers that belong to the caller, large values too', () =>
     withEngine(kind, (engine) => {
       const sizes = [0, 1, 64, 65, 1000, 1022, 1023, 1024, 1025, 2000, 4096, 70_000, 300_000]
-      const list = sizes.map((size, index) => ({ key: `k${index.toString().padStart(3, '0')}`, value: Buffer.alloc(size, index + 1) }))
+      const list = sizes.map((size, index) => ({
+        key: `k${index.toString().padStart(3, '0')}`,
+        value: Buffer.alloc(size, index + 1),
+      }))
       engine.write(list, at(1))
       const got = list.map(({ key }) => engine.get(key))
       const scanned = [...engine.range(undefined, undefined, false)]
@@ -113,7 +123,10 @@ describe('engine lmdb on disk', () => {
   const filled = (): void => {
     const opened = engine()
     opened.reset(identity)
-    opened.write(Array.from({ length: 1000 }, (_, index) => ({ key: `k${1000 + index}`, value: Buffer.alloc(50, 1) })), at(7))
+    opened.write(
+      Array.from({ length: 1000 }, (_, index) => ({ key: `k${1000 + index}`, value: Buffer.alloc(50, 1) })),
+      at(7),
+    )
     opened.write([{ key: 'zz', value: Buffer.alloc(100_000, 9) }], at(8))
     opened.close()
   }
@@ -138,11 +151,19 @@ describe('engine lmdb on disk', () => {
     ['between', 1000, at(20)],
     ['inside', 1000, at(20)],
   ])('is there again after kill -9 %s transactions', (where, count, checkpoint) => {
-    const child = spawnSync(process.execPath, [path.join(import.meta.dirname, 'crash-child.ts'), directory, where], { timeout: 20_000 })
+    const child = spawnSync(
+      process.execPath,
+      [path.join(import.meta.dirname, 'crash-child.ts'), directory, where],
+      { timeout: 20_000 },
+    )
     expect(child.signal, child.stderr.toString()).toBe('SIGKILL')
     const again = engine()
     expect([again.count(), again.checkpoint()]).toEqual([count, checkpoint])
-    expect([...again.range(undefined, undefined, false)].every(({ key, value }) => value.toString() === `v${Number(key.slice(1))}`)).toBe(true)
+    expect(
+      [...again.range(undefined, undefined, false)].every(
+        ({ key, value }) => value.toString() === `v${Number(key.slice(1))}`,
+      ),
+    ).toBe(true)
     again.write([{ key: 'more', value: Buffer.from('x') }], at(31))
     expect(again.count()).toBe(count + 1)
   })
@@ -153,7 +174,17 @@ describe('engine lmdb on disk', () => {
     const unsorted = ['b', 'a'].map((key) => ({ key, value: Buffer.from('1') }))
     expect(code(() => opened.write(unsorted, at(1)))).toBe('INVARIANT_BROKEN')
     expect([opened.count(), opened.checkpoint()]).toEqual([0, undefined])
-    expect(code(() => opened.write([{ key: 'a', value: null }, { key: 'k'.repeat(1978), value: Buffer.from('1') }], at(1)))).toBe('STORE_FAILED')
+    expect(
+      code(() =>
+        opened.write(
+          [
+            { key: 'a', value: null },
+            { key: 'k'.repeat(1978), value: Buffer.from('1') },
+          ],
+          at(1),
+        ),
+      ),
+    ).toBe('STORE_FAILED')
     expect([opened.count(), opened.checkpoint()]).toEqual([0, undefined])
   })
 
@@ -173,7 +204,10 @@ describe('engine lmdb on disk', () => {
     const whole = readFileSync(file())
     for (let size = 8192; size < whole.length; size += 4096) {
       writeFileSync(file(), whole.subarray(0, size))
-      expect(code(() => engine()), `cut at ${size} of ${whole.length}`).toBe('STORE_CORRUPT')
+      expect(
+        code(() => engine()),
+        `cut at ${size} of ${whole.length}`,
+      ).toBe('STORE_CORRUPT')
     }
     writeFileSync(file(), whole)
     expect(engine().count()).toBe(1001)
@@ -190,7 +224,10 @@ describe('engine lmdb on disk', () => {
     const opened = new LmdbEngine({ directory, disk })
     finish = () => opened.close()
     opened.reset(identity)
-    opened.write(Array.from({ length: 1000 }, (_, index) => ({ key: `k${1000 + index}`, value: Buffer.alloc(50, 1) })), at(1))
+    opened.write(
+      Array.from({ length: 1000 }, (_, index) => ({ key: `k${1000 + index}`, value: Buffer.alloc(50, 1) })),
+      at(1),
+    )
     expect(extended).toEqual([])
     short = true
     opened.write([], at(2))
@@ -202,8 +239,14 @@ describe('engine lmdb on disk', () => {
       const opened = engine()
       opened.reset(identity)
       const names = Array.from({ length: 2000 }, (_, index) => `k${10_000 + index}`)
-      opened.write(names.map((name) => ({ key: name, value: Buffer.alloc(40, 1) })), at(1))
-      opened.write(names.filter((_, index) => index % 200 >= kept).map((name) => ({ key: name, value: null })), at(2))
+      opened.write(
+        names.map((name) => ({ key: name, value: Buffer.alloc(40, 1) })),
+        at(1),
+      )
+      opened.write(
+        names.filter((_, index) => index % 200 >= kept).map((name) => ({ key: name, value: null })),
+        at(2),
+      )
       opened.close()
       const again = engine()
       expect(keys(again)).toEqual(names.filter((_, index) => index % 200 < kept))
@@ -213,7 +256,11 @@ describe('engine lmdb on disk', () => {
 
   it('tells when it is synced and when no longer', () => {
     const told: boolean[] = []
-    const opened = new LmdbEngine({ directory, disk: nodePorts.disk, onSynced: (synced) => told.push(synced) })
+    const opened = new LmdbEngine({
+      directory,
+      disk: nodePorts.disk,
+      onSynced: (synced) => told.push(synced),
+    })
     finish = () => opened.close()
     opened.reset(identity)
     opened.write([], at(1))

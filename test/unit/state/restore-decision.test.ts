@@ -1,5 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { type RestoreFacts, decideRestore, foreignDifference, staleDifference } from '../../../src/state/restore-decision.ts'
+import {
+  type RestoreFacts,
+  decideRestore,
+  foreignDifference,
+  staleDifference,
+} from '../../../src/state/restore-decision.ts'
 import { identity } from './support.ts'
 
 const hour = 3_600_000
@@ -23,17 +28,43 @@ describe('decideRestore', () => {
   })
 
   it('reads an empty store from the log start, which is no rebuild', () => {
-    expect(decideRestore(facts({ checkpoint: undefined, stored: undefined, logStartOffset: 7 }))).toEqual({ action: 'resume', from: 7 })
-    expect(decideRestore(facts({ checkpoint: undefined, bootChanged: true }))).toEqual({ action: 'resume', from: 0 })
+    expect(decideRestore(facts({ checkpoint: undefined, stored: undefined, logStartOffset: 7 }))).toEqual({
+      action: 'resume',
+      from: 7,
+    })
+    expect(decideRestore(facts({ checkpoint: undefined, bootChanged: true }))).toEqual({
+      action: 'resume',
+      from: 0,
+    })
   })
 
   it.each([
     ['an offset before the log start', { logStartOffset: 51 }, 'offset 50 lies before the log start 51'],
-    ['an offset beyond the high watermark', { highWatermark: 49 }, 'offset 50 lies beyond the high watermark 49'],
-    ['an age beyond half the tombstone retention', { nowMs: 112 * hour + 1 }, 'more than half of delete.retention.ms'],
-    ['a wall clock that was set back as far', { nowMs: 88 * hour - 1 }, 'more than half of delete.retention.ms'],
-    ['a topic made again', { stored: { ...identity, changelogTopicId: 'other' } }, 'changelogTopicId is other in the store, not topic-1'],
-    ['another guarantee', { stored: { ...identity, guarantee: 'at_least_once' } }, 'guarantee is at_least_once'],
+    [
+      'an offset beyond the high watermark',
+      { highWatermark: 49 },
+      'offset 50 lies beyond the high watermark 49',
+    ],
+    [
+      'an age beyond half the tombstone retention',
+      { nowMs: 112 * hour + 1 },
+      'more than half of delete.retention.ms',
+    ],
+    [
+      'a wall clock that was set back as far',
+      { nowMs: 88 * hour - 1 },
+      'more than half of delete.retention.ms',
+    ],
+    [
+      'a topic made again',
+      { stored: { ...identity, changelogTopicId: 'other' } },
+      'changelogTopicId is other in the store, not topic-1',
+    ],
+    [
+      'another guarantee',
+      { stored: { ...identity, guarantee: 'at_least_once' } },
+      'guarantee is at_least_once',
+    ],
     ['another format', { stored: { ...identity, formatVersion: 0 } }, 'formatVersion is 0'],
     ['a partition of another task', { stored: { ...identity, partition: 4 } }, 'partition is 4'],
     ['a machine crash', { bootChanged: true }, 'the machine was restarted'],
@@ -44,7 +75,10 @@ describe('decideRestore', () => {
   })
 
   it('keeps a store of any age when nothing was written since', () => {
-    expect(decideRestore(facts({ highWatermark: 50, nowMs: 10_000 * hour }))).toEqual({ action: 'resume', from: 50 })
+    expect(decideRestore(facts({ highWatermark: 50, nowMs: 10_000 * hour }))).toEqual({
+      action: 'resume',
+      from: 50,
+    })
   })
 
   it('tells what is foreign from what is merely stale', () => {

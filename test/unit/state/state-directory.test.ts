@@ -8,7 +8,10 @@ import { StateDirectory } from '../../../src/state/state-directory.ts'
 import { at, identity, withDirectory } from './support.ts'
 
 const { disk } = nodePorts
-const openRoot = (stateDir: string, changes: { applicationId?: string; clusterId?: string } = {}): StateDirectory =>
+const openRoot = (
+  stateDir: string,
+  changes: { applicationId?: string; clusterId?: string } = {},
+): StateDirectory =>
   new StateDirectory({ disk, stateDir, applicationId: 'orders', clusterId: 'cluster-1', ...changes })
 const code = (run: () => unknown): string => {
   try {
@@ -40,8 +43,13 @@ describe('StateDirectory', () => {
   it('refuses the directory of another cluster or application, and gives the lock back', () =>
     withDirectory((stateDir) => {
       openRoot(stateDir).close()
-      expect(() => openRoot(stateDir, { clusterId: 'cluster-2' })).toThrow(/STORE_FOREIGN: .*clusterId cluster-1, not cluster-2/)
-      writeFileSync(path.join(stateDir, 'orders', 'application.json'), '{"applicationId":"billing","clusterId":"cluster-1","format":1}')
+      expect(() => openRoot(stateDir, { clusterId: 'cluster-2' })).toThrow(
+        /STORE_FOREIGN: .*clusterId cluster-1, not cluster-2/,
+      )
+      writeFileSync(
+        path.join(stateDir, 'orders', 'application.json'),
+        '{"applicationId":"billing","clusterId":"cluster-1","format":1}',
+      )
       expect(code(() => openRoot(stateDir))).toBe('STORE_FOREIGN')
       writeFileSync(path.join(stateDir, 'orders', 'application.json'), 'not json')
       expect(code(() => openRoot(stateDir))).toBe('STORE_FOREIGN')
@@ -58,8 +66,16 @@ describe('StateDirectory', () => {
       expect(root.stores('0_2')).toEqual(['by-user', 'totals'])
       root.remove('0_2', 'totals')
       root.remove('0_10')
-      expect([root.tasks(), root.stores('0_2'), root.stores('9_9')]).toEqual([['0_2', '1_0'], ['by-user'], []])
-      for (const name of ['..', '.', 'a/b', '']) expect(code(() => root.storeDirectory('0_2', name)), name).toBe('SETTING_INVALID')
+      expect([root.tasks(), root.stores('0_2'), root.stores('9_9')]).toEqual([
+        ['0_2', '1_0'],
+        ['by-user'],
+        [],
+      ])
+      for (const name of ['..', '.', 'a/b', ''])
+        expect(
+          code(() => root.storeDirectory('0_2', name)),
+          name,
+        ).toBe('SETTING_INVALID')
       expect(code(() => openRoot(stateDir, { applicationId: '../x' }))).toBe('SETTING_INVALID')
       root.close()
     }))
@@ -107,14 +123,23 @@ describe('openStoreEngine', () => {
     withDirectory((directory) => {
       fill(directory, false)
       const changes = { changelogTopicId: 'topic-2' }
-      expect(outcome(open(directory, changes))).toEqual([0, undefined, 'changelogTopicId is topic-1 in the store, not topic-2'])
+      expect(outcome(open(directory, changes))).toEqual([
+        0,
+        undefined,
+        'changelogTopicId is topic-1 in the store, not topic-2',
+      ])
       expect(outcome(open(directory, changes))).toEqual([0, undefined, undefined])
     }))
 
   it('refuses what is foreign and leaves it alone, also where it could not be read', () =>
     withDirectory((directory) => {
       fill(directory, false)
-      for (const changes of [{ applicationId: 'billing' }, { clusterId: 'x' }, { store: 'x' }, { partition: 4 }]) {
+      for (const changes of [
+        { applicationId: 'billing' },
+        { clusterId: 'x' },
+        { store: 'x' },
+        { partition: 4 },
+      ]) {
         expect(code(() => open(directory, changes))).toBe('STORE_FOREIGN')
         expect(code(() => open(directory, changes, rebootedDisk))).toBe('STORE_FOREIGN')
       }
@@ -128,6 +153,10 @@ describe('openStoreEngine', () => {
       fill(directory, true)
       expect(outcome(open(directory, {}, rebootedDisk))).toEqual([1, at(5), undefined])
       // It was open in that other boot, and not synced.
-      expect(outcome(open(directory))).toEqual([0, undefined, 'the machine was restarted before the store had been synced'])
+      expect(outcome(open(directory))).toEqual([
+        0,
+        undefined,
+        'the machine was restarted before the store had been synced',
+      ])
     }))
 })

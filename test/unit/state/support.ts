@@ -16,7 +16,11 @@ export const identity: StoreIdentity = {
   guarantee: 'exactly_once',
 }
 
-export const at = (changelogOffset: number): Checkpoint => ({ changelogOffset, leaderEpoch: 0, caughtUpAtMs: 1000 })
+export const at = (changelogOffset: number): Checkpoint => ({
+  changelogOffset,
+  leaderEpoch: 0,
+  caughtUpAtMs: 1000,
+})
 
 export const withDirectory = <T>(use: (directory: string) => T): T => {
   const directory = mkdtempSync(path.join(tmpdir(), 'millstream-state-'))

@@ -19,11 +19,20 @@ const text = (key: Key): string => Buffer.from(key).toString('latin1')
 const keyOf = (key: string): Buffer => Buffer.from(key, 'latin1')
 
 /** Keys with the bytes at which orders differ; few, so that one key meets every layer. */
-const pool = ['', '\0', 'a', 'a\0', '\x7f', '\x80', '\xff', '\xff\xff'].map((name) => Buffer.from(name, 'latin1'))
+const pool = ['', '\0', 'a', 'a\0', '\x7f', '\x80', '\xff', '\xff\xff'].map((name) =>
+  Buffer.from(name, 'latin1'),
+)
 const key = fc.constantFrom(...pool)
 const bound = fc.option(key, { nil: undefined })
 
-type Step = { readonly kind: string; readonly key: Buffer; readonly to: Buffer | undefined; readonly from: Buffer | undefined; readonly value: number; readonly reverse: boolean }
+type Step = {
+  readonly kind: string
+  readonly key: Buffer
+  readonly to: Buffer | undefined
+  readonly from: Buffer | undefined
+  readonly value: number
+  readonly reverse: boolean
+}
 // Weighted: what empties the cache comes seldom, so that stale entries have time to be seen.
 const kinds = (
   'put put put put put put put put delete delete delete delete get get get get check check check range range range range ' +
@@ -69,22 +78,32 @@ class Model {
   }
   entries(from: Buffer | undefined, to: Buffer | undefined, reverse: boolean): [string, number][] {
     const list = [...this.current].filter(
-      ([name]) => (!from || Buffer.compare(keyOf(name), from) >= 0) && (!to || Buffer.compare(keyOf(name), to) < 0),
+      ([name]) =>
+        (!from || Buffer.compare(keyOf(name), from) >= 0) && (!to || Buffer.compare(keyOf(name), to) < 0),
     )
     list.sort(([a], [b]) => Buffer.compare(keyOf(a), keyOf(b)))
     return reverse ? list.reverse() : list
   }
 }
 
-const run = (steps: readonly Step[], value: Serde<number>, open: (again: boolean) => StoreEngine, tiny: boolean): void => {
+const run = (
+  steps: readonly Step[],
+  value: Serde<number>,
+  open: (again: boolean) => StoreEngine,
+  tiny: boolean,
+): void => {
   const clock = new TestClock()
-  const limits = tiny ? { flushBytesMax: 500, cacheBytesMax: 200, flushIntervalMs: 1e9 } : { flushIntervalMs: 1e9 }
+  const limits = tiny
+    ? { flushBytesMax: 500, cacheBytesMax: 200, flushIntervalMs: 1e9 }
+    : { flushIntervalMs: 1e9 }
   let engine = open(false)
   engine.reset(identity)
-  const start = (): TransactionalStore<Key, number> => new TransactionalStore<Key, number>({ name: 's', key: bytes, value, engine, clock, ...limits })
+  const start = (): TransactionalStore<Key, number> =>
+    new TransactionalStore<Key, number>({ name: 's', key: bytes, value, engine, clock, ...limits })
   let store = start()
   const model = new Model()
-  const decode = (held: Uint8Array | null): number | undefined => (held === null ? undefined : value.decode(held))
+  const decode = (held: Uint8Array | null): number | undefined =>
+    held === null ? undefined : value.decode(held)
   const flushed = (): void => {
     model.durable = new Map(model.committed)
     model.durableOffset = model.offset
@@ -106,9 +125,9 @@ const run = (steps: readonly Step[], value: Serde<number>, open: (again: boolean
       model.write(text(s.key), undefined)
     },
     range: (s) =>
-      expect([...store.range(s.from, s.to, { reverse: s.reverse })].map((entry) => [text(entry.key), entry.value])).toEqual(
-        model.entries(s.from, s.to, s.reverse),
-      ),
+      expect(
+        [...store.range(s.from, s.to, { reverse: s.reverse })].map((entry) => [text(entry.key), entry.value]),
+      ).toEqual(model.entries(s.from, s.to, s.reverse)),
     mark: () => {
       store.mark()
       model.mark()
@@ -178,7 +197,9 @@ const run = (steps: readonly Step[], value: Serde<number>, open: (again: boolean
       acts[one.kind]?.(one)
       expect(store.get(one.key)).toBe(model.current.get(text(one.key)))
     }
-    expect([...store.all()].map((entry) => [text(entry.key), entry.value])).toEqual(model.entries(undefined, undefined, false))
+    expect([...store.all()].map((entry) => [text(entry.key), entry.value])).toEqual(
+      model.entries(undefined, undefined, false),
+    )
     store.close({ sync: false })
     engine = open(true)
     expect(engine.count()).toBe(model.committed.size)
@@ -207,7 +228,9 @@ describe.each(serdes)('model, values as %s', (_, value) => {
   it.each([false, true])('lmdb engine, tiny limits %s', (tiny) => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) =>
-        withDirectory((directory) => run(steps, value, () => new LmdbEngine({ directory, disk: nodePorts.disk }), tiny)),
+        withDirectory((directory) =>
+          run(steps, value, () => new LmdbEngine({ directory, disk: nodePorts.disk }), tiny),
+        ),
       ),
       { numRuns: 60 },
     )

@@ -10,13 +10,24 @@ import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { TestClock, at, identity, withDirectory } from './support.ts'
 
 const clock = new TestClock()
-const storeOf = <V>(value: Serde<V>, engine = new MemoryEngine(), extra: { flushIntervalMs?: number; flushBytesMax?: number; cacheBytesMax?: number } = {}) => {
+const storeOf = <V>(
+  value: Serde<V>,
+  engine = new MemoryEngine(),
+  extra: { flushIntervalMs?: number; flushBytesMax?: number; cacheBytesMax?: number } = {},
+) => {
   engine.reset(identity)
-  return { engine, store: new TransactionalStore<string, V>({ name: 'totals', key: string, value, engine, clock, ...extra }) }
+  return {
+    engine,
+    store: new TransactionalStore<string, V>({ name: 'totals', key: string, value, engine, clock, ...extra }),
+  }
 }
-const drained = (store: TransactionalStore<never, never> | TransactionalStore<string, number>): [string, string | null][] => {
+const drained = (
+  store: TransactionalStore<never, never> | TransactionalStore<string, number>,
+): [string, string | null][] => {
   const changes: [string, string | null][] = []
-  store.drainChanges((key, value) => changes.push([key, value === null ? null : Buffer.from(value).toString('hex')]))
+  store.drainChanges((key, value) =>
+    changes.push([key, value === null ? null : Buffer.from(value).toString('hex')]),
+  )
   return changes
 }
 const code = (run: () => unknown): string => {
@@ -29,7 +40,13 @@ const code = (run: () => unknown): string => {
 }
 const record = (key: string, from: Serde<string> = string) => {
   const source = Buffer.from(`--${key}--`)
-  return { key, keySource: source, keyStart: 2, keyLength: source.length - 4, keySerde: from as Serde<string, never> }
+  return {
+    key,
+    keySource: source,
+    keyStart: 2,
+    keyLength: source.length - 4,
+    keySerde: from as Serde<string, never>,
+  }
 }
 
 afterEach(() => {
@@ -84,7 +101,10 @@ describe('TransactionalStore', () => {
   })
 
   it('flushes by age, by size and on demand, with the checkpoint of what was flushed', () => {
-    const { store, engine } = storeOf(int64, new MemoryEngine(), { flushBytesMax: 1000, flushIntervalMs: 500 })
+    const { store, engine } = storeOf(int64, new MemoryEngine(), {
+      flushBytesMax: 1000,
+      flushIntervalMs: 500,
+    })
     store.put('a', 1)
     store.commitOverlay(at(1))
     expect([engine.count(), engine.checkpoint(), store.checkpoint()]).toEqual([0, undefined, at(1)])
@@ -180,13 +200,21 @@ describe('TransactionalStore', () => {
     const key = json()
     const engine = new MemoryEngine()
     const store = new TransactionalStore({ name: 'totals', key, value: int64, engine, clock })
-    const spelled = (text: string) => ({ key: JSON.parse(text) as unknown, keySource: Buffer.from(text), keyStart: 0, keyLength: text.length, keySerde: key as Serde<unknown, never> })
+    const spelled = (text: string) => ({
+      key: JSON.parse(text) as unknown,
+      keySource: Buffer.from(text),
+      keyStart: 0,
+      keyLength: text.length,
+      keySerde: key as Serde<unknown, never>,
+    })
     store.putOf(spelled('{"a": 1}'), 5)
     expect(store.getOf(spelled('{"a":1}'))).toBe(5)
   })
 
   it('treats a value that is written as null as a delete', () => {
-    const optional = { ...int64, encodesNull: (value: number | null) => value === null } as Serde<number | null>
+    const optional = { ...int64, encodesNull: (value: number | null) => value === null } as Serde<
+      number | null
+    >
     const { store } = storeOf(optional)
     store.put('a', 1)
     store.put('a', null)
@@ -206,7 +234,9 @@ describe('TransactionalStore', () => {
       engine.reset(identity)
       const large = new TransactionalStore({ name: 'totals', key: string, value: int64, engine, clock })
       large.put('k'.repeat(1977), 1)
-      expect(() => large.put('k'.repeat(1978), 1)).toThrow(/1978 bytes is larger than the 1977 .*store totals/)
+      expect(() => large.put('k'.repeat(1978), 1)).toThrow(
+        /1978 bytes is larger than the 1977 .*store totals/,
+      )
       large.commitOverlay(at(1))
       large.close()
     })
@@ -230,7 +260,10 @@ describe('TransactionalStore', () => {
       range.next()
       const unread = store.range('a', undefined)
       end()
-      expect([code(() => range.next()), code(() => unread.next())]).toEqual(['RANGE_INVALIDATED', 'RANGE_INVALIDATED'])
+      expect([code(() => range.next()), code(() => unread.next())]).toEqual([
+        'RANGE_INVALIDATED',
+        'RANGE_INVALIDATED',
+      ])
     }
     const reading = store.all()
     reading.next()
@@ -243,8 +276,14 @@ describe('TransactionalStore', () => {
     store.put('a', 1)
     store.commitOverlay(at(5))
     expect(store.get('b')).toBeUndefined()
-    const entry = (key: string, value: number | null) => ({ key: Buffer.from(key), value: value === null ? null : int64.encode(value) })
-    store.applyChangelog([entry('b', 1), entry('a', null), entry('b', 2), entry('c', 3), entry('c', null)], at(10))
+    const entry = (key: string, value: number | null) => ({
+      key: Buffer.from(key),
+      value: value === null ? null : int64.encode(value),
+    })
+    store.applyChangelog(
+      [entry('b', 1), entry('a', null), entry('b', 2), entry('c', 3), entry('c', null)],
+      at(10),
+    )
     expect([store.get('a'), store.get('b'), store.get('c')]).toEqual([undefined, 2, undefined])
     expect([engine.count(), engine.checkpoint(), store.checkpoint()]).toEqual([1, at(10), at(10)])
     store.put('a', 1)
@@ -258,8 +297,11 @@ describe('TransactionalStore', () => {
     const { store } = storeOf(int64)
     store.close()
     store.close()
-    expect([code(() => store.get('a')), code(() => store.put('a', 1)), code(() => store.all()), code(() => store.commitOverlay(at(1)))]).toEqual(
-      Array(4).fill('CLOSED'),
-    )
+    expect([
+      code(() => store.get('a')),
+      code(() => store.put('a', 1)),
+      code(() => store.all()),
+      code(() => store.commitOverlay(at(1))),
+    ]).toEqual(Array(4).fill('CLOSED'))
   })
 })
