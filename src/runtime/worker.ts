@@ -28,7 +28,7 @@ export interface WorkerCounts {
 }
 
 /** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
-const sliceMs = 4
+const sliceMs = 2
 const recordsPerTurn = 256
 /** Sealed and unacknowledged beyond this, processing waits for the broker. */
 const unacknowledgedBytesMax = 16 << 20

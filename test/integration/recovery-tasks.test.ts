@@ -4,12 +4,13 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { int64, output, processor, StreamRecord, store, string, topic, topology } from 'millstream'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import type { SettingsInput } from '../../src/config/settings.ts'
 import type { Topology } from '../../src/topology/contracts.ts'
-import { brokerAddress, type EachOnce, eachOnce, impatiently } from '../support/each-once.ts'
+import { brokerAddress, type EachOnce, eachOnce } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { uniqueTopic } from '../support/kafka.ts'
 import { putOut, refuseOffsets } from '../support/lost-commit.ts'
-import { outputOf } from '../support/numbered.ts'
+import { outputOf, quickly } from '../support/numbered.ts'
 import { apiKeys, KafkaProxy } from '../support/proxy.ts'
 import { startWorker, type TestWorker, temporaryDirectory } from '../support/worker.ts'
 
@@ -21,6 +22,13 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await judge?.stop()
+})
+
+/** The static member of each test, so that a restart takes its place back. */
+const settingsOf = (address: string, stateDir: string): SettingsInput & { stateDir: string } => ({
+  ...quickly([address], stateDir),
+  heartbeatIntervalMs: 100,
+  instanceId: 'one',
 })
 
 /** A worker whose transactions can be aborted. */
@@ -36,7 +44,7 @@ const startTroubled = async (
       return { replaceBy: refuseOffsets(answer) }
     },
   })
-  const test = await startWorker(built, { ...impatiently(proxy.address, stateDir), instanceId: 'one' })
+  const test = await startWorker(built, settingsOf(proxy.address, stateDir))
   return {
     test,
     proxy,
@@ -87,10 +95,7 @@ it('a task with an empty input goes on, also after an abort, a lost membership a
     await proxy.stop()
   }
   await judge.produce(empty.name, [{ partition: 0, key: 'other', value: 'v1' }])
-  await using last = await startWorker(built, {
-    ...impatiently(brokerAddress(), state.path),
-    instanceId: 'one',
-  })
+  await using last = await startWorker(built, settingsOf(brokerAddress(), state.path))
   const emptyOffset = async (): Promise<number | undefined> =>
     (await judge.groupOffsets(app.applicationId)).find((one) => one.topic === empty.name)?.offset
   await expect.poll(emptyOffset, { timeout: 10_000 }).toBe(1)
@@ -110,7 +115,7 @@ it('a pause with a wall-clock punctuator that is due leaves the process free', a
     t.stream(inputOf(app)).process(ticker).process(numbering()).to(outOf(app))
   })
   using state = temporaryDirectory()
-  await using test = await startWorker(built, impatiently(brokerAddress(), state.path))
+  await using test = await startWorker(built, settingsOf(brokerAddress(), state.path))
   await app.feed(3)
   await app.drained()
   await expect.poll(() => ticks).toBeGreaterThan(2)
@@ -180,10 +185,7 @@ it('what a processor does after its record has ended is refused, and leaves noth
   await test.worker.close()
   await proxy.stop()
   // The store on the disk has none of it either.
-  await using next = await startWorker(built, {
-    ...impatiently(brokerAddress(), state.path),
-    instanceId: 'one',
-  })
+  await using next = await startWorker(built, settingsOf(brokerAddress(), state.path))
   await app.feed(2)
   await app.judged()
   expect(next.log.with('a store is rebuilt')).toEqual([])

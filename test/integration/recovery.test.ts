@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { brokerAddress, type EachOnce, eachOnce, impatiently } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { answerAgain, askToRejoin, LostCommit, putOut, recoveryKeys } from '../support/lost-commit.ts'
-import { outputOf } from '../support/numbered.ts'
+import { outputOf, quickly } from '../support/numbered.ts'
 import { apiKeys, KafkaProxy, type ProxyRules } from '../support/proxy.ts'
 import { startWorker, type TestWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
@@ -29,6 +29,13 @@ const untilSaid = async ({ log }: TestWorker, text: string, times = 1): Promise<
 
 const groupOf = async (app: EachOnce): Promise<string[]> =>
   (await judge.describeGroup(app.applicationId)).members.map(({ instanceId }) => instanceId ?? '').sort()
+
+/** How a recovery that fails at each of these says so. */
+const halfwayCodes = {
+  ListOffsets: 'REQUEST_TIMED_OUT',
+  'OffsetFetch, answered as of the start': 'OFFSETS_UNSETTLED',
+  'the fetch of the restore': 'RESTORE_INTERRUPTED',
+} as const
 
 /** What a recovery asks for, and how that one thing fails again and again. */
 const halfways = {
@@ -80,7 +87,9 @@ describe.each(outcomes)('a commit without an answer (%s)', (outcome) => {
     trouble.state = 'armed'
     await app.feed(5)
     // The commit was not answered; and the recovery failed after it had initialised the producer.
-    await untilSaid(test, 'the worker recovers', 2)
+    const codes = (): unknown[] => test.log.with('the worker recovers').map(({ fields }) => fields['code'])
+    await expect.poll(codes, { timeout: 15_000, interval: 10 }).toContain(halfwayCodes[halfway])
+    expect(codes()).toContain('OUTCOME_UNKNOWN')
     expect(trouble.state).toBe('initialised')
     await act({ app, test })
     released = true
@@ -361,7 +370,8 @@ it('two workers in one process join and leave while both work', async () => {
   using one = temporaryDirectory()
   using other = temporaryDirectory()
   await using first = await startWorker(app.topology, {
-    ...impatiently(brokerAddress(), one.path),
+    ...quickly([brokerAddress()], one.path),
+    heartbeatIntervalMs: 100,
     instanceId: 'one',
   })
   let feeding = true
@@ -373,7 +383,8 @@ it('two workers in one process join and leave while both work', async () => {
   })()
   await expect.poll(async () => Math.min(...(await app.offsets()))).toBeGreaterThan(10)
   await using second = await startWorker(app.topology, {
-    ...impatiently(brokerAddress(), other.path),
+    ...quickly([brokerAddress()], other.path),
+    heartbeatIntervalMs: 100,
     instanceId: 'two',
   })
   await expect.poll(() => second.worker.counts.processed, { timeout: 10_000 }).toBeGreaterThan(30)
