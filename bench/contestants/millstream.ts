@@ -16,6 +16,11 @@ const worker = createWorker(build(given.input, given.output, onRecord), {
   stateDir: given.stateDir,
   commitIntervalMs: 100,
 })
+// A worker that fails must end the turn.
+worker.finished.catch((error: unknown) => {
+  console.error(error)
+  process.exit(1)
+})
 await worker.start()
 await serveUntilClosed(stopwatch)
 await worker.close()
