@@ -228,7 +228,6 @@ export class GroupMember {
     }
   }
 
-
   /** Ends a join that is under way, and lets no other begin: the member is to leave or to close. */
   giveUpJoin(): void {
     this.#joinsNoMore = true
