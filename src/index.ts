@@ -49,7 +49,7 @@ export { describeTopology } from './topology/describe.ts'
 export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 
 export { createWorker } from './runtime/create-worker.ts'
-export type { Worker, WorkerOptions } from './runtime/create-worker.ts'
+export type { UncaughtErrorVerdict, Worker, WorkerOptions } from './runtime/create-worker.ts'
 export type { WorkerCounts } from './runtime/worker.ts'
 export type { WorkerState } from './runtime/worker-state.ts'
 export { createProducer } from './runtime/create-producer.ts'
