@@ -21,7 +21,8 @@ const producer = kafka.producer({
   idempotent: true,
   maxInFlightRequests: 1,
 })
-const consumer = kafka.consumer({ groupId: given.applicationId })
+// Its default of 1 MiB makes batches whose output, a little longer, one partition would refuse as too large.
+const consumer = kafka.consumer({ groupId: given.applicationId, maxBytesPerPartition: 700_000 })
 
 const int64Of = (value: number): Buffer => {
   const bytes = Buffer.allocUnsafe(8)
