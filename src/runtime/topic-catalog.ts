@@ -22,6 +22,8 @@ import {
 /** Kafka's defaults, for a principal that may not read topic settings. */
 const defaultBatchBytesMax = 1_048_588
 const defaultDeleteRetentionMs = 86_400_000
+/** Every broker has to learn of a new topic, which a busy controller may take its time over: longer than one request. */
+const creationPatienceMs = 60_000
 
 export class TopicCatalog {
   readonly plan: PartitionPlan
@@ -166,7 +168,7 @@ const prepareInternal = async (
     replicationFactor: settings.replicationFactor < 0 ? undefined : settings.replicationFactor,
     settings: topicSettings,
   }))
-  await createTopics(cluster, ports, specs, ports.clock.monotonic() + settings.requestTimeoutMs)
+  await createTopics(cluster, ports, specs, ports.clock.monotonic() + creationPatienceMs)
   log.info('internal topics created', {
     topics: specs.map(({ topic, partitions }) => `${topic} (${partitions})`).join(' '),
   })

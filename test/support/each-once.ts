@@ -80,8 +80,8 @@ export const eachOnce = async (judge: Judge, name: string, partitions: number): 
 /** Settings with which faults show soon. */
 export const impatiently = (address: string, stateDir: string): SettingsInput & { stateDir: string } => ({
   ...quickly([address], stateDir),
-  requestTimeoutMs: 400,
-  transactionTimeoutMs: 1000,
+  requestTimeoutMs: 700,
+  transactionTimeoutMs: 1500,
   heartbeatIntervalMs: 100,
   rebalanceTimeoutMs: 5000,
   sessionTimeoutMs: 12_000,
