@@ -31,10 +31,19 @@ const timers: Timers = {
 const random: Random = { next: () => Math.random(), uuid: () => randomUUID() }
 
 const network: Net = {
-  connect: ({ host, port, tls: secure }, onConnect) => {
+  connect: ({ host, port, tls: secure }, reader, onConnect) => {
+    const onread = {
+      buffer: () => reader.target(),
+      callback: (bytes: number) => {
+        reader.received(bytes)
+        return true
+      },
+    }
+    // `onread` of tls.connect is documented and has no place in its types.
+    const withReader = { servername: net.isIP(host) ? '' : host, ...secure, host, port, onread }
     const socket = secure
-      ? tls.connect({ servername: net.isIP(host) ? '' : host, ...secure, host, port }, onConnect)
-      : net.connect({ host, port }, onConnect)
+      ? tls.connect(withReader as tls.ConnectionOptions, onConnect)
+      : net.connect({ host, port, onread }, onConnect)
     socket.setKeepAlive(true, 60_000)
     socket.setNoDelay(true)
     return socket

@@ -30,9 +30,19 @@ export interface Random {
   uuid(): string
 }
 
+/** Takes the bytes of a socket. */
+export interface SocketReader {
+  /** Where the next bytes go: at least one byte long. */
+  target(): Buffer
+  /** So many bytes are at the beginning of the target. */
+  received(bytes: number): void
+}
+
 export interface Net {
+  /** The bytes go to the reader; the socket has no 'data' event. */
   connect(
     options: { host: string; port: number; tls?: ConnectionOptions | undefined },
+    reader: SocketReader,
     onConnect: () => void,
   ): Socket
 }

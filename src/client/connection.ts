@@ -15,11 +15,12 @@ import type { ConnectionOptions } from 'node:tls'
 import KafkaJsConnection, { type KafkaJsLogger } from 'kafkajs/src/network/connection.js'
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js'
 import type { Logger } from '../base/log.ts'
-import type { Ports } from '../base/ports.ts'
+import type { Ports, SocketReader } from '../base/ports.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Api, requestHeaderHasTags, responseHeaderHasTags } from '../protocol/api.ts'
 import { type ApiVersionsResponse, apiVersions } from '../protocol/api-versions.ts'
 import { Reader, Writer } from '../protocol/wire.ts'
+import { FrameReader } from './frame-reader.ts'
 
 export interface SaslSettings {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
@@ -90,6 +91,11 @@ export class BrokerConnection {
   readonly #settings: ConnectionSettings
   readonly #ports: Ports
   readonly #kafka: KafkaJsConnection
+  readonly #frames = new FrameReader((frame) => this.#deliver(frame))
+  readonly #reader: SocketReader = {
+    target: () => this.#frames.target(),
+    received: (bytes) => this.#received(bytes),
+  }
   readonly #broken = Promise.withResolvers<never>()
   readonly #clientId: Buffer
   #socket: Socket | undefined
@@ -151,7 +157,7 @@ export class BrokerConnection {
       ssl: settings.tls === true ? {} : settings.tls || null,
       socketFactory: ({ host, port, ssl, onConnect }) => {
         // Our listeners come first, so that the state is right when kafkajs rejects what is in flight.
-        const socket = ports.net.connect({ host, port, tls: ssl ?? undefined }, onConnect)
+        const socket = ports.net.connect({ host, port, tls: ssl ?? undefined }, this.#reader, onConnect)
         this.#watch(socket)
         return socket
       },
@@ -235,26 +241,39 @@ export class BrokerConnection {
     socket.on('error', (error) => this.#break(error))
     socket.on('end', () => this.#break(new Error('the broker closed the connection')))
     socket.on('close', () => this.#break(new Error('the connection was closed')))
-    socket.once('data', (bytes: Buffer) => this.#checkFirstBytes(bytes))
   }
 
-  /** A web server's "HTTP" or a TLS alert read as a length is so large that kafkajs would wait for it for ever. */
+  #received(bytes: number): void {
+    if (this.#state === 'broken') return
+    try {
+      if (this.#answeredBytes === 0) this.#checkFirstBytes(this.#frames.target().subarray(0, bytes))
+      this.#answeredBytes += bytes
+      this.#frames.received(bytes)
+    } catch (error) {
+      this.#break(ensureError(error))
+    }
+  }
+
+  #deliver(frame: Buffer): void {
+    // What an earlier frame left over is empty, and with it in its list kafkajs would copy the whole frame once more.
+    this.#kafka.chunks = []
+    this.#kafka.processData(frame)
+  }
+
+  /** A web server's "HTTP" or a TLS alert read as a length is so large that it would be waited for for ever. */
   #checkFirstBytes(bytes: Buffer): void {
-    this.#answeredBytes += bytes.length
     if (bytes.length < 4) return
     const size = bytes.readInt32BE(0)
     if (size >= 4 && size <= FIRST_RESPONSE_BYTES_MAX) return
     const sample = JSON.stringify(bytes.subarray(0, 16).toString('latin1'))
-    this.#break(
-      new MillstreamError('PROTOCOL_INVALID', {
-        what: `what answers there is no Kafka broker: its first bytes are ${sample}`,
-        where: { broker: this.#name },
-        fix:
-          bytes[0] === 0x15
-            ? 'This is a TLS alert: the listener wants TLS (setting tls).'
-            : 'Check host and port, and whether the listener wants TLS (setting tls).',
-      }),
-    )
+    throw new MillstreamError('PROTOCOL_INVALID', {
+      what: `what answers there is no Kafka broker: its first bytes are ${sample}`,
+      where: { broker: this.#name },
+      fix:
+        bytes[0] === 0x15
+          ? 'This is a TLS alert: the listener wants TLS (setting tls).'
+          : 'Check host and port, and whether the listener wants TLS (setting tls).',
+    })
   }
 
   #break(cause: Error): void {

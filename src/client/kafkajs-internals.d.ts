@@ -38,6 +38,10 @@ declare module 'kafkajs/src/network/connection.js' {
   export default class Connection {
     constructor(options: ConnectionArguments)
     requestQueue: RequestQueue
+    /** What was received and not processed yet. */
+    chunks: Buffer[]
+    /** Takes bytes of the socket, and fulfills the request that they answer. */
+    processData(bytes: Buffer): void
     readonly socket: Socket | undefined
     connect(): Promise<true>
     /** Waits for all requests in flight: reject them first. */

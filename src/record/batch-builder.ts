@@ -21,6 +21,11 @@ const loopCopyBytesMax = 48
 
 const noBytes = Buffer.alloc(0)
 
+/** The part of a serde that writes in place: @returns the size, -1 when it does not fit behind `offset`. */
+export interface ValueEncoder<V> {
+  encodeInto(value: V, target: Buffer, offset: number): number
+}
+
 /** What the producer adds when a batch is complete. */
 export interface SealOptions {
   /** -1: not idempotent; epoch and sequence are -1, too. */
@@ -61,6 +66,9 @@ export class BatchBuilder {
   #markedPosition = batchOverheadBytes
   #markedCount = 0
   #markedMaxTimestamp = 0
+  /** Widths of the record length and the value length of the last record that needed other ones (appendEncoded). */
+  #lengthWidth = 2
+  #valueLengthWidth = 2
   /** Size of the next buffer: what the last batch needed, so that a steady stream grows no buffer twice. */
   #nextBytes: number
   #spare: Buffer | undefined
@@ -113,15 +121,7 @@ export class BatchBuilder {
     if (this.#position + bodyBytes + 5 > this.#buffer.length) this.#grow(bodyBytes + 5)
 
     const target = this.#buffer
-    let at = writeVarint(target, this.#position, bodyBytes)
-    target[at++] = 0
-    at = writeVarlong(target, at, delta)
-    at = writeVarint(target, at, count)
-    at = writeVarint(target, at, keyLength)
-    if (keyBytes > 0) {
-      copyBytes(keySource, keyStart, keyBytes, target, at)
-      at += keyBytes
-    }
+    let at = this.#writeHead(bodyBytes, delta, count, keySource, keyStart, keyLength)
     at = writeVarint(target, at, valueLength)
     if (valueBytes > 0) {
       copyBytes(valueSource, valueStart, valueBytes, target, at)
@@ -129,13 +129,55 @@ export class BatchBuilder {
     }
     if (headers === undefined) target[at++] = 0
     else at = writeHeaders(target, at, headers)
+    this.#appended(at, timestamp)
+  }
 
-    this.#position = at
-    this.#count = count + 1
-    if (count === 0) {
-      this.#baseTimestamp = timestamp
-      this.#maxTimestamp = timestamp
-    } else if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
+  /**
+   * Appends a record whose value `encoder` writes straight into the batch, so that it is not copied once more.
+   * @returns the size of its value; -1 when nothing was appended, since it did not fit into the buffer at hand or the
+   * batch would be larger than `bytesMax`: then encode it elsewhere and `append` it.
+   * @throws what the encoder throws, and TIMESTAMP_INVALID as `append` does; nothing changes then.
+   */
+  appendEncoded<V>(
+    timestamp: number,
+    keySource: Uint8Array,
+    keyStart: number,
+    keyLength: number,
+    encoder: ValueEncoder<V>,
+    value: V,
+    headers: readonly RecordHeader[] | undefined,
+    bytesMax: number,
+  ): number {
+    const count = this.#count
+    if (count === 0) return -1
+    const delta = timestamp - this.#baseTimestamp
+    if ((delta | 0) !== delta) checkTimestamp(timestamp, delta)
+    const keyBytes = Math.max(keyLength, 0)
+    const headersBytes = headers === undefined ? 1 : headersSize(headers)
+    const headBytes = 1 + varlongSize(delta) + varintSize(count) + varintSize(keyLength) + keyBytes
+    const target = this.#buffer
+    // Where the value stands depends on its size by the widths of two varints only, and those of the last record are
+    // nearly always right.
+    const tried = this.#position + this.#lengthWidth + headBytes + this.#valueLengthWidth
+    if (tried + headersBytes + 10 > target.length) return -1
+    const valueBytes = encoder.encodeInto(value, target, tried)
+    if (valueBytes < 0) return -1
+    const bodyBytes = headBytes + varintSize(valueBytes) + valueBytes + headersBytes
+    const valueStart = this.#position + varintSize(bodyBytes) + headBytes + varintSize(valueBytes)
+    const end = valueStart + valueBytes + headersBytes
+    if (Math.max(end, tried + valueBytes) > target.length || end > bytesMax) return -1
+    if (valueStart !== tried) {
+      target.copyWithin(valueStart, tried, tried + valueBytes)
+      this.#lengthWidth = varintSize(bodyBytes)
+      this.#valueLengthWidth = varintSize(valueBytes)
+    }
+
+    let at = this.#writeHead(bodyBytes, delta, count, keySource, keyStart, keyLength)
+    at = writeVarint(target, at, valueBytes) + valueBytes
+    if (headers === undefined) target[at++] = 0
+    else at = writeHeaders(target, at, headers)
+    this.#appended(at, timestamp)
+    return valueBytes
   }
 
   /** Remembers this place: everything before it belongs to finished records. */
@@ -195,6 +237,34 @@ export class BatchBuilder {
     const worthKeeping =
       sealed.byteOffset === 0 && whole.length >= this.#nextBytes && whole.length <= this.#nextBytes * 4
     if (this.#spare === undefined && worthKeeping) this.#spare = whole
+  }
+
+  /** Everything of a record that stands before its value length. @returns the position after it. */
+  #writeHead(
+    bodyBytes: number,
+    delta: number,
+    count: number,
+    keySource: Uint8Array,
+    keyStart: number,
+    keyLength: number,
+  ): number {
+    const target = this.#buffer
+    let at = writeVarint(target, this.#position, bodyBytes)
+    target[at++] = 0
+    at = writeVarlong(target, at, delta)
+    at = writeVarint(target, at, count)
+    at = writeVarint(target, at, keyLength)
+    if (keyLength <= 0) return at
+    copyBytes(keySource, keyStart, keyLength, target, at)
+    return at + keyLength
+  }
+
+  #appended(position: number, timestamp: number): void {
+    this.#position = position
+    if (this.#count++ === 0) {
+      this.#baseTimestamp = timestamp
+      this.#maxTimestamp = timestamp
+    } else if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
   }
 
   #giveAway(): Buffer {

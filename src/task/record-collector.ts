@@ -2,7 +2,7 @@
 // record is atomic: what it appended since `beginRecord` can be taken back, and a batch leaves the collector only
 // between records. One per worker, since its producer has one batch per partition, too.
 import { MillstreamError, ensureError } from '../errors.ts'
-import { appendedSize, BatchBuilder } from '../record/batch-builder.ts'
+import { appendedSize, BatchBuilder, type ValueEncoder } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import { partitionForKey } from '../record/murmur2.ts'
 import type { RecordHeader } from '../record/record-cursor.ts'
@@ -147,12 +147,16 @@ export class RecordCollector {
   /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. @returns where */
   collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): number {
     this.#encodeKey(topic, record)
-    this.#encodeValue(topic, record)
     const partition =
       this.#keyLength < 0
         ? spare % topic.partitions
         : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
-    this.#append(topic, partition, record.timestamp, record.withoutHeaders ? undefined : record.headers)
+    const outlet = this.#touch(topic, partition)
+    const headers = record.withoutHeaders ? undefined : record.headers
+    if (!this.#appendInPlace(outlet, record, headers)) {
+      this.#encodeValue(topic, record)
+      this.#append(outlet, record.timestamp, headers)
+    }
     return partition
   }
 
@@ -171,7 +175,7 @@ export class RecordCollector {
     this.#value = (value ?? noBytes) as Buffer
     this.#valueStart = 0
     this.#valueLength = value === null ? -1 : value.length
-    this.#append(topic, partition, timestamp, undefined)
+    this.#append(this.#touch(topic, partition), timestamp, undefined)
   }
 
   /** Offset after the last acknowledged record of a partition, -1 when none was in this transaction. */
@@ -186,20 +190,50 @@ export class RecordCollector {
     }
   }
 
-  #append(
-    topic: OutputTopic,
-    partition: number,
-    timestamp: number,
-    headers: readonly RecordHeader[] | undefined,
-  ): void {
+  /** The outlet of a partition, marked where the record in hand has not touched it yet. */
+  #touch(topic: OutputTopic, partition: number): Outlet {
     const outlet = this.#outlet(topic, partition)
     if (outlet.touchedBy !== this.#recordNumber) {
       outlet.touchedBy = this.#recordNumber
       outlet.mark()
       this.#touched[this.#touchedCount++] = outlet
     }
+    return outlet
+  }
+
+  /** The usual way of a value that a processor made. @returns false where it has to go through the scratch. */
+  #appendInPlace(
+    { builder, topic }: Outlet,
+    record: StreamRecord<unknown, unknown>,
+    headers: readonly RecordHeader[] | undefined,
+  ): boolean {
+    const serde = topic.value
+    if (record.valueSource !== undefined || serde.encodeInto === undefined) return false
+    const { value } = record
+    let valueBytes: number
+    try {
+      if (isNull(serde, value)) return false
+      valueBytes = builder.appendEncoded(
+        record.timestamp,
+        this.#key,
+        this.#keyStart,
+        this.#keyLength,
+        serde as ValueEncoder<unknown>,
+        value,
+        headers,
+        topic.batchBytesMax,
+      )
+    } catch (error) {
+      throw refused('value', topic, error)
+    }
+    if (valueBytes < 0) return false
+    this.#collectedBytes += appendedSize(this.#keyLength, valueBytes, headers)
+    return true
+  }
+
+  #append(outlet: Outlet, timestamp: number, headers: readonly RecordHeader[] | undefined): void {
     const size = appendedSize(this.#keyLength, this.#valueLength, headers)
-    if (outlet.builder.bytes + size > topic.batchBytesMax) this.#makeRoom(outlet, size)
+    if (outlet.builder.bytes + size > outlet.topic.batchBytesMax) this.#makeRoom(outlet, size)
     outlet.builder.append(
       timestamp,
       this.#key,

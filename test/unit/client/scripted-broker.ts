@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { type Duplex, duplexPair } from 'node:stream'
 import { nodePorts } from '../../../src/base/node-ports.ts'
-import type { Ports } from '../../../src/base/ports.ts'
+import type { Ports, SocketReader } from '../../../src/base/ports.ts'
 import { Writer } from '../../../src/protocol/wire.ts'
 
 const API_VERSIONS = 18
@@ -47,11 +47,20 @@ const apiVersionsBody = (errorCode: number): Buffer => {
   return writer.int32(0).tags().toBuffer()
 }
 
+/** As a socket does: what there is goes into the target, as much as that takes at a time. */
+export const feed = (reader: SocketReader, bytes: Buffer): void => {
+  for (let at = 0; at < bytes.length; ) {
+    const copied = bytes.copy(reader.target(), 0, at)
+    reader.received(copied)
+    at += copied
+  }
+}
+
 export const scriptedBroker = (
   options: { apiVersionsError?: number; silent?: boolean } = {},
 ): ScriptedBroker => {
   let client: Duplex | undefined
-  let broker: Duplex | undefined
+  let broker: { write(bytes: Buffer): void; end(): void } | undefined
   const received: ReceivedRequest[] = []
   const written: Buffer[] = []
 
@@ -67,10 +76,13 @@ export const scriptedBroker = (
       broker?.write(frameOf(request.correlationId, apiVersionsBody(options.apiVersionsError ?? 0)))
   }
 
-  const connect: Ports['net']['connect'] = (_address, onConnect) => {
+  const connect: Ports['net']['connect'] = (_address, reader, onConnect) => {
     const [ours, theirs] = duplexPair()
     client = ours
-    broker = theirs
+    broker = {
+      write: (bytes) => queueMicrotask(() => feed(reader, bytes)),
+      end: () => theirs.end(),
+    }
     let buffered: Buffer = Buffer.alloc(0)
     theirs.on('error', () => {})
     theirs.on('data', (bytes: Buffer) => {

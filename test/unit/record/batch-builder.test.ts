@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { appendedSize, BatchBuilder } from '../../../src/record/batch-builder.ts'
+import { appendedSize, BatchBuilder, type ValueEncoder } from '../../../src/record/batch-builder.ts'
 import { BatchView, batchOverheadBytes, readBatches } from '../../../src/record/batch-view.ts'
 import { compressions } from '../../../src/record/compression.ts'
 import { naiveBatch, transactionalBit } from './naive-batch.ts'
@@ -66,6 +66,66 @@ describe('a built batch', () => {
         expect(builder.seal({ ...plain, transactional }).equals(naive)).toBe(true)
       }),
     )
+  })
+
+  it('is the same when values are encoded in place', () => {
+    const encoder: ValueEncoder<Uint8Array> = {
+      encodeInto: (value, target, offset) => {
+        if (offset + value.length > target.length) return -1
+        target.set(value, offset)
+        return value.length
+      },
+    }
+    let inPlace = 0
+    fc.assert(
+      fc.property(someRecords, fc.integer({ min: 1, max: 60_000 }), (records, initialBytes) => {
+        const builder = new BatchBuilder(initialBytes)
+        for (const record of records) {
+          const key = record.key ?? Buffer.alloc(0)
+          const headers = record.headers.length === 0 ? undefined : record.headers
+          builder.mark()
+          const before = builder.bytes
+          const tooLarge = builder.appendEncoded(
+            record.timestamp,
+            key,
+            0,
+            record.key?.length ?? -1,
+            encoder,
+            record.value ?? key,
+            headers,
+            before,
+          )
+          expect(tooLarge).toBe(-1)
+          expect(builder.bytes).toBe(before)
+          const written =
+            record.value === null
+              ? -1
+              : builder.appendEncoded(
+                  record.timestamp,
+                  key,
+                  0,
+                  record.key?.length ?? -1,
+                  encoder,
+                  record.value,
+                  headers,
+                  Number.POSITIVE_INFINITY,
+                )
+          if (written < 0) appendPlain(builder, record)
+          else {
+            inPlace++
+            expect(written).toBe(record.value?.length)
+          }
+        }
+        const naive = naiveBatch({
+          baseOffset: 0,
+          lastOffset: records.length - 1,
+          records: records.map((record, offset) => ({ ...record, offset })),
+          attributes: 0,
+        })
+        expect(builder.seal(plain).equals(naive)).toBe(true)
+      }),
+    )
+    expect(inPlace).toBeGreaterThan(100)
   })
 
   it('says its size before it is sealed, and a record never adds more than its bound', () => {
