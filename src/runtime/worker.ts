@@ -28,13 +28,12 @@ export interface WorkerCounts {
 }
 
 /** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
-const sliceMs = 2
+const sliceMs = 1
 const recordsPerTurn = 256
 /** Sealed and unacknowledged beyond this, processing waits for the broker. */
 const unacknowledgedBytesMax = 16 << 20
-/** A commit begins not sooner after the last one than this, or this many times what that took. */
-const commitGapMs = 10
-const commitGapFactor = 3
+/** With nothing left to process, a commit begins not sooner after the last one than this, or than that one took. */
+const commitGapMs = 15
 const idleWaitMs = 500
 /** Faults without a commit in between for this long stop the worker with the last of them. */
 const faultsInRowMaxMs = 600_000
@@ -200,7 +199,7 @@ export class StreamWorker {
     const processed = this.#paused ? 0 : this.#process(manager.tasks, transaction)
     flow.balance()
     if (producer.failure !== undefined) throw producer.failure
-    if (this.#commitIsDue(engine, processed === 0)) {
+    if (this.#commitIsDue(engine)) {
       await this.#commit(engine)
       await engine.purge.purgeIfDue(manager.tasks)
     } else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
@@ -229,29 +228,31 @@ export class StreamWorker {
     return total
   }
 
-  #commitIsDue({ manager, transaction }: Engine, drained: boolean): boolean {
-    const { commitIntervalMs, uncommittedBytesMax } = this.#settings
+  #commitIsDue(engine: Engine): boolean {
+    const { manager, transaction } = engine
     const { tasks } = manager
     if (!tasks.some((task) => task.dirty)) return false
-    if (transaction.sinceLastMs >= (drained ? this.#commitGapMs(transaction) : commitIntervalMs)) return true
+    if (transaction.sinceLastMs >= this.#commitPauseMs(engine)) return true
     let bytes = transaction.collector.collectedBytes
     for (const task of tasks) bytes += task.uncommittedBytes
-    return bytes > uncommittedBytesMax
+    return bytes > this.#settings.uncommittedBytesMax
   }
 
-  #commitGapMs(transaction: Transaction): number {
-    return Math.min(
-      Math.max(commitGapMs, commitGapFactor * transaction.lastDurationMs),
-      this.#settings.commitIntervalMs,
-    )
+  /** From the end of a commit to the next one: short only when nothing is left to process, neither here nor at the broker. */
+  #commitPauseMs({ manager, transaction }: Engine): number {
+    const { commitIntervalMs } = this.#settings
+    if (!manager.tasks.every(({ group }) => group.drained)) return commitIntervalMs
+    return Math.min(Math.max(commitGapMs, transaction.lastDurationMs), commitIntervalMs)
   }
 
-  #idleMs({ manager, transaction }: Engine): number {
+  #idleMs(engine: Engine): number {
+    const { manager, transaction } = engine
+    const commitInMs = this.#commitPauseMs(engine) - transaction.sinceLastMs
     let waitMs = idleWaitMs
     const now = this.#ports.clock.now()
     for (const task of manager.tasks) {
       if (!this.#paused) waitMs = Math.min(waitMs, task.wakeAtMs - now)
-      if (task.dirty) waitMs = Math.min(waitMs, this.#commitGapMs(transaction) - transaction.sinceLastMs)
+      if (task.dirty) waitMs = Math.min(waitMs, commitInMs)
     }
     return waitMs
   }
