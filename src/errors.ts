@@ -208,3 +208,14 @@ export const isMillstreamError = (error: unknown): error is MillstreamError =>
 /** Turns whatever was thrown into an Error. */
 export const ensureError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : new Error(`something that is no Error was thrown: ${String(thrown)}`)
+
+/** The error itself where it is one of ours; else it is a bug, and says so. */
+export const asMillstreamError = (thrown: unknown): MillstreamError => {
+  const error = ensureError(thrown)
+  if (isMillstreamError(error)) return error
+  return new MillstreamError('INVARIANT_BROKEN', {
+    what: `an error that nobody expected: ${error.message}`,
+    fix: 'This is a bug in millstream: please report it with this line.',
+    cause: error,
+  })
+}

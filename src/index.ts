@@ -50,7 +50,7 @@ export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 
 export { createWorker } from './runtime/create-worker.ts'
 export type { UncaughtErrorVerdict, Worker, WorkerOptions } from './runtime/create-worker.ts'
-export type { WorkerCounts } from './runtime/worker.ts'
+export type { WorkerCounts } from './runtime/worker-counts.ts'
 export type { WorkerState } from './runtime/worker-state.ts'
 export { createProducer } from './runtime/create-producer.ts'
 export type { Appended, Producer, ProducerRecord } from './runtime/create-producer.ts'

@@ -109,6 +109,7 @@ export class GroupMember {
   /** When the coordinator last confirmed this member: the wall-clock time at which that was asked; 0 before. */
   confirmedAtMs = 0
   #joinsNoMore = false
+  #syncing = false
   #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
 
   /** @param onChange called after the state was changed by a heartbeat; it must not throw */
@@ -141,6 +142,11 @@ export class GroupMember {
   /** -1 while the member belongs to no generation. */
   get generationId(): number {
     return this.#generationId
+  }
+
+  /** JoinGroup was answered and SyncGroup was not: the old generation is over, and the new one does not work yet. */
+  get syncing(): boolean {
+    return this.#syncing
   }
 
   get instanceId(): string | undefined {
@@ -310,7 +316,12 @@ export class GroupMember {
     }
     if (answer.errorCode !== NONE) return this.#refused('JoinGroup', answer.errorCode)
     this.#memberId = answer.memberId
-    return this.#sync(node, answer)
+    this.#syncing = true
+    try {
+      return await this.#sync(node, answer)
+    } finally {
+      this.#syncing = false
+    }
   }
 
   async #sync(node: number, joined: JoinGroupResponse): Promise<Round> {

@@ -11,7 +11,7 @@ import { backoffMs, transactionFailure } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import { commitOffsets } from './offsets.ts'
 import { Outbox, type OutboxSettings } from './outbox.ts'
-import type { CommittingProducer, Membership, OffsetToCommit } from './producer.ts'
+import type { CommittingProducer, MembershipSource, OffsetToCommit } from './producer.ts'
 
 export interface IdempotentProducerSettings extends OutboxSettings {
   /** How long a batch is tried. */
@@ -114,12 +114,12 @@ export class IdempotentProducer implements CommittingProducer {
   }
 
   /** Offsets follow the outputs: a crash in between repeats them, which is what at-least-once means. */
-  async commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void> {
+  async commitOffsets(membership: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void> {
     invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
     await commitOffsets(
       this.#cluster,
       this.#ports,
-      membership,
+      await membership.current(),
       offsets,
       this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs,
     )

@@ -19,6 +19,20 @@ export interface Membership {
   readonly instanceId: string | undefined
 }
 
+/** Where a producer learns under which membership it commits: a join may be under way meanwhile. */
+export interface MembershipSource {
+  /**
+   * The membership of now; while a new generation is between JoinGroup and SyncGroup, the one that comes of it.
+   * @throws MillstreamError when what was processed must not be committed any more
+   */
+  current(): Promise<Membership>
+  /**
+   * The coordinator refused this generation. Waits for a join that is under way.
+   * @returns whether there is a later generation, under which the same may be committed
+   */
+  outlives(refused: Membership): Promise<boolean>
+}
+
 export interface CommittingProducer {
   /** Bytes sealed and not acknowledged yet: the back-pressure of the worker looks at it. */
   readonly unacknowledgedBytes: number
@@ -42,7 +56,7 @@ export interface CommittingProducer {
   flush(): Promise<void>
   /** Resolves when a request was answered, or at once where nothing is under way. */
   progress(): Promise<void>
-  commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void>
+  commitOffsets(membership: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void>
   commit(): Promise<void>
   abort(): Promise<void>
 }

@@ -26,7 +26,7 @@ import type { BatchBuilder } from '../record/batch-builder.ts'
 import { backoffMs, transactionFailure, byTopic, firstError, isRepeatable } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
-import type { CommittingProducer, Membership, OffsetToCommit } from './producer.ts'
+import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
 
 type ProducerState = 'uninitialised' | 'ready' | 'open' | 'failed' | 'ending' | 'lost'
 
@@ -170,15 +170,17 @@ export class TransactionalProducer implements CommittingProducer {
    * generation, so with the offsets sent earlier a successor could see them pending, ask for the high watermark of a
    * changelog meanwhile, and restore too little.
    */
-  async commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void> {
+  async commitOffsets(source: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void> {
     invariant(this.#state.current === 'open', 'offsets are committed inside an open transaction')
     invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
     invariant(offsets.length > 0, 'a transaction commits at least one offset')
     try {
       this.#registered = true
+      let membership = await source.current()
       if (this.#cluster.transactionVersion === 1) await this.#addOffsets(membership.groupId)
       faultPoint('before-offset-commit')
-      await this.#commitOffsets(membership, offsets)
+      // A join may be answered while the request is under way: the transaction then belongs to the next generation.
+      while (!(await this.#commitOffsets(membership, offsets, source))) membership = await source.current()
       faultPoint('after-offset-commit')
     } catch (error) {
       throw this.#outbox.fail(error)
@@ -233,7 +235,12 @@ export class TransactionalProducer implements CommittingProducer {
     }
   }
 
-  async #commitOffsets(membership: Membership, offsets: readonly OffsetToCommit[]): Promise<void> {
+  /** @returns false when the generation was over and there is a later one to commit under. */
+  async #commitOffsets(
+    membership: Membership,
+    offsets: readonly OffsetToCommit[],
+    source: MembershipSource,
+  ): Promise<boolean> {
     const response = await this.#ask(
       'group',
       membership.groupId,
@@ -255,14 +262,17 @@ export class TransactionalProducer implements CommittingProducer {
     )
     for (const { topic, partitions } of response.topics) {
       for (const { partition, errorCode } of partitions) {
-        if (errorCode !== 0)
-          throw transactionFailure('TxnOffsetCommit', errorCode, {
-            topic,
-            partition,
-            group: membership.groupId,
-          })
+        if (errorCode === 0) continue
+        if (brokerError(errorCode).name === 'ILLEGAL_GENERATION' && (await source.outlives(membership)))
+          return false
+        throw transactionFailure('TxnOffsetCommit', errorCode, {
+          topic,
+          partition,
+          group: membership.groupId,
+        })
       }
     }
+    return true
   }
 
   /** The answer to EndTxn. @throws OUTCOME_UNKNOWN, in state `lost`, when there is none. */

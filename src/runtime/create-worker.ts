@@ -6,7 +6,8 @@ import { resolveSettings, type SettingsInput } from '../config/settings.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { StreamWorker, type WorkerCounts } from './worker.ts'
+import { StreamWorker } from './worker.ts'
+import type { WorkerCounts } from './worker-counts.ts'
 import type { WorkerState } from './worker-state.ts'
 
 /**

@@ -4,7 +4,7 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { Cluster } from '../client/cluster.ts'
 import { Fetcher } from '../client/fetcher.ts'
-import { GroupMember } from '../client/group-member.ts'
+import { GroupMember, type GroupProtocol } from '../client/group-member.ts'
 import { IdempotentProducer } from '../client/idempotent-producer.ts'
 import type { CommittingProducer } from '../client/producer.ts'
 import { TransactionalProducer } from '../client/transactional-producer.ts'
@@ -18,12 +18,14 @@ import { TaskManager } from './task-manager.ts'
 import { planTasks } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { Transaction } from './transaction.ts'
+import { WorkerMembership } from './worker-membership.ts'
 
 export interface Engine {
   readonly cluster: Cluster
   readonly directory: StateDirectory
   readonly producer: CommittingProducer
   readonly member: GroupMember
+  readonly membership: WorkerMembership
   readonly transaction: Transaction
   readonly manager: TaskManager
   readonly fetcher: Fetcher
@@ -38,6 +40,8 @@ export interface EngineOwner {
   /** Something happened that the loop is to look at. */
   notify(): void
   closing(): boolean
+  /** A restore is to end before it is complete. */
+  interrupted(): boolean
 }
 
 /** Requests get this large at most; a broker takes 100 MiB. */
@@ -96,9 +100,13 @@ const assemble = (given: Ingredients): Engine => {
   const instanceId = settings.instanceId ?? keptInstanceName(ports, directory)
   const transactionalId = `${applicationId}.${instanceId}.0`
   const producer = createProducer(given, transactionalId)
-  let manager: TaskManager | undefined
-  const owned = (): string[] => manager?.claims ?? []
-  const protocol = createGroupProtocol({ tasks: plans, topics: catalog.inputs, guarantee, owned })
+  const stored = (): string[] => directory.tasks().filter((id) => plans.has(id))
+  const protocol: GroupProtocol = createGroupProtocol({
+    tasks: plans,
+    topics: catalog.inputs,
+    guarantee,
+    claim: () => membership.claim(),
+  })
   const member = new GroupMember(
     cluster,
     ports,
@@ -107,11 +115,16 @@ const assemble = (given: Ingredients): Engine => {
     log,
     notify,
   )
+  const membership: WorkerMembership = new WorkerMembership({
+    member,
+    groupId: applicationId,
+    stored,
+    notify,
+  })
   const transaction = new Transaction({
     ports,
     producer,
-    member,
-    groupId: applicationId,
+    membership,
     transactionalId,
     batchBytes,
   })
@@ -126,8 +139,8 @@ const assemble = (given: Ingredients): Engine => {
     onData: notify,
   })
   const { collector } = transaction
-  const interrupted = (): boolean => owner.closing() || member.state !== 'stable'
-  manager = new TaskManager({
+  const interrupted = (): boolean => owner.closing() || owner.interrupted()
+  const manager = new TaskManager({
     cluster,
     ports,
     settings,
@@ -145,6 +158,7 @@ const assemble = (given: Ingredients): Engine => {
     directory,
     producer,
     member,
+    membership,
     transaction,
     manager,
     fetcher,

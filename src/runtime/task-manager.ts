@@ -83,10 +83,9 @@ export class TaskManager {
     return this.#running
   }
 
-  /** Ids of the tasks that are open, and of those whose state lies on this disk. */
-  get claims(): string[] {
-    const onDisk = this.#options.directory.tasks().filter((id) => this.#options.plans.has(id))
-    return [...new Set([...this.#open.keys(), ...onDisk])]
+  /** Ids of the tasks that are open, those that are being restored included. */
+  get ids(): string[] {
+    return [...this.#open.keys()]
   }
 
   taskOf(topic: string, partition: number): StreamTask | undefined {
@@ -94,9 +93,10 @@ export class TaskManager {
   }
 
   /**
-   * Runs exactly these tasks: closes the others, keeps those that run, opens and restores the new ones. Between
-   * transactions only, with an initialised producer.
-   * @param reload those that run are put to what is committed, too: their memory may be wrong
+   * Runs exactly these tasks: closes the others, keeps those that run, opens and restores the new ones, while those that
+   * run may go on.
+   * @param reload those that run are put to what is committed, too: their memory may be wrong. Between transactions
+   * only, with an initialised producer, and nothing may run meanwhile
    * @returns the tasks whose start positions are to be committed.
    */
   async adopt(

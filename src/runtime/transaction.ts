@@ -9,23 +9,22 @@
 //
 // A transaction commits with the offsets of every task that contributed to it, or not at all. It is bound to the member
 // id under which its first record was processed: a member that was thrown out and joined again must not commit what it
-// did before, since the broker checks the generation and never who owned the partition (faults.md, section 8, fact 1).
+// did before, since the broker checks the generation and never who owned the partition. It may end in the generation
+// after the one it began in, if its tasks are still held by then (worker-membership.ts).
 import { invariant } from '../base/assert.ts'
 import { faultPoint } from '../base/fault-point.ts'
 import type { Ports } from '../base/ports.ts'
-import type { GroupMember } from '../client/group-member.ts'
-import type { CommittingProducer, OffsetToCommit } from '../client/producer.ts'
-import { MillstreamError } from '../errors.ts'
+import type { CommittingProducer, MembershipSource, OffsetToCommit } from '../client/producer.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { RecordCollector } from '../task/record-collector.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import { encodeWitness } from './witness.ts'
+import type { WorkerMembership } from './worker-membership.ts'
 
 export interface TransactionOptions {
   readonly ports: Ports
   readonly producer: CommittingProducer
-  readonly member: GroupMember
-  readonly groupId: string
+  readonly membership: WorkerMembership
   readonly transactionalId: string
   readonly batchBytes: number
 }
@@ -34,8 +33,7 @@ export class Transaction {
   readonly collector: RecordCollector
   readonly #ports: Ports
   readonly #producer: CommittingProducer
-  readonly #member: GroupMember
-  readonly #groupId: string
+  readonly #membership: WorkerMembership
   readonly #transactionalId: string
   readonly #incarnation: string
   #number = 0
@@ -48,8 +46,7 @@ export class Transaction {
   constructor(options: TransactionOptions) {
     this.#ports = options.ports
     this.#producer = options.producer
-    this.#member = options.member
-    this.#groupId = options.groupId
+    this.#membership = options.membership
     this.#transactionalId = options.transactionalId
     this.#incarnation = options.ports.random.uuid().slice(0, 8)
     this.collector = new RecordCollector(
@@ -75,7 +72,7 @@ export class Transaction {
 
   /** Binds what is processed from now on to the present membership, once per transaction. */
   bind(): void {
-    this.#boundTo ??= this.#member.memberId
+    this.#boundTo ??= this.#membership.memberId
   }
 
   /**
@@ -97,8 +94,7 @@ export class Transaction {
     this.#preparing = true
     try {
       await this.#producer.flush()
-      this.#checkMembership()
-      await this.#producer.commitOffsets(this.#membership(), this.#offsets(contributors))
+      await this.#producer.commitOffsets(this.#membershipFor(contributors), this.#offsets(contributors))
       await this.#producer.commit()
     } finally {
       this.#preparing = false
@@ -138,19 +134,17 @@ export class Transaction {
     this.#producer.send(topic, partition, builder, acknowledged)
   }
 
-  #membership(): { groupId: string; memberId: string; generationId: number; instanceId: string | undefined } {
-    const { memberId, generationId, instanceId } = this.#member
-    return { groupId: this.#groupId, memberId, generationId, instanceId }
-  }
-
-  #checkMembership(): void {
-    const { state, memberId } = this.#member
-    if ((state === 'stable' || state === 'rebalance-needed') && memberId === this.#boundTo) return
-    throw new MillstreamError(state === 'fenced' ? 'INSTANCE_FENCED' : 'MEMBERSHIP_LOST', {
-      what: `the membership under which the transaction began is over (${state})`,
-      where: { group: this.#groupId, member: this.#boundTo },
-      fix: 'The transaction is aborted; its records are processed again by whoever owns them now.',
-    })
+  /** The membership under which these tasks may be committed, looked at again whenever it is asked for. */
+  #membershipFor(tasks: readonly StreamTask[]): MembershipSource {
+    const ids = tasks.map(({ id }) => id)
+    return {
+      current: async () => {
+        const membership = await this.#membership.current()
+        this.#membership.check(this.#boundTo, ids)
+        return membership
+      },
+      outlives: (refused) => this.#membership.outlives(refused),
+    }
   }
 
   #offsets(tasks: readonly StreamTask[]): OffsetToCommit[] {

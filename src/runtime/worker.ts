@@ -6,38 +6,25 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { asMillstreamError, ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { readAssignment } from './assignor.ts'
+import { Adoption } from './adoption.ts'
+import { CommitPace } from './commit-pace.ts'
 import { type Engine, openEngine } from './engine.ts'
+import { FaultRow } from './fault-row.ts'
+import { shutDown } from './shut-down.ts'
 import type { Transaction } from './transaction.ts'
 import { Wakeup } from './wakeup.ts'
+import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
+import type { Arrival } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
-
-export interface WorkerCounts {
-  readonly processed: number
-  readonly skipped: number
-  readonly retried: number
-  /** Transactions committed. */
-  readonly committed: number
-  readonly aborted: number
-  /** Outcomes that had to be looked up, and producers that were fenced. */
-  readonly recovered: number
-  readonly rebalanced: number
-}
 
 /** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
 const sliceMs = 1
 const recordsPerTurn = 256
 /** Sealed and unacknowledged beyond this, processing waits for the broker. */
 const unacknowledgedBytesMax = 16 << 20
-/** With nothing left to process, a commit begins not sooner after the last one than this, or than that one took. */
-const commitGapMs = 15
-const idleWaitMs = 500
-/** Faults without a commit in between for this long stop the worker with the last of them. */
-const faultsInRowMaxMs = 600_000
-const faultsApartMs = 60_000
 
 export class StreamWorker {
   readonly #topology: Topology
@@ -58,6 +45,14 @@ export class StreamWorker {
   /** What the group assigned last, and whether the tasks follow it. */
   #assignment: readonly string[] = []
   #adopted = true
+  /** An assignment that came while the worker worked, until it is followed. */
+  #arrival: Arrival | undefined
+  /** Tasks were given up for others: the group is to be joined again, so that it hands them over. */
+  #handOver = false
+  /** The loop waits for a join, which a close has to break off. */
+  #joinsInForeground = false
+  readonly #adoption: Adoption
+  readonly #pace: CommitPace
   /**
    * What is in memory may not be what is committed: an outcome is unknown, the membership broke, a rewind failed halfway.
    * Nothing is processed and nothing committed until every task was read back from the broker.
@@ -65,12 +60,10 @@ export class StreamWorker {
   #stale = false
   /** The next InitProducerId need not show the epoch held so far: right after a fresh join or an answered heartbeat. */
   #mayTakeId = true
-  #faultsInRow = 0
-  #faultsSinceMs = 0
-  #lastFaultMs = Number.NEGATIVE_INFINITY
+  readonly #faults = new FaultRow()
   #counts = { aborted: 0, recovered: 0, rebalanced: 0, committed: 0 }
   /** Of tasks that were closed; those that run are added when asked. */
-  #closedCounts = { processed: 0, skipped: 0, retried: 0 }
+  readonly #closedCounts = noRecords()
 
   constructor(topology: Topology, settings: WorkerSettings, ports: Ports, log: Logger) {
     this.#topology = topology
@@ -78,6 +71,8 @@ export class StreamWorker {
     this.#ports = ports
     this.#log = log
     this.#wakeup = new Wakeup(ports)
+    this.#pace = new CommitPace(settings, ports.clock)
+    this.#adoption = new Adoption(() => this.#wakeup.notify())
     this.#state = createStateMachine<WorkerState>(
       'worker',
       'created',
@@ -152,8 +147,9 @@ export class StreamWorker {
       this.#state.transitionTo('closing')
       this.#end(undefined)
     }
-    // A join may wait for the other members for as long as the rebalance timeout.
-    this.#engine?.member.giveUpJoin()
+    // A join may wait for the other members for as long as the rebalance timeout. One in the background does not keep
+    // the last commit, and is given up after it.
+    if (this.#joinsInForeground) this.#engine?.member.giveUpJoin()
     this.#wakeup.stop()
     await this.#finished.promise
   }
@@ -164,6 +160,7 @@ export class StreamWorker {
       this.#engine = await openEngine(this.#topology, this.#settings, this.#ports, this.#log, {
         notify: () => this.#wakeup.notify(),
         closing: () => this.#closing,
+        interrupted: () => this.#restoreIsInterrupted(),
       })
       while (!this.#closing) await this.#turn()
       await this.#finishWork()
@@ -183,9 +180,10 @@ export class StreamWorker {
   async #turn(): Promise<void> {
     try {
       const engine = this.#running()
-      if (engine.member.state !== 'stable') await this.#rejoin(engine)
-      else if (!this.#adopted || this.#stale || engine.producer.lost) await this.#prepare(engine)
-      else await this.#work(engine)
+      if (this.#isSettled(engine)) await this.#followGroup(engine)
+      // What the group said may end it.
+      if (this.#isSettled(engine)) await this.#work(engine)
+      else await this.#settle(engine)
     } catch (error) {
       await this.#react(asMillstreamError(error))
     }
@@ -199,14 +197,14 @@ export class StreamWorker {
     const processed = this.#paused ? 0 : this.#process(manager.tasks, transaction)
     flow.balance()
     if (producer.failure !== undefined) throw producer.failure
-    if (this.#commitIsDue(engine)) {
+    if (this.#pace.isDue(manager.tasks, transaction)) {
       await this.#commit(engine)
       await engine.purge.purgeIfDue(manager.tasks)
     } else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
     else if (processed > 0) await this.#ports.timers.yield()
     else {
       manager.refreshCheckpoints(engine.member.confirmedAtMs)
-      await this.#wakeup.wait(this.#idleMs(engine))
+      await this.#wakeup.wait(this.#pace.idleMs(manager.tasks, transaction, this.#paused))
     }
   }
 
@@ -228,71 +226,106 @@ export class StreamWorker {
     return total
   }
 
-  #commitIsDue(engine: Engine): boolean {
-    const { manager, transaction } = engine
-    const { tasks } = manager
-    if (!tasks.some((task) => task.dirty)) return false
-    if (transaction.sinceLastMs >= this.#commitPauseMs(engine)) return true
-    let bytes = transaction.collector.collectedBytes
-    for (const task of tasks) bytes += task.uncommittedBytes
-    return bytes > this.#settings.uncommittedBytesMax
-  }
-
-  /** From the end of a commit to the next one: short only when nothing is left to process, neither here nor at the broker. */
-  #commitPauseMs({ manager, transaction }: Engine): number {
-    const { commitIntervalMs } = this.#settings
-    if (!manager.tasks.every(({ group }) => group.drained)) return commitIntervalMs
-    return Math.min(Math.max(commitGapMs, transaction.lastDurationMs), commitIntervalMs)
-  }
-
-  #idleMs(engine: Engine): number {
-    const { manager, transaction } = engine
-    const commitInMs = this.#commitPauseMs(engine) - transaction.sinceLastMs
-    let waitMs = idleWaitMs
-    const now = this.#ports.clock.now()
-    for (const task of manager.tasks) {
-      if (!this.#paused) waitMs = Math.min(waitMs, task.wakeAtMs - now)
-      if (task.dirty) waitMs = Math.min(waitMs, commitInMs)
-    }
-    return waitMs
-  }
-
   async #commit(engine: Engine): Promise<void> {
     if (!(await engine.transaction.commit(engine.manager.tasks, this.#fresh))) return
     this.#fresh = new Set()
     this.#counts.committed = engine.transaction.committed
-    this.#faultsInRow = 0
+    this.#faults.end()
   }
 
   // -- membership
 
-  async #rejoin(engine: Engine): Promise<void> {
-    const { member, producer } = engine
-    // Whatever this member may have to give up is decided before JoinGroup: committed while the generation still
-    // allows it, else aborted.
-    const settled = !this.#stale && this.#adopted && !producer.lost
-    if (member.state === 'rebalance-needed' && settled) await this.#commit(engine)
-    else await this.#drop(engine)
-    if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
-    const before = { memberId: member.memberId, generationId: member.generationId }
-    let joined = await member.join()
-    // A static member that was restarted gets its old assignment, also when its topology is another one by now
-    // (KIP-345): then it asks once more, and the leader assigns anew.
-    if (readAssignment(joined.assignment).topology !== engine.topology) joined = await member.join()
-    const { assignment, generationId, memberId } = joined
-    this.#counts.rebalanced++
-    // Another member id, or a generation in between: somebody else may have run our tasks meanwhile, also those that
-    // we have again, so that their positions and stores are no longer what is committed.
-    if (memberId !== before.memberId || generationId > before.generationId + 1) {
-      this.#stale = true
-      this.#mayTakeId = true
+  /** What is in memory is what is committed plus an open transaction, under a membership that lasts. */
+  #isSettled({ producer, membership }: Engine): boolean {
+    return !this.#stale && this.#adopted && !producer.lost && !membership.isOver
+  }
+
+  /** What the group wants of a worker that works: nothing here waits for other members. */
+  async #followGroup(engine: Engine): Promise<void> {
+    const { membership, member } = engine
+    this.#arrival ??= membership.arrived()
+    if (this.#arrival !== undefined) await this.#follow(engine, this.#arrival)
+    else if ((member.state === 'rebalance-needed' || this.#handOver) && !membership.joining) {
+      this.#handOver = false
+      membership.joinInBackground()
     }
-    const { topology, tasks } = readAssignment(assignment)
+    const fresh = this.#adoption.ended()
+    if (fresh === undefined) return
+    engine.flow.follow(engine.manager.tasks)
+    this.#fresh = new Set([...this.#fresh, ...fresh])
+  }
+
+  /** Follows an assignment while the tasks that stay go on. */
+  async #follow(engine: Engine, arrival: Arrival): Promise<void> {
+    const { manager, membership, flow } = engine
+    this.#take(engine, arrival)
+    if (arrival.broken) {
+      this.#arrival = undefined
+      return
+    }
+    // What is given up is committed first, and its stores are flushed: whoever gets it begins there. A failure leaves
+    // the arrival to the next turn, or to `#settle`.
+    if (manager.ids.some((id) => !arrival.tasks.includes(id))) await this.#commit(engine)
+    await this.#adoption.stop()
+    for (const task of manager.release(arrival.tasks)) addCounts(this.#closedCounts, task)
+    this.#arrival = undefined
+    membership.hold(arrival.tasks)
+    flow.follow(manager.tasks)
+    this.#fresh = new Set([...this.#fresh].filter((task) => manager.tasks.includes(task)))
+    this.#adoption.begin(manager, arrival.tasks)
+  }
+
+  /** Takes note of an assignment. @throws TOPOLOGY_INVALID */
+  #take(engine: Engine, { topology, tasks, revoking, broken, generationId }: Arrival): void {
     if (topology !== undefined && topology !== engine.topology)
       throw otherTopology(this.#settings.applicationId)
     this.#assignment = tasks
-    this.#adopted = false
-    this.#log.info('tasks assigned', { generation: generationId, tasks: this.#assignment.join(' ') })
+    this.#handOver = revoking.length > 0
+    this.#counts.rebalanced++
+    // Somebody else may have run our tasks meanwhile, also those that we have again, so that their positions and stores
+    // are no longer what is committed.
+    if (broken) {
+      this.#stale = true
+      this.#mayTakeId = true
+    }
+    this.#log.info('tasks assigned', {
+      generation: generationId,
+      tasks: tasks.join(' '),
+      revoking: revoking.length > 0 ? revoking.join(' ') : undefined,
+    })
+  }
+
+  /** Brings a worker that must not work to where it may: a member again, with its tasks at what is committed. */
+  async #settle(engine: Engine): Promise<void> {
+    const { member, membership } = engine
+    await this.#adoption.stop()
+    if (membership.isOver || membership.joining || member.state !== 'stable') await this.#rejoin(engine)
+    else await this.#prepare(engine)
+  }
+
+  async #rejoin(engine: Engine): Promise<void> {
+    const { member, membership } = engine
+    // Whatever this member may have to give up is decided before JoinGroup.
+    await this.#drop(engine)
+    if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
+    this.#joinsInForeground = true
+    try {
+      if (this.#closing) member.giveUpJoin()
+      let arrival = await membership.join()
+      // A static member that was restarted gets its old assignment, also when its topology is another one by now
+      // (KIP-345): then it asks once more, and the leader assigns anew.
+      if (arrival.topology !== engine.topology) {
+        const { broken } = arrival
+        const next = await membership.join()
+        arrival = { ...next, broken: broken || next.broken }
+      }
+      this.#arrival = undefined
+      this.#adopted = false
+      this.#take(engine, arrival)
+      membership.hold(arrival.tasks)
+    } finally {
+      this.#joinsInForeground = false
+    }
   }
 
   /**
@@ -301,7 +334,7 @@ export class StreamWorker {
    * is open any more), OffsetFetch (stable), drop the overlays, replay the changelog tails, go to the committed positions.
    */
   async #prepare(engine: Engine): Promise<void> {
-    const { producer, manager, transaction, flow } = engine
+    const { producer, manager, membership, transaction, flow } = engine
     // InitProducerId aborts whatever its transactional id has open: only the rightful owner may do so, so it follows
     // JoinGroup; and it precedes OffsetFetch, so that no offset of ours is pending.
     if (producer.lost || this.#stale) {
@@ -310,6 +343,7 @@ export class StreamWorker {
     }
     // Not sooner: an acknowledgement of the lost transaction may come in until its producer is initialised.
     transaction.forget()
+    membership.hold(this.#assignment)
     for (const task of manager.release(this.#assignment)) addCounts(this.#closedCounts, task)
     const fresh = await manager.adopt(this.#assignment, { reload: this.#stale })
     if (this.#stale) flow.seek(manager.tasks)
@@ -317,7 +351,14 @@ export class StreamWorker {
     this.#fresh = new Set([...[...this.#fresh].filter((task) => manager.tasks.includes(task)), ...fresh])
     this.#adopted = true
     this.#stale = false
+    this.#arrival = undefined
     this.#becomeRunning()
+  }
+
+  /** A restore that others do not wait for ends when it is stopped; one before which nothing works, when the group calls. */
+  #restoreIsInterrupted(): boolean {
+    if (this.#adoption.active) return this.#adoption.stopped
+    return this.#running().member.state !== 'stable'
   }
 
   /** Aborts and goes back to the last commit. A failure halfway, or a lost producer, leaves the worker stale. */
@@ -361,12 +402,7 @@ export class StreamWorker {
 
   /** Acts on a fault; when that fails in its turn, pauses and leaves the next attempt to the loop. */
   async #afterFault(fault: MillstreamError, act: () => Promise<void>): Promise<void> {
-    const now = this.#ports.clock.monotonic()
-    // A worker without input commits nothing: having run for a while ends a row, too.
-    if (now - this.#lastFaultMs > faultsApartMs) this.#faultsInRow = 0
-    this.#lastFaultMs = now
-    if (this.#faultsInRow++ === 0) this.#faultsSinceMs = now
-    if (now - this.#faultsSinceMs > faultsInRowMaxMs) throw fault
+    if (!this.#faults.add(this.#ports.clock.monotonic())) throw fault
     if (this.state === 'running') this.#state.transitionTo('recovering')
     try {
       await act()
@@ -376,15 +412,15 @@ export class StreamWorker {
       this.#stale = true
       this.#warn('the recovery failed and is repeated', error)
     }
-    if (this.#faultsInRow > 1)
-      await this.#wakeup.pause(Math.min(50 * 2 ** Math.min(this.#faultsInRow, 7), 5000))
+    if (this.#faults.pauseMs > 0) await this.#wakeup.pause(this.#faults.pauseMs)
     if (!this.#stale && this.#adopted && this.state === 'recovering') this.#becomeRunning()
   }
 
   /** Before a recovery: what the group thinks of us decides whether the producer's id is ours to take back. */
-  async #settleMembership({ member, manager }: Engine, error: MillstreamError): Promise<void> {
+  async #settleMembership({ member, membership, manager }: Engine, error: MillstreamError): Promise<void> {
     if (error.code === 'STORE_CORRUPT') manager.discard(error)
-    if (error.reaction === 'rejoin') member.abandon()
+    // A join that has ended meanwhile knows better than a request under the membership before.
+    if (error.reaction === 'rejoin' && !membership.joining) member.abandon()
     // The epoch is no longer current: the coordinator timed the transaction out, or somebody took the id because we were
     // thought dead. Only a member in good standing may take it back. After an unanswered EndTxn, too: with TV1 the
     // coordinator fences our epoch itself while it aborts, so that showing it would look like a newer self.
@@ -395,7 +431,7 @@ export class StreamWorker {
   /** A record failed for good: what came before it is whole and is committed; then the worker stops there. */
   async #stopAtRecord(engine: Engine, error: MillstreamError): Promise<never> {
     try {
-      if (!this.#stale && this.#adopted) await this.#commit(engine)
+      if (this.#isSettled(engine)) await this.#commit(engine)
     } catch (thrown) {
       this.#warn(
         'what came before the failed record could not be committed; it is processed again',
@@ -420,9 +456,9 @@ export class StreamWorker {
   async #finishWork(): Promise<void> {
     const engine = this.#running()
     this.#state.transitionTo('closing')
-    if (this.#stale || !this.#adopted || engine.producer.lost) return
-    if (engine.member.state !== 'stable' && engine.member.state !== 'rebalance-needed') return
     try {
+      await this.#adoption.stop()
+      if (!this.#isSettled(engine)) return
       await this.#commit(engine)
     } catch (error) {
       this.#warn(
@@ -436,31 +472,10 @@ export class StreamWorker {
     if (this.state !== 'closing') this.#state.transitionTo('closing')
     const engine = this.#engine
     if (engine === undefined) return
-    const { producer, member, fetcher, manager, directory, cluster } = engine
+    await this.#adoption.stop().catch((error: unknown) => this.#warn('closing', asMillstreamError(error)))
+    for (const task of engine.manager.tasks) addCounts(this.#closedCounts, task)
     const leave = this.#leave ?? this.#settings.instanceId === undefined
-    const steps: (() => unknown)[] = [
-      () => fetcher.close(),
-      // An open transaction would hold up readers and the next owner until it times out.
-      () => (producer.inTransaction ? producer.abort() : undefined),
-      () => {
-        for (const task of manager.tasks) addCounts(this.#closedCounts, task)
-        // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
-        manager.close({ flush: failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED' })
-      },
-      () =>
-        leave
-          ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')
-          : member.close(),
-      () => cluster.close(),
-      () => directory.close(),
-    ]
-    for (const step of steps) {
-      try {
-        await step()
-      } catch (error) {
-        this.#log.warn('closing', { cause: ensureError(error).message })
-      }
-    }
+    await shutDown(engine, leave, failure, this.#log)
   }
 
   #end(failure: MillstreamError | undefined): void {
@@ -481,19 +496,3 @@ const otherTopology = (applicationId: string): MillstreamError =>
     where: { applicationId },
     fix: 'Stop the workers of the old topology first, or use a new application id.',
   })
-
-const addCounts = (sums: { processed: number; skipped: number; retried: number }, task: StreamTask): void => {
-  sums.processed += task.counts.processed
-  sums.skipped += task.counts.skipped
-  sums.retried += task.counts.retried
-}
-
-const asMillstreamError = (thrown: unknown): MillstreamError => {
-  const error = ensureError(thrown)
-  if (isMillstreamError(error)) return error
-  return new MillstreamError('INVARIANT_BROKEN', {
-    what: `an error that nobody expected: ${error.message}`,
-    fix: 'This is a bug in millstream: please report it with this line.',
-    cause: error,
-  })
-}

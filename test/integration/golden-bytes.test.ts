@@ -147,8 +147,9 @@ describe.each(compressions)('compressed with %s', (compression) => {
     const producer = new TransactionalProducer(cluster, nodePorts, settings, silentLogger)
     // A group without members takes offsets from anybody.
     const nobody = { groupId: uniqueTopic('golden'), memberId: '', generationId: -1, instanceId: undefined }
+    const source = { current: async () => nobody, outlives: async () => false }
     const offset = { topic, partition: 0, offset: 1, metadata: '' }
-    await produceWithOurs(producer, topic, () => producer.commitOffsets(nobody, [offset]))
+    await produceWithOurs(producer, topic, () => producer.commitOffsets(source, [offset]))
     await isStable(topic, golden.length + 1)
     await readByJava(topic)
   })

@@ -1,0 +1,36 @@
+// The end of a worker: every part is closed, also when another one fails to.
+import type { Logger } from '../base/log.ts'
+import { ensureError, type MillstreamError } from '../errors.ts'
+import type { Engine } from './engine.ts'
+
+/**
+ * @param leave whether the group is told, so that others take over at once
+ * @param failure what ended the worker, if something did
+ */
+export const shutDown = async (
+  { producer, member, fetcher, manager, directory, cluster }: Engine,
+  leave: boolean,
+  failure: MillstreamError | undefined,
+  log: Logger,
+): Promise<void> => {
+  const steps: (() => unknown)[] = [
+    () => fetcher.close(),
+    // An open transaction would hold up readers and the next owner until it times out.
+    () => (producer.inTransaction ? producer.abort() : undefined),
+    // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
+    () => manager.close({ flush: failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED' }),
+    () =>
+      leave
+        ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')
+        : member.close(),
+    () => cluster.close(),
+    () => directory.close(),
+  ]
+  for (const step of steps) {
+    try {
+      await step()
+    } catch (error) {
+      log.warn('closing', { cause: ensureError(error).message })
+    }
+  }
+}

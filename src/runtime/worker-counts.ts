@@ -1,0 +1,30 @@
+// What a worker counts since its start.
+import type { StreamTask } from '../task/stream-task.ts'
+
+export interface WorkerCounts {
+  readonly processed: number
+  readonly skipped: number
+  readonly retried: number
+  /** Transactions committed. */
+  readonly committed: number
+  readonly aborted: number
+  /** Outcomes that had to be looked up, and producers that were fenced. */
+  readonly recovered: number
+  readonly rebalanced: number
+}
+
+/** Of records, over tasks. */
+export interface RecordCounts {
+  processed: number
+  skipped: number
+  retried: number
+}
+
+export const noRecords = (): RecordCounts => ({ processed: 0, skipped: 0, retried: 0 })
+
+/** Adds what this task has counted. */
+export const addCounts = (sums: RecordCounts, { counts }: StreamTask): void => {
+  sums.processed += counts.processed
+  sums.skipped += counts.skipped
+  sums.retried += counts.retried
+}

@@ -1,0 +1,165 @@
+// What a worker holds in its group: the tasks it may work for, under which member id and generation; and the join that is
+// under way while it goes on working (incremental rebalance, KIP-429).
+//
+//   heartbeat: rebalance ──> joinInBackground ──> JoinGroup (claims: the tasks held) ──> SyncGroup ──> an arrival:
+//     tasks     to run from now on
+//     revoking  held, given to nobody yet: the worker commits, closes them, and joins again to hand them over
+//
+// The leader gives a task that somebody claims to nobody else in the same generation. So a worker keeps processing and
+// committing while it joins, and a transaction may end under the next generation, as long as the member id is the same,
+// no generation was skipped, and its tasks are still held.
+import type { GroupMember, Joined } from '../client/group-member.ts'
+import type { Membership, MembershipSource } from '../client/producer.ts'
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { type Assignment, type Claim, readAssignment } from './assignor.ts'
+
+/** The outcome of a join, for the worker to follow. */
+export interface Arrival extends Assignment {
+  readonly generationId: number
+  /**
+   * The membership broke: another member id, or a generation in between. Somebody else may have run the tasks that were
+   * held, so that what is in memory may not be what is committed.
+   */
+  readonly broken: boolean
+}
+
+export interface WorkerMembershipOptions {
+  readonly member: GroupMember
+  readonly groupId: string
+  /** Tasks whose state lies on this disk. */
+  readonly stored: () => readonly string[]
+  /** Called when a join in the background has ended. */
+  readonly notify: () => void
+}
+
+type Outcome = { readonly joined: Omit<Arrival, 'broken'> } | { readonly error: unknown }
+
+export class WorkerMembership implements MembershipSource {
+  readonly #options: WorkerMembershipOptions
+  #held: ReadonlySet<string> = new Set()
+  #memberId = ''
+  #generationId = -1
+  #joining: Promise<Outcome> | undefined
+  #outcome: Outcome | undefined
+  /** Stays until the worker learns of it: a later join could otherwise hide that an earlier one began anew. */
+  #broke = false
+
+  constructor(options: WorkerMembershipOptions) {
+    this.#options = options
+  }
+
+  /** The member id under which the tasks are held; empty before the first join. */
+  get memberId(): string {
+    return this.#memberId
+  }
+
+  /** Whether a join is under way, or has ended and was not followed yet. */
+  get joining(): boolean {
+    return this.#joining !== undefined || this.#outcome !== undefined
+  }
+
+  /** The membership under which the tasks are held is over, or nothing is held yet: only a join can help. */
+  get isOver(): boolean {
+    const { state, memberId } = this.#options.member
+    if (state === 'unjoined' || state === 'lost' || state === 'fenced') return true
+    return memberId !== this.#memberId
+  }
+
+  /** What this worker claims in its next JoinGroup. */
+  claim(): Claim {
+    // Under another member id somebody else may have what we held.
+    const running = this.#options.member.memberId === this.#memberId ? [...this.#held] : []
+    return { running, generation: this.#generationId, stored: this.#options.stored() }
+  }
+
+  /** Joins while the worker goes on; the outcome comes from `arrived`. */
+  joinInBackground(): void {
+    this.#joining ??= this.#join().then((outcome) => {
+      this.#joining = undefined
+      this.#outcome = outcome
+      this.#options.notify()
+      return outcome
+    })
+  }
+
+  /** The outcome of a join that has ended, once. @throws what the join threw */
+  arrived(): Arrival | undefined {
+    const outcome = this.#outcome
+    this.#outcome = undefined
+    if (outcome === undefined) return undefined
+    if ('error' in outcome) throw outcome.error
+    const broken = this.#broke
+    this.#broke = false
+    return { ...outcome.joined, broken }
+  }
+
+  /** Waits for the join that is under way, or joins. @throws what `GroupMember.join` throws */
+  async join(): Promise<Arrival> {
+    // An outcome that waits may be older than what broke the membership since.
+    if (this.#joining === undefined && this.#options.member.state === 'stable') {
+      const arrival = this.arrived()
+      if (arrival !== undefined) return arrival
+    }
+    this.#outcome = undefined
+    this.joinInBackground()
+    await this.#joining
+    return this.arrived() as Arrival
+  }
+
+  /** These tasks are the worker's from now on, and no others. */
+  hold(tasks: readonly string[]): void {
+    this.#held = new Set(tasks)
+  }
+
+  /** @throws MEMBERSHIP_LOST, INSTANCE_FENCED when what these tasks did under `memberId` must not be committed */
+  check(memberId: string | undefined, tasks: readonly string[]): void {
+    const { state } = this.#options.member
+    const lost = tasks.find((id) => !this.#held.has(id))
+    if (!this.isOver && memberId === this.#memberId && lost === undefined) return
+    throw new MillstreamError(state === 'fenced' ? 'INSTANCE_FENCED' : 'MEMBERSHIP_LOST', {
+      what:
+        lost === undefined
+          ? `the membership under which the transaction began is over (${state})`
+          : 'a task of the transaction was given to another member',
+      where: { group: this.#options.groupId, member: memberId, task: lost },
+      fix: 'The transaction is aborted; its records are processed again by whoever owns them now.',
+    })
+  }
+
+  async current(): Promise<Membership> {
+    // The old generation is over when JoinGroup is answered, and the new one takes commits when SyncGroup is.
+    if (this.#options.member.syncing) await this.#joining
+    const { groupId, member } = this.#options
+    return {
+      groupId,
+      memberId: member.memberId,
+      generationId: member.generationId,
+      instanceId: member.instanceId,
+    }
+  }
+
+  async outlives(refused: Membership): Promise<boolean> {
+    await this.#joining
+    return !this.isOver && this.#options.member.generationId > refused.generationId
+  }
+
+  async #join(): Promise<Outcome> {
+    try {
+      const joined = await this.#options.member.join()
+      return { joined: this.#accept(joined) }
+    } catch (error) {
+      return { error: isMillstreamError(error) ? error : ensureError(error) }
+    }
+  }
+
+  #accept({ memberId, generationId, assignment }: Joined): Omit<Arrival, 'broken'> {
+    const given = readAssignment(assignment)
+    this.#broke ||= memberId !== this.#memberId || generationId > this.#generationId + 1
+    const kept = new Set([...given.tasks, ...given.revoking])
+    // Until the worker follows, it may finish what it had and was not given to others; what is new is not its own yet.
+    this.#held = this.#broke ? new Set() : new Set([...this.#held].filter((id) => kept.has(id)))
+    this.#memberId = memberId
+    this.#generationId = generationId
+    return { ...given, generationId }
+  }
+}
