@@ -29,6 +29,7 @@ const programs = {
   docs: [source, 'tools/docs.ts'],
   bench: [source, 'bench/run.ts'],
   'test:memory': [source, 'test/memory/run.ts'],
+  'test:restart': [source, 'test/restart/run.ts'],
   'check:deploy': ['tools/check-deploy.ts'],
 }
 

@@ -5,13 +5,8 @@ import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { silentLogger } from '../../src/base/log.ts'
-import { nodePorts } from '../../src/base/node-ports.ts'
-import { Cluster } from '../../src/client/cluster.ts'
-import { createTopics } from '../../src/client/topic-admin.ts'
-import { produce } from '../../src/protocol/produce.ts'
-import { BatchBuilder } from '../../src/record/batch-builder.ts'
 import { startKafka } from '../../src/testing/kafka/start-kafka.ts'
+import { appendRaw, connectRaw, createRaw, rawBatch } from '../support/raw-input.ts'
 import { WorkerLives } from '../system/support/worker-process.ts'
 
 const applicationId = `memory-${process.pid}`
@@ -27,65 +22,27 @@ const limitBytes = 300_000_000
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`
 
-/** A batch of records with keys of its own, ready to be appended as often as wanted. */
-const batch = (number: number): Buffer => {
-  const builder = new BatchBuilder(1 << 20)
-  for (let record = 0; record < recordsPerBatch; record++) {
-    const key = Buffer.from(`key-${number}-${record}`)
-    const value = Buffer.alloc(valueBytes, `value ${number} ${record} `)
-    builder.append(Date.now(), key, 0, key.length, value, 0, value.length, undefined)
-  }
-  return builder.seal({
-    producerId: -1,
-    producerEpoch: -1,
-    baseSequence: -1,
-    transactional: false,
-    compression: 'none',
-  })
-}
-
-/** UNKNOWN_TOPIC_OR_PARTITION and NOT_LEADER_OR_FOLLOWER: a topic that was made a moment ago. */
-const notYet: ReadonlySet<number | undefined> = new Set([undefined, 3, 6])
-
-const append = async (cluster: Cluster, partition: number, records: Buffer): Promise<void> => {
-  for (let attempt = 0; ; attempt++) {
-    const node = cluster.partition(topic, partition)?.leader
-    let error: number | undefined
-    if (node !== undefined) {
-      const answer = await cluster.send(node, 'produce', produce, {
-        transactionalId: null,
-        acks: 1,
-        timeoutMs: 30_000,
-        topics: [{ topic, partitions: [{ partition, records }] }],
-      })
-      error = answer.topics[0]?.partitions[0]?.errorCode
-      if (error === 0) return
-    }
-    if (!notYet.has(error) || attempt === 50) throw new Error(`the broker took no input: error ${error}`)
-    await sleep(100)
-    await cluster.refreshMetadata([topic])
-  }
-}
+/** A batch of records with keys of its own. */
+const batch = (number: number): Buffer =>
+  rawBatch(
+    Array.from({ length: recordsPerBatch }, (_, record) => ({
+      key: `key-${number}-${record}`,
+      value: `value ${number} ${record} `.repeat(valueBytes).slice(0, valueBytes),
+    })),
+  )
 
 /** Appends 1 GB. @returns how many records */
 const fill = async (brokers: string[]): Promise<number> => {
-  const settings = { brokers, clientId: 'memory', requestTimeoutMs: 30_000, connectionTimeoutMs: 5000 }
-  const cluster = await Cluster.connect(settings, nodePorts, silentLogger)
+  const cluster = await connectRaw(brokers)
   try {
-    const deadline = nodePorts.clock.monotonic() + 30_000
-    await createTopics(
-      cluster,
-      nodePorts,
-      [topic, `${applicationId}-sums`].map((name) => ({ topic: name, partitions })),
-      deadline,
-    )
+    await createRaw(cluster, [topic, `${applicationId}-sums`], partitions)
     const batches = Array.from({ length: 4 * partitions }, (_, number) => batch(number))
     let bytes = 0
     let count = 0
     for (let number = 0; bytes < inputBytes; number++) {
       // A batch always goes to the same partition, as records with these keys would.
       const records = batches[number % batches.length] as Buffer
-      await append(cluster, number % partitions, records)
+      await appendRaw(cluster, topic, number % partitions, records)
       bytes += records.length
       count += recordsPerBatch
     }
