@@ -1,5 +1,5 @@
-// Three projects: unit (no broker, no network), integration (one real broker for the whole run), system (real
-// processes on a real broker). docs/testing.md says what belongs where.
+// Four projects: unit (no broker, no network), integration (one real broker for the whole run), controls (wrong builds
+// that must be noticed), system (real processes on a real broker). docs/testing.md says what belongs where.
 import { defineConfig } from 'vitest/config'
 
 // The package imports itself by name (processors/, type tests): the condition leads to src/ instead of dist/.
@@ -38,6 +38,17 @@ export default defineConfig({
           // Each file has topics and groups of its own; more than two at once would only wait for the broker.
           maxWorkers: 2,
           testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'controls',
+          include: ['test/controls/**/*.test.ts'],
+          globalSetup: ['test/support/kafka.ts'],
+          execArgv: [`--conditions=${source}`],
+          testTimeout: 90_000,
           hookTimeout: 180_000,
         },
       },

@@ -1,4 +1,4 @@
-// `npm test` and `npm run verify`: every check and every suite runs, also after a failure, and one line at the end
+// `npm test`, `npm run verify` and `npm run controls`: every check and every suite runs, also after a failure, and one line at the end
 // says what came out: `N passed, N failed` (`, N skipped`), added up over all suites. A check or a suite that fails
 // without a failed test of its own (a lint error, a crash, no test found) counts as one failure, so a red run never
 // says `0 failed`.
@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
+import { wrongBuilds } from '../src/base/wrong-builds.ts'
 import { addUp, closingLine, type Counts, countsOf, noCounts } from './check-counts.ts'
 import { type Outcome, runToEnd } from './process-group.ts'
 
@@ -44,6 +45,7 @@ const suite = (name: string, budgetSeconds: number): Step => ({
 const suites = {
   unit: suite('unit', 90),
   integration: suite('integration', 400),
+  controls: suite('controls', 200),
   system: suite('system', 180),
 } as const satisfies Record<string, Step>
 
@@ -107,11 +109,23 @@ const parse = (
   }
 }
 
+/** `npm run controls -- NAME...`: one suite, whose arguments are names of wrong builds; it reads them from a variable. */
+const parseControls = (args: readonly string[]): ReturnType<typeof parse> => {
+  const unknown = args.find((name) => !Object.hasOwn(wrongBuilds, name))
+  if (unknown !== undefined) {
+    process.stderr.write(`unknown wrong build "${unknown}": one of ${Object.keys(wrongBuilds).join(', ')}\n`)
+    process.exit(2)
+  }
+  process.env['MILLSTREAM_CONTROLS'] = args.join(' ')
+  return { names: ['controls'], rest: [] }
+}
+
 const [mode = 'test', ...args] = process.argv.slice(2)
-const { names, rest } = parse(mode, args)
+const { names, rest } = mode === 'controls' ? parseControls(args) : parse(mode, args)
 let total = noCounts
 // A run that names its suites is somebody at work on them: the checks would only be in the way.
-if (args.length === 0) for (const check of checks) total = addUp(total, await runCheck(check))
+if (args.length === 0 && mode !== 'controls')
+  for (const check of checks) total = addUp(total, await runCheck(check))
 for (const name of names) total = addUp(total, await runSuite(suites[name], rest))
 process.stdout.write(`${closingLine(total)}\n`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

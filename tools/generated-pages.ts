@@ -1,7 +1,9 @@
 // The pages of docs/ that are made from tables in the code. A new page is one more entry of `pages`.
+import { wrongBuilds } from '../src/base/wrong-builds.ts'
 import { limitsOf, type Setting } from '../src/config/setting.ts'
 import { flagOf, settingNames, settingsTable, variableOf } from '../src/config/settings-table.ts'
 import { errorTable, type Reaction } from '../src/errors.ts'
+import { expected, invariants } from '../test/controls/expected.ts'
 
 export interface Page {
   /** Path from the root of the project. */
@@ -94,7 +96,56 @@ ${table(
 `,
 })
 
-const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage, settingsPage]
+const namesOfWrongBuilds = Object.keys(wrongBuilds) as (keyof typeof wrongBuilds)[]
+
+const controlsPage = (): Page => ({
+  path: 'docs/controls.md',
+  text: `# Negative controls
+
+A checker that never failed proves nothing. Each of these builds is wrong on purpose, by one switch at the place that
+breaks the rule, and runs with the run-time assertions off; a scenario on a real broker then shows that the checker
+names what is violated. The unchanged build runs the same scenario with the same seed, and nothing may be wrong. Where
+\`npm run controls\` shows more invariants than this table, the others follow from the one that is named here.
+
+\`\`\`
+npm run controls                          # all of them, with a table at the end
+npm run controls -- no-generation         # one, or several
+MILLSTREAM_SEED=… npm run controls        # the same numbers of records once more
+\`\`\`
+
+A process is such a build when \`MILLSTREAM_WRONG_BUILD\` names one (\`MILLSTREAM_ASSERTIONS=off\` then turns the
+assertions off, and has no effect otherwise); each worker says so at its start, and a name that is none stops it. This
+page is written by \`npm run docs\` from \`src/base/wrong-builds.ts\` and \`test/controls/expected.ts\`.
+
+${table(
+  ['wrong build', 'what is wrong', 'scenario', 'violates'],
+  namesOfWrongBuilds.map((name) => [
+    `\`${name}\``,
+    wrongBuilds[name],
+    expected[name].scenario,
+    expected[name].invariant,
+  ]),
+)}
+
+## Invariants
+
+${table(
+  ['invariant', 'what holds'],
+  Object.entries(invariants).map(([name, text]) => [name, text]),
+)}
+
+## What a switch had to break beside its own rule
+
+- \`offsets-before-last-produce\`: the order of a commit is covered by the order of a restore, which asks for the high
+  watermark only when the offsets are stable, so neither alone loses anything. The switch turns both around.
+- \`old-transaction-after-rejoin\`: a member never joins by itself in the middle of a transaction. The switch lets it,
+  since without that the check of the member id has nothing to catch.
+- \`sequence-rolled-back\`: with transactions version 2 every transaction has an epoch of its own, and the fault cannot
+  show; its scenario limits the broker to version 1.
+`,
+})
+
+const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage, settingsPage, controlsPage]
 
 /** Every generated page, as it should be. */
 export const generatedPages = (): Promise<readonly Page[]> => Promise.all(pages.map(async (make) => make()))

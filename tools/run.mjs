@@ -25,6 +25,7 @@ const programs = {
   start: [source, 'src/cli/main.ts', 'dev', 'processors/word-count/index.ts'],
   test: [source, 'tools/check.ts', 'test'],
   verify: [source, 'tools/check.ts', 'verify'],
+  controls: [source, 'tools/check.ts', 'controls'],
   build: ['tools/build.ts'],
   docs: [source, 'tools/docs.ts'],
   bench: [source, 'bench/run.ts'],

@@ -11,6 +11,7 @@
 import type { Logger } from '../base/log.ts'
 import type { Ports, TimerHandle } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
 import {
@@ -472,6 +473,7 @@ export class Fetcher {
   }
 
   #drop(source: Source): void {
+    if (wrong('prefetch-kept-after-seek')) return
     source.epoch++
     source.stale = false
     this.#arrived = this.#arrived.filter((entry) => {

@@ -14,6 +14,7 @@ import { faultPoint } from '../base/fault-point.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts'
@@ -200,7 +201,10 @@ export class TransactionalProducer implements CommittingProducer {
     )
     this.#state.transitionTo('ending')
     faultPoint('before-end-txn')
-    const response = await this.#endTxn(true)
+    const response = await this.#endTxn(true).catch((error: unknown) => {
+      if (wrong('abort-on-unknown-outcome')) return this.#takeForAborted(error)
+      throw error
+    })
     if (response.errorCode !== 0) {
       // INVALID_TXN_STATE: the coordinator aborted it by its own timeout, or a repeated EndTxn met its own success.
       this.#state.transitionTo('lost')
@@ -214,7 +218,7 @@ export class TransactionalProducer implements CommittingProducer {
   async abort(): Promise<void> {
     if (!this.inTransaction) return
     // A dropped batch leaves a gap in its sequences (TV1), or was sent and given up: the epoch must change.
-    if (await this.#outbox.quiesce()) this.#ghostPossible = true
+    if (await this.#outbox.quiesce()) this.#ghostPossible = !wrong('sequence-rolled-back')
     if (!this.#registered) {
       if (this.#ghostPossible) return this.#state.transitionTo('lost')
       this.#state.transitionTo('ending')
@@ -416,6 +420,12 @@ export class TransactionalProducer implements CommittingProducer {
 
   #place(): { transactionalId: string; producer: string } {
     return { transactionalId: this.#settings.transactionalId, producer: this.identity }
+  }
+
+  /** Of a wrong build: after this the worker goes back to its last commit, whatever became of this one. */
+  async #takeForAborted(cause: unknown): Promise<never> {
+    await this.init(true)
+    throw new MillstreamError('TRANSACTION_ABORTABLE', { what: 'EndTxn was not answered', cause })
   }
 
   #outcomeUnknown(what: string, cause: unknown): MillstreamError {

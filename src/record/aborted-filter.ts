@@ -23,6 +23,7 @@
 //   there, going on to reject is what Kafka's own consumer does.
 // - Only the attribute bit makes a marker: an ordinary record may have the key 00 00 00 00.
 // - Only transactional batches can be aborted: a producer id alone (idempotence) is not a transaction.
+import { wrong } from '../base/wrong-builds.ts'
 import type { BatchView } from './batch-view.ts'
 import { controlType } from './control-record.ts'
 
@@ -48,7 +49,7 @@ export class AbortedTransactionFilter {
     for (const { producerId, firstOffset } of aborted) {
       const ranges = this.#ranges.get(producerId)
       if (ranges === undefined) this.#ranges.set(producerId, { firstOffsets: [firstOffset], open: 0 })
-      else ranges.firstOffsets.push(firstOffset)
+      else if (!wrong('first-aborted-range-only')) ranges.firstOffsets.push(firstOffset)
     }
     for (const ranges of this.#ranges.values()) ranges.firstOffsets.sort((a, b) => a - b)
   }

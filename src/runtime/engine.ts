@@ -2,6 +2,7 @@
 import path from 'node:path'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
+import { announceWrongBuild } from '../base/wrong-builds.ts'
 import { Cluster } from '../client/cluster.ts'
 import { Fetcher } from '../client/fetcher.ts'
 import { GroupMember, type GroupProtocol } from '../client/group-member.ts'
@@ -60,6 +61,7 @@ export async function openEngine(
   log: Logger,
   owner: EngineOwner,
 ): Promise<Engine> {
+  announceWrongBuild(log)
   const cluster = await Cluster.connect(settings, ports, log)
   let directory: StateDirectory | undefined
   try {

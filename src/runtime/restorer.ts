@@ -8,6 +8,7 @@ import { faultPoint } from '../base/fault-point.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { Fetcher, type FetchedPartition } from '../client/fetcher.ts'
 import { MillstreamError } from '../errors.ts'
@@ -101,7 +102,7 @@ export class Restorer {
         if (job === undefined) continue
         records += this.#apply(job, fetched)
         faultPoint('restore-batch')
-        if (fetched.nextOffset < job.to) continue
+        if (reached(fetched) < job.to) continue
         fetcher.remove(job.topic, job.partition)
         open.delete(partitionId(job.topic, job.partition))
       }
@@ -120,6 +121,7 @@ export class Restorer {
     const position = job.store.checkpoint()?.changelogOffset ?? job.from
     for (const batch of fetched.batches) collectEntries(batch, position, entries, job)
     const leaderEpoch = fetched.batches.at(-1)?.partitionLeaderEpoch ?? -1
+    if (fetched.nextOffset >= job.to && wrong('changelog-record-skipped')) entries.pop()
     if (fetched.nextOffset >= job.to) this.#finish(job, fetched.nextOffset, leaderEpoch, entries)
     else {
       // On the way the time of the last known end stays: an interrupted restore must not look younger than it is.
@@ -138,6 +140,10 @@ export class Restorer {
     job.store.applyChangelog(entries, { changelogOffset, leaderEpoch, caughtUpAtMs: this.#ports.clock.now() })
   }
 }
+
+/** The position behind what was fetched, markers included. */
+const reached = ({ batches, nextOffset }: FetchedPartition): number =>
+  wrong('restore-by-last-record') ? (batches.at(-1)?.nextOffset ?? -1) : nextOffset
 
 const collectEntries = (
   batch: BatchView,

@@ -5,8 +5,14 @@ import { invariant } from '../base/assert.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import type { Cluster } from '../client/cluster.ts'
-import { type CommittedPosition, fetchCommitted, listOffsets } from '../client/offsets.ts'
+import {
+  type CommittedPosition,
+  fetchCommitted,
+  type ListedPosition,
+  listOffsets,
+} from '../client/offsets.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, MillstreamError } from '../errors.ts'
 import type { StoreIdentity } from '../state/contracts.ts'
@@ -119,7 +125,8 @@ export class TaskManager {
 
   /** After an abort: every task goes back to its last commit, which this worker knows. */
   rewind(): void {
-    for (const task of this.#running) task.rewind(new Map())
+    const all = this.#running
+    for (const task of wrong('rewind-first-task-only') ? all.slice(0, 1) : all) task.rewind(new Map())
   }
 
   /** A store cannot be read: its task is closed and the store removed, so that the next `adopt` rebuilds it. */
@@ -201,8 +208,9 @@ export class TaskManager {
     for (const { stores } of opens) for (const { store } of stores.values()) store.dropOverlay()
     const inputs = opens.flatMap(({ plan }) => plan.inputs)
     // In this order: a high watermark asked before the offsets are stable could lie before a commit that is under way.
+    const early = wrong('offsets-before-last-produce') ? await this.#changelogEnds(opens) : undefined
     const committed = await this.#committed(inputs)
-    await this.#restore(opens)
+    await this.#restore(opens, early)
     const starts = await this.#starts(opens, committed)
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
@@ -305,7 +313,18 @@ export class TaskManager {
     return result
   }
 
-  async #restore(opens: readonly OpenTask[]): Promise<void> {
+  /** The high watermarks of the changelogs of these tasks. */
+  async #changelogEnds(opens: readonly OpenTask[]): Promise<ListedPosition[]> {
+    const { cluster, ports, settings } = this.#options
+    const changelogs = opens.flatMap(({ plan: { partition }, stores }) =>
+      [...stores.values()].map(({ changelog }) => ({ topic: changelog.name, partition })),
+    )
+    const isolation = wrong('restore-to-last-stable-offset') ? 'read_committed' : 'read_uncommitted'
+    const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
+    return await listOffsets(cluster, ports, changelogs, 'latest', isolation, deadline)
+  }
+
+  async #restore(opens: readonly OpenTask[], known?: readonly ListedPosition[]): Promise<void> {
     const { cluster, ports, settings, interrupted } = this.#options
     const stores = opens.flatMap(({ plan, stores: map }) =>
       [...map.values()].map((one) => ({ ...one, plan })),
@@ -317,8 +336,8 @@ export class TaskManager {
     }))
     const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
     const starts = await listOffsets(cluster, ports, changelogs, 'earliest', 'read_uncommitted', deadline)
-    const ends = await listOffsets(cluster, ports, changelogs, 'latest', 'read_uncommitted', deadline)
-    const offsetOf = (list: typeof starts, topic: string, partition: number): number => {
+    const ends = known ?? (await this.#changelogEnds(opens))
+    const offsetOf = (list: readonly ListedPosition[], topic: string, partition: number): number => {
       const found = list.find((one) => one.topic === topic && one.partition === partition)
       invariant(found !== undefined, 'ListOffsets answers every partition', { topic, partition })
       return found.offset

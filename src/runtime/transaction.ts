@@ -14,6 +14,8 @@
 import { invariant } from '../base/assert.ts'
 import { faultPoint } from '../base/fault-point.ts'
 import type { Ports } from '../base/ports.ts'
+import { partitionId } from '../base/topic-partition.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import type { CommittingProducer, MembershipSource, OffsetToCommit } from '../client/producer.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { RecordCollector } from '../task/record-collector.ts'
@@ -93,8 +95,15 @@ export class Transaction {
     if (!this.#producer.inTransaction) this.#producer.begin()
     this.#preparing = true
     try {
-      await this.#producer.flush()
-      await this.#producer.commitOffsets(this.#membershipFor(contributors), this.#offsets(contributors))
+      if (!wrong('offsets-before-last-produce')) await this.#producer.flush()
+      if (wrong('local-flush-before-commit'))
+        for (const task of contributors) task.commitStores(this.#ports.clock.now())
+      if (
+        !wrong('timer-without-offsets') ||
+        contributors.some((task) => starting.has(task) || hasMoved(task))
+      )
+        await this.#producer.commitOffsets(this.#membershipFor(contributors), this.#offsets(contributors))
+      if (wrong('offsets-before-last-produce')) await this.#producer.flush()
       await this.#producer.commit()
     } finally {
       this.#preparing = false
@@ -137,13 +146,19 @@ export class Transaction {
   /** The membership under which these tasks may be committed, looked at again whenever it is asked for. */
   #membershipFor(tasks: readonly StreamTask[]): MembershipSource {
     const ids = tasks.map(({ id }) => id)
+    const membership = this.#membership
     return {
       current: async () => {
-        const membership = await this.#membership.current()
-        this.#membership.check(this.#boundTo, ids)
-        return membership
+        // The wrong build joins in the middle of a transaction, and takes the new membership for the old one.
+        const unchecked = wrong('old-transaction-after-rejoin')
+        if (unchecked && membership.isOver) await membership.join()
+        const current = await membership.current()
+        if (!unchecked) membership.check(this.#boundTo, ids)
+        return wrong('no-generation')
+          ? { ...current, memberId: '', generationId: -1, instanceId: undefined }
+          : current
       },
-      outlives: (refused) => this.#membership.outlives(refused),
+      outlives: (refused) => membership.outlives(refused),
     }
   }
 
@@ -159,3 +174,11 @@ export class Transaction {
     })
   }
 }
+
+const hasMoved = (task: StreamTask): boolean =>
+  task
+    .positions()
+    .some(
+      ({ topic, partition, offset }) =>
+        task.committedPositions.get(partitionId(topic, partition))?.offset !== offset,
+    )

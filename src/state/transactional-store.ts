@@ -9,6 +9,7 @@
 // replays the tail of the changelog. A flush is one sorted local transaction instead of one per Kafka transaction.
 import { invariant } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import { MillstreamError } from '../errors.ts'
 import type { Serde } from '../serde/serde.ts'
 import type {
@@ -299,6 +300,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** The transaction is aborted: its writes are gone. */
   dropOverlay(): void {
+    if (wrong('overlay-kept-on-revoke')) return
     this.#overlay.clear()
     this.#overlayBytes = 0
     this.#forgetRecord()
@@ -356,7 +358,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     const writes = [...last.keys()].sort().map((key) => ({ key, value: last.get(key) ?? null }))
     this.#changed()
     this.#engine.write(writes, checkpoint)
-    this.#cache.clear()
+    if (!wrong('cache-kept-over-reload')) this.#cache.clear()
     this.#checkpoint = checkpoint
     this.#flushedCheckpoint = checkpoint
   }

@@ -8,6 +8,7 @@ import { faultPoint } from '../base/fault-point.ts'
 import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
+import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
@@ -204,16 +205,9 @@ export class StreamTask implements TaskView {
     }))
   }
 
-  /** The transaction is committed: overlays become the committed base, each with the changelog offset behind it. */
+  /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
   postCommit(nowMs: number): void {
-    for (const { store, changelog } of this.stores.values()) {
-      const known = store.checkpoint()
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
-      // checkpoint is always right, since a replay of changes that are in the store changes nothing.
-      const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
-      store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
-    }
+    this.commitStores(nowMs)
     this.#punctuated = false
     this.#committedStreamTime = this.#streamTime
     this.#streamTimers.settle()
@@ -225,6 +219,18 @@ export class StreamTask implements TaskView {
       })
       this.#committed[index] = queue.position
       this.#isCommitted[index] = true
+    }
+  }
+
+  /** Overlays become the committed base, each with the changelog offset behind it. */
+  commitStores(nowMs: number): void {
+    for (const { store, changelog } of this.stores.values()) {
+      const known = store.checkpoint()
+      const written = this.#collector.nextOffset(changelog.name, this.partition)
+      // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
+      // checkpoint is always right, since a replay of changes that are in the store changes nothing.
+      const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
+      store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
     }
   }
 
@@ -244,7 +250,7 @@ export class StreamTask implements TaskView {
     for (const [index, queue] of this.group.queues.entries()) {
       const position =
         positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
-      queue.reset(position)
+      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position)
       this.#committed[index] = position
     }
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()

@@ -36,7 +36,7 @@ export interface ProxiedRequest {
 /**
  * What becomes of a frame. drop: it is swallowed and the connection stays open, so the client waits until its own
  * timeout. cut: it is swallowed and the connection ends, so the client knows at once. ghostMs (requests): as cut, but it
- * reaches the broker that much later, when the client has gone on.
+ * reaches the broker that much later, when the client has gone on. until: it is held until then, as are those behind it.
  */
 export type Verdict =
   | 'pass'
@@ -44,6 +44,7 @@ export type Verdict =
   | 'cut'
   | { readonly ghostMs: number }
   | { readonly delayMs: number }
+  | { readonly until: Promise<void> }
   | { readonly replaceBy: Buffer }
 
 export interface ProxyRules {
@@ -217,6 +218,7 @@ const forward = async (
   verdict: Exclude<Verdict, string> | 'pass',
 ): Promise<void> => {
   if (typeof verdict === 'object' && 'delayMs' in verdict) await sleep(verdict.delayMs)
+  if (typeof verdict === 'object' && 'until' in verdict) await verdict.until
   if (to.destroyed) return
   const frame = framed(typeof verdict === 'object' && 'replaceBy' in verdict ? verdict.replaceBy : bytes)
   to.cork()
