@@ -110,6 +110,10 @@ export const errorTable = {
     text: 'The producer epoch is no longer current: the coordinator timed the transaction out or a newer self took over.',
   },
   MEMBERSHIP_LOST: { reaction: 'rejoin', text: 'The group no longer knows this member or its generation.' },
+  HEARTBEATS_ENDED: {
+    reaction: 'stop',
+    text: 'The thread that sends the heartbeats ended by itself, so the membership cannot be kept.',
+  },
   INSTANCE_FENCED: { reaction: 'stop', text: 'Another process runs with the same group.instance.id.' },
   // state
   STORE_LOCKED: { reaction: 'refuse', text: 'The state directory is in use by a living process.' },

@@ -6,7 +6,9 @@ import net from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
 import tls from 'node:tls'
-import type { Clock, Disk, Net, Ports, Random, TimerHandle, Timers } from './ports.ts'
+import { Worker } from 'node:worker_threads'
+import { ensureError } from '../errors.ts'
+import type { Clock, Disk, Net, Ports, Random, Threads, TimerHandle, Timers } from './ports.ts'
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
@@ -150,4 +152,33 @@ const disk: Disk = {
   bootId,
 }
 
-export const nodePorts: Ports = { clock, timers, random, net: network, disk }
+/** A thread of ours needs a few MB; without a limit its heap would take what is left before it collects. */
+const threadLimits = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 }
+
+const threads: Threads = {
+  start: (module, data, listener) => {
+    // Nothing that the program was started with (a debugger, instrumentation) is loaded once more.
+    const worker = new Worker(module, { workerData: data, execArgv: [], resourceLimits: threadLimits })
+    let asked = false
+    let cause: Error | undefined
+    worker.on('message', (message: unknown) => listener.message(message))
+    worker.on('error', (error) => {
+      cause = ensureError(error)
+    })
+    worker.on('exit', (code) => {
+      if (!asked) listener.ended(cause ?? new Error(`it ended with code ${code}`))
+    })
+    worker.unref()
+    return {
+      post: (message) => worker.postMessage(message),
+      end: async () => {
+        asked = true
+        // Else a process that waits for nothing else would end before this is answered.
+        worker.ref()
+        await worker.terminate()
+      },
+    }
+  },
+}
+
+export const nodePorts: Ports = { clock, timers, random, net: network, disk, threads }

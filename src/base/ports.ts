@@ -73,10 +73,35 @@ export interface Disk {
   bootId(): string
 }
 
+/** A thread beside the one that started it. */
+export interface Thread {
+  /** @throws when the message cannot be copied */
+  post(message: unknown): void
+  /** Ends it at once. Resolves when it is gone. */
+  end(): Promise<void>
+}
+
+export interface ThreadListener {
+  message(message: unknown): void
+  /** It ended without being asked to. */
+  ended(cause: Error): void
+}
+
+export interface Threads {
+  /**
+   * Runs a module in a thread of its own, which does not keep the process alive.
+   * @param data what the module finds as its workerData
+   * @throws when the data cannot be copied (functions), or when the process may not start threads
+   */
+  start(module: URL, data: unknown, listener: ThreadListener): Thread
+}
+
 export interface Ports {
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
   readonly net: Net
   readonly disk: Disk
+  /** Undefined where everything runs in one thread: in a simulation. */
+  readonly threads?: Threads | undefined
 }

@@ -156,13 +156,14 @@ const work = async (stage: Stage, worker: Worker): Promise<'interrupted' | 'time
     if (signals.signal.aborted) resolve('interrupted')
     signals.signal.addEventListener('abort', () => resolve('interrupted'), { once: true })
   })
-  const time = new Promise<'time is up'>((resolve) => {
-    if (line.forMs !== undefined) setTimeout(() => resolve('time is up'), line.forMs)
-  })
   const failed = worker.finished.then(() => interrupted)
   await Promise.race([worker.start(), interrupted])
   if (signals.signal.aborted) return 'interrupted'
   terminal.info('running; Ctrl-C ends it')
+  // Not sooner: a start that takes long would leave no time to feed anything.
+  const time = new Promise<'time is up'>((resolve) => {
+    if (line.forMs !== undefined) setTimeout(() => resolve('time is up'), line.forMs)
+  })
   const feeding = feed(stage, stopping.signal)
   try {
     return await Promise.race([

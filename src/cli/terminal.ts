@@ -4,11 +4,11 @@ import path from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { styleText } from 'node:util'
-import type { LogFields, Logger, LogLevel } from '../base/log.ts'
+import type { DirectLines, LogFields, Logger, LogLevel } from '../base/log.ts'
+import { type LinePart, type LogFormat, logFormats, logLine } from '../base/log-line.ts'
 import { type ErrorCode, ensureError } from '../errors.ts'
 
-export const logFormats = ['human', 'json'] as const
-export type LogFormat = (typeof logFormats)[number]
+export { type LogFormat, logFormats }
 
 export interface TerminalOptions {
   readonly format: LogFormat
@@ -17,6 +17,8 @@ export interface TerminalOptions {
   readonly colour: boolean
   readonly write: (text: string) => void
   readonly now: () => Date
+  /** Where what is written ends up, if other threads may write there, too. */
+  readonly direct?: DirectLines | undefined
 }
 
 export interface Terminal extends Logger {
@@ -27,7 +29,8 @@ export interface Terminal extends Logger {
 
 type Style = Parameters<typeof styleText>[0]
 
-const styles: Readonly<Record<LogLevel, Style>> = {
+const styles: Readonly<Record<LinePart, Style>> = {
+  aside: 'gray',
   debug: 'gray',
   info: 'green',
   warn: 'yellow',
@@ -39,33 +42,6 @@ export const wantsColour = (
   stream: { readonly isTTY?: boolean | undefined },
   environment: Readonly<Record<string, string | undefined>>,
 ): boolean => stream.isTTY === true && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb'
-
-const plainValue = (value: unknown): unknown => {
-  if (value instanceof Error) return value.message
-  return typeof value === 'bigint' ? String(value) : value
-}
-
-const json = (value: unknown): string => {
-  try {
-    return JSON.stringify(value, (_key, inner) => plainValue(inner)) ?? String(value)
-  } catch {
-    // A circle: a log line must not end the program.
-    return JSON.stringify(String(value))
-  }
-}
-
-/** A field as a person reads it: one line, in quotes where its end would not be seen. */
-const humanValue = (value: unknown): string => {
-  const plain = plainValue(value)
-  if (typeof plain !== 'string') return typeof plain === 'object' ? json(plain) : String(plain)
-  return plain !== '' && /^[^\s"=]+$/.test(plain) ? plain : JSON.stringify(plain)
-}
-
-const timeOfDay = (date: Date): string => {
-  const two = (value: number): string => String(value).padStart(2, '0')
-  const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')
-  return `${clock}.${String(date.getMilliseconds()).padStart(3, '0')}`
-}
 
 interface Failure {
   readonly code: ErrorCode | undefined
@@ -112,23 +88,12 @@ const stacks = (error: Error): string => {
 }
 
 export const createTerminal = (options: TerminalOptions): Terminal => {
-  const { format, verbose, colour, write, now } = options
+  const { format, verbose, colour, write, now, direct } = options
   const paint = (style: Style, text: string): string =>
     colour ? styleText(style, text, { validateStream: false }) : text
 
-  const line = (level: LogLevel, text: string, fields: LogFields = {}): void => {
-    if (format === 'json') {
-      const { time: _time, level: _level, text: _text, ...others } = fields
-      write(`${json({ time: now().toISOString(), level, text, ...others })}\n`)
-      return
-    }
-    const shown = Object.entries(fields)
-      .filter(([, value]) => value !== undefined)
-      .map(([name, value]) => ` ${paint('gray', `${name}=`)}${humanValue(value)}`)
-    write(
-      `${paint('gray', timeOfDay(now()))} ${paint(styles[level], level.padEnd(5))} ${text}${shown.join('')}\n`,
-    )
-  }
+  const line = (level: LogLevel, text: string, fields?: LogFields): void =>
+    write(logLine(format, now(), level, text, fields, (part, shown) => paint(styles[part], shown)))
 
   const failureLines = ({ code, what, where, fix, causes, at, stack }: Failure): string => {
     const row = (name: string, text: string): string =>
@@ -149,6 +114,7 @@ export const createTerminal = (options: TerminalOptions): Terminal => {
 
   return {
     format,
+    direct,
     debug: (text, fields) => {
       if (verbose) line('debug', text, fields)
     },
@@ -175,14 +141,13 @@ export const createTerminal = (options: TerminalOptions): Terminal => {
 export const processTerminal = (
   format: LogFormat,
   verbose: boolean,
-  write: (text: string) => void = (text) => {
-    process.stderr.write(text)
-  },
+  write?: (text: string) => void,
 ): Terminal =>
   createTerminal({
     format,
     verbose,
     colour: format === 'human' && wantsColour(process.stderr, process.env),
-    write,
+    write: write ?? ((text) => void process.stderr.write(text)),
     now: () => new Date(),
+    direct: write === undefined ? { descriptor: process.stderr.fd, format } : undefined,
   })

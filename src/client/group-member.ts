@@ -12,14 +12,13 @@
 //                        └── instance id taken by another ──────────────────────> fenced (for good)
 //
 // Heartbeats go on in `stable` and `rebalance-needed`: during a rebalance the broker waits for those that it still
-// hears of. In `joining` the coordinator itself watches the member. They have a connection of their own with the
-// joins, since a join waits at the broker for all members.
+// hears of. In `joining` the coordinator itself watches the member. Who sends them, and over which connection, is the
+// business of `Heartbeats`; what an answer means is decided here.
 import type { Logger } from '../base/log.ts'
-import type { Ports, TimerHandle } from '../base/ports.ts'
+import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { brokerError, reactionFor } from '../protocol/error-codes.ts'
-import { heartbeat } from '../protocol/heartbeat.ts'
 import { type JoinGroupResponse, joinGroup } from '../protocol/join-group.ts'
 import { leaveGroup } from '../protocol/leave-group.ts'
 import { syncGroup } from '../protocol/sync-group.ts'
@@ -28,6 +27,8 @@ import { Backoff } from './backoff.ts'
 import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
 import { withCoordinator } from './coordinator.ts'
+import type { Membership } from './heartbeat-loop.ts'
+import { type Heartbeats, localHeartbeats } from './heartbeats.ts'
 
 export interface GroupMemberInfo {
   readonly memberId: string
@@ -84,8 +85,6 @@ const REASON_CHARACTERS_MAX = 200
 /** The answer to a join comes when the rebalance timeout is over at the latest; this is for the way. */
 const JOIN_MARGIN_MS = 5000
 const LEAVE_TIMEOUT_MS = 5000
-/** After a heartbeat that got no answer; an answer is waited for longer than this anyway. */
-const RETRY_INTERVAL_MS = 500
 
 /** What the next round of a join does. */
 type Round =
@@ -99,20 +98,21 @@ export class GroupMember {
   readonly #protocol: GroupProtocol
   readonly #log: Logger
   readonly #onChange: () => void
+  readonly #heartbeats: Heartbeats
   readonly #state: StateMachine<MemberState>
   readonly #closing = new AbortController()
   #memberId = ''
   #generationId = NO_GENERATION
-  #timer: TimerHandle | undefined
-  /** Raised when heartbeats stop: an answer to an older one changes nothing. */
-  #beat = 0
   /** When the coordinator last confirmed this member: the wall-clock time at which that was asked; 0 before. */
   confirmedAtMs = 0
   #joinsNoMore = false
   #syncing = false
   #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
 
-  /** @param onChange called after the state was changed by a heartbeat; it must not throw */
+  /**
+   * @param onChange called after the state was changed by a heartbeat; it must not throw
+   * @param heartbeats for this member alone; by default they are sent by this thread over `cluster`
+   */
   constructor(
     cluster: Cluster,
     ports: Ports,
@@ -120,6 +120,7 @@ export class GroupMember {
     protocol: GroupProtocol,
     log: Logger,
     onChange: () => void,
+    heartbeats: Heartbeats = localHeartbeats(cluster, ports),
   ) {
     this.#cluster = cluster
     this.#ports = ports
@@ -127,6 +128,12 @@ export class GroupMember {
     this.#protocol = protocol
     this.#log = log
     this.#onChange = onChange
+    this.#heartbeats = heartbeats
+    heartbeats.listen({
+      answered: (errorCode, sentAtMs) => this.#answered(errorCode, sentAtMs),
+      unanswered: (cause) => this.#unanswered(cause),
+      ended: () => this.#become('lost'),
+    })
     this.#state = createStateMachine<MemberState>('group member', 'unjoined', transitions)
   }
 
@@ -159,13 +166,14 @@ export class GroupMember {
    *
    * Compare the member id with the one before: another one means that the membership broke in between, and what was
    * begun under the old one must not be committed.
-   * @throws MillstreamError INSTANCE_FENCED, AUTHORIZATION_FAILED, CLOSED; REQUEST_TIMED_OUT when the coordinator could
-   * not be reached for twice the rebalance timeout; BROKER_ERROR, for instance for a protocol that the other members
-   * do not have, or an assignment that is too large for the group's topic
+   * @throws MillstreamError INSTANCE_FENCED, HEARTBEATS_ENDED, AUTHORIZATION_FAILED, CLOSED; REQUEST_TIMED_OUT when the
+   * coordinator could not be reached for twice the rebalance timeout; BROKER_ERROR, for instance for a protocol that the
+   * other members do not have, or an assignment that is too large for the group's topic
    */
   async join(): Promise<Joined> {
     if (this.#closing.signal.aborted || this.#joinsNoMore) throw givenUp()
     if (this.state === 'fenced') throw this.#fenced()
+    if (this.#heartbeats.failure !== undefined) throw this.#heartbeats.failure
     if (this.state === 'lost') this.#forgetMembership()
     this.#stopHeartbeats()
     this.#state.transitionTo('joining')
@@ -414,70 +422,45 @@ export class GroupMember {
   /** Sends a heartbeat now. @returns whether the coordinator answered that this member is in good standing. */
   async verify(): Promise<boolean> {
     if (this.state !== 'stable' && this.state !== 'rebalance-needed') return false
-    this.#stopHeartbeats()
-    const answered = await this.#heartbeat(this.#beat)
+    const answered = await this.#heartbeats.verify(this.#membership())
     const { state } = this
     return answered && (state === 'stable' || state === 'rebalance-needed')
   }
 
   #startHeartbeats(): void {
-    this.#scheduleHeartbeat(++this.#beat, this.#settings.heartbeatIntervalMs)
+    this.#heartbeats.start(this.#membership())
   }
 
   #stopHeartbeats(): void {
-    this.#beat++
-    if (this.#timer !== undefined) this.#ports.timers.clear(this.#timer)
-    this.#timer = undefined
+    this.#heartbeats.stop()
   }
 
-  #scheduleHeartbeat(beat: number, delayMs: number): void {
-    this.#timer = this.#ports.timers.set(() => {
-      this.#timer = undefined
-      void this.#heartbeat(beat)
-    }, delayMs)
-  }
-
-  /** @returns whether the coordinator answered. */
-  async #heartbeat(beat: number): Promise<boolean> {
+  #membership(): Membership {
     const { groupId, instanceId, sessionTimeoutMs, heartbeatIntervalMs } = this.#settings
-    const sentAt = this.#ports.clock.monotonic()
-    const sentAtMs = this.#ports.clock.now()
-    let next: MemberState | undefined
-    let answered = false
-    let intervalMs = heartbeatIntervalMs
-    try {
-      const node = await this.#cluster.coordinator('group', groupId)
-      const { errorCode } = await this.#cluster.send(
-        node,
-        'group',
-        heartbeat,
-        {
-          groupId,
-          generationId: this.#generationId,
-          memberId: this.#memberId,
-          groupInstanceId: instanceId ?? null,
-        },
-        // So that one that is lost leaves time for others before the session is over.
-        { timeoutMs: Math.min(this.#cluster.requestTimeoutMs, sessionTimeoutMs / 3) },
-      )
-      if (beat !== this.#beat) return false
-      next = this.#afterHeartbeat(errorCode)
-      answered = true
-      if (errorCode === NONE) this.confirmedAtMs = sentAtMs
-    } catch (error) {
-      if (beat !== this.#beat || (isMillstreamError(error) && error.code === 'CLOSED')) return false
-      this.#cluster.forgetCoordinator('group', groupId)
-      this.#log.warn('a heartbeat was not answered', { group: groupId, cause: ensureError(error).message })
-      intervalMs = Math.min(heartbeatIntervalMs, RETRY_INTERVAL_MS)
-    }
+    const memberId = this.#memberId
+    const generationId = this.#generationId
+    return { groupId, memberId, generationId, instanceId, sessionTimeoutMs, heartbeatIntervalMs }
+  }
+
+  #answered(errorCode: number, sentAtMs: number): void {
+    if (errorCode === NONE) this.confirmedAtMs = sentAtMs
+    const next = this.#afterHeartbeat(errorCode)
     if (next === 'lost' || next === 'fenced') this.#stopHeartbeats()
-    // The interval is counted from the sending, so that a slow answer does not stretch it.
-    else this.#scheduleHeartbeat(beat, Math.max(0, intervalMs - (this.#ports.clock.monotonic() - sentAt)))
-    if (next !== undefined && next !== this.state) {
-      this.#state.transitionTo(next)
-      this.#onChange()
-    }
-    return answered
+    if (next !== undefined) this.#become(next)
+  }
+
+  #unanswered(cause: string): void {
+    const { groupId } = this.#settings
+    this.#cluster.forgetCoordinator('group', groupId)
+    this.#log.warn('a heartbeat was not answered', { group: groupId, cause })
+  }
+
+  /** What a heartbeat has brought. */
+  #become(next: MemberState): void {
+    const { state } = this
+    if (next === state || (state !== 'stable' && state !== 'rebalance-needed')) return
+    this.#state.transitionTo(next)
+    this.#onChange()
   }
 
   /** @returns the state that follows from it, or undefined for the same as before */

@@ -48,6 +48,10 @@ export const relations: readonly Relation[] = [
     orEqual: true,
     because: 'two lost heartbeats must not end the membership',
   }),
+  less('sessionTimeoutMs', 'maxPollIntervalMs', {
+    orEqual: true,
+    because: 'a worker whose processor takes long is not given up sooner than one that is dead',
+  }),
   less('commitIntervalMs', 'rebalanceTimeoutMs', {
     factor: 2,
     because: 'a worker that gives up tasks has to commit before the group goes on without it',

@@ -168,6 +168,11 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
     'A worker that the group has not heard of for so long loses its tasks.',
   ),
   heartbeatIntervalMs: duration(3000, 100, 'How often a worker tells the group that it lives.'),
+  maxPollIntervalMs: duration(
+    300_000,
+    10_000,
+    'A processor that blocks its worker for so long loses its tasks: heartbeats end, and the session runs out. A block of 5 s is logged.',
+  ),
   rebalanceTimeoutMs: duration(
     30_000,
     1000,

@@ -29,6 +29,8 @@ export interface WorkerSettings {
   readonly transactionTimeoutMs: number
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number
+  /** A processor that blocks for longer loses its tasks. */
+  readonly maxPollIntervalMs: number
   readonly rebalanceTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly connectionTimeoutMs: number

@@ -2,10 +2,14 @@
 import path from 'node:path'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
+import { Pulse } from '../base/pulse.ts'
 import { announceWrongBuild } from '../base/wrong-builds.ts'
 import { Cluster } from '../client/cluster.ts'
 import { Fetcher } from '../client/fetcher.ts'
 import { GroupMember, type GroupProtocol } from '../client/group-member.ts'
+import { openHeartbeats } from '../client/heartbeat-carrier.ts'
+import type { TaskName } from '../client/heartbeat-messages.ts'
+import type { Heartbeats } from '../client/heartbeats.ts'
 import { IdempotentProducer } from '../client/idempotent-producer.ts'
 import type { CommittingProducer } from '../client/producer.ts'
 import { TransactionalProducer } from '../client/transactional-producer.ts'
@@ -15,8 +19,9 @@ import type { Topology } from '../topology/contracts.ts'
 import { createGroupProtocol, topologyHash } from './assignor.ts'
 import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
+import { Slicer } from './slice.ts'
 import { TaskManager } from './task-manager.ts'
-import { planTasks } from './task-plan.ts'
+import { planTasks, type TaskPlan } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { Transaction } from './transaction.ts'
 import { WorkerMembership } from './worker-membership.ts'
@@ -27,6 +32,9 @@ export interface Engine {
   readonly producer: CommittingProducer
   readonly member: GroupMember
   readonly membership: WorkerMembership
+  readonly heartbeats: Heartbeats
+  readonly pulse: Pulse
+  readonly slicer: Slicer
   readonly transaction: Transaction
   readonly manager: TaskManager
   readonly fetcher: Fetcher
@@ -64,8 +72,12 @@ export async function openEngine(
   announceWrongBuild(log)
   const cluster = await Cluster.connect(settings, ports, log)
   let directory: StateDirectory | undefined
+  let heartbeats: Heartbeats | undefined
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
+    const plans = planTasks(topology.graph, settings.applicationId, catalog.plan, (topic) =>
+      catalog.partitionsOf(topic),
+    )
     const { stateDir, applicationId } = settings
     directory = new StateDirectory({
       disk: ports.disk,
@@ -73,30 +85,51 @@ export async function openEngine(
       applicationId,
       clusterId: cluster.clusterId,
     })
-    return assemble({ topology, settings, ports, log, owner, cluster, catalog, directory })
+    const pulse = new Pulse()
+    heartbeats = openHeartbeats(settings, namesOf(plans), cluster, ports, log, pulse)
+    return assemble({
+      settings,
+      ports,
+      log,
+      owner,
+      cluster,
+      catalog,
+      plans,
+      directory,
+      heartbeats,
+      pulse,
+    })
   } catch (error) {
+    await heartbeats?.close()
     directory?.close()
     await cluster.close()
     throw error
   }
 }
 
+const namesOf = (plans: ReadonlyMap<string, TaskPlan>): TaskName[] =>
+  [...plans.values()].map(({ id, subtopology }) => ({
+    id,
+    processors: subtopology.nodes.filter(({ kind }) => kind === 'processor').map(({ name }) => name),
+  }))
+
 interface Ingredients {
-  readonly topology: Topology
   readonly settings: WorkerSettings
   readonly ports: Ports
   readonly log: Logger
   readonly owner: EngineOwner
   readonly cluster: Cluster
   readonly catalog: TopicCatalog
+  readonly plans: ReadonlyMap<string, TaskPlan>
   readonly directory: StateDirectory
+  readonly heartbeats: Heartbeats
+  readonly pulse: Pulse
 }
 
 const assemble = (given: Ingredients): Engine => {
-  const { topology, settings, ports, log, owner, cluster, catalog, directory } = given
+  const { settings, ports, log, owner, cluster, catalog, plans, directory, heartbeats, pulse } = given
   const { applicationId, guarantee, batchBytes } = settings
   const notify = (): void => owner.notify()
-  const plans = planTasks(topology.graph, applicationId, catalog.plan, (topic) => catalog.partitionsOf(topic))
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
   // session of its former self to expire.
   const instanceId = settings.instanceId ?? keptInstanceName(ports, directory)
@@ -116,6 +149,7 @@ const assemble = (given: Ingredients): Engine => {
     protocol,
     log,
     notify,
+    heartbeats,
   )
   const membership: WorkerMembership = new WorkerMembership({
     member,
@@ -130,29 +164,10 @@ const assemble = (given: Ingredients): Engine => {
     transactionalId,
     batchBytes,
   })
-  const fetcher = new Fetcher(cluster, ports, {
-    role: 'fetch',
-    isolation: 'read_committed',
-    maxBytes: settings.fetchBytesMax,
-    partitionMaxBytes: settings.partitionFetchBytesMax,
-    maxWaitMs: settings.fetchWaitMs,
-    bufferedBytesMax: settings.fetchBytesMax,
-    log,
-    onData: notify,
-  })
+  const fetcher = createFetcher(given)
   const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
-  const manager = new TaskManager({
-    cluster,
-    ports,
-    settings,
-    plans,
-    catalog,
-    directory,
-    collector,
-    log,
-    interrupted,
-  })
+  const manager = new TaskManager({ ...given, collector, interrupted })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   const purge = new RepartitionPurge(cluster, ports, settings, log)
   return {
@@ -161,6 +176,9 @@ const assemble = (given: Ingredients): Engine => {
     producer,
     member,
     membership,
+    heartbeats,
+    pulse,
+    slicer: new Slicer(ports.clock, pulse),
     transaction,
     manager,
     fetcher,
@@ -169,6 +187,18 @@ const assemble = (given: Ingredients): Engine => {
     topology: topologyHash(plans),
   }
 }
+
+const createFetcher = ({ settings, cluster, ports, log, owner }: Ingredients): Fetcher =>
+  new Fetcher(cluster, ports, {
+    role: 'fetch',
+    isolation: 'read_committed',
+    maxBytes: settings.fetchBytesMax,
+    partitionMaxBytes: settings.partitionFetchBytesMax,
+    maxWaitMs: settings.fetchWaitMs,
+    bufferedBytesMax: settings.fetchBytesMax,
+    log,
+    onData: () => owner.notify(),
+  })
 
 const createProducer = (
   { settings, cluster, ports, log }: Ingredients,

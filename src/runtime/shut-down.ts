@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts'
  * @param failure what ended the worker, if something did
  */
 export const shutDown = async (
-  { producer, member, fetcher, manager, directory, cluster }: Engine,
+  { producer, member, heartbeats, fetcher, manager, directory, cluster }: Engine,
   leave: boolean,
   failure: MillstreamError | undefined,
   log: Logger,
@@ -23,6 +23,7 @@ export const shutDown = async (
       leave
         ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')
         : member.close(),
+    () => heartbeats.close(),
     () => cluster.close(),
     () => directory.close(),
   ]

@@ -11,6 +11,9 @@ export interface WorkerCounts {
   /** Outcomes that had to be looked up, and producers that were fenced. */
   readonly recovered: number
   readonly rebalanced: number
+  /** How often, and for how many ms in all, the main thread stood still for 5 s or longer. */
+  readonly blocked: number
+  readonly blockedMs: number
 }
 
 /** Of records, over tasks. */

@@ -14,15 +14,11 @@ import { CommitPace } from './commit-pace.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { FaultRow } from './fault-row.ts'
 import { shutDown } from './shut-down.ts'
-import type { Transaction } from './transaction.ts'
 import { Wakeup } from './wakeup.ts'
 import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
 import type { Arrival } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
 
-/** A synchronous slice of processing ends after this, so that heartbeats and answers are not held up. */
-const sliceMs = 1
-const recordsPerTurn = 256
 /** Sealed and unacknowledged beyond this, processing waits for the broker. */
 const unacknowledgedBytesMax = 16 << 20
 
@@ -105,7 +101,8 @@ export class StreamWorker {
   get counts(): WorkerCounts {
     const sums = { ...this.#closedCounts }
     for (const task of this.#engine?.manager.tasks ?? []) addCounts(sums, task)
-    return { ...sums, ...this.#counts }
+    const { times = 0, ms = 0 } = this.#engine?.pulse.blocked ?? {}
+    return { ...sums, ...this.#counts, blocked: times, blockedMs: ms }
   }
 
   /** @returns a function that removes the listener. */
@@ -190,11 +187,11 @@ export class StreamWorker {
   }
 
   async #work(engine: Engine): Promise<void> {
-    const { manager, transaction, producer, flow } = engine
+    const { manager, producer, transaction, flow } = engine
     if (this.#fresh.size > 0) await this.#commit(engine)
     flow.take()
     faultPoint('after-poll')
-    const processed = this.#paused ? 0 : this.#process(manager.tasks, transaction)
+    const processed = this.#paused ? 0 : this.#process(engine)
     flow.balance()
     if (producer.failure !== undefined) throw producer.failure
     if (this.#pace.isDue(manager.tasks, transaction)) {
@@ -209,21 +206,9 @@ export class StreamWorker {
   }
 
   /** Lets the tasks process in turn, for a slice of time. @returns how many records. */
-  #process(tasks: readonly StreamTask[], transaction: Transaction): number {
-    const clock = this.#ports.clock
-    const endMs = clock.monotonic() + sliceMs
-    let total = 0
+  #process({ manager, transaction, slicer }: Engine): number {
     transaction.bind()
-    for (let busy = true; busy && clock.monotonic() < endMs; ) {
-      busy = false
-      for (const task of tasks) {
-        if (task.punctuateWallClock(clock.now())) busy = true
-        const done = task.process(recordsPerTurn)
-        total += done
-        if (done > 0) busy = true
-      }
-    }
-    return total
+    return slicer.run(manager.tasks)
   }
 
   async #commit(engine: Engine): Promise<void> {

@@ -37,7 +37,13 @@ export const homeOf: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Files that may reach the clock, timers, randomness, network, disk and processes of the machine themselves. */
-export const portFiles: readonly string[] = ['src/base/node-ports.ts', 'src/testing/', 'src/cli/']
+export const portFiles: readonly string[] = [
+  'src/base/node-ports.ts',
+  // The entry of a thread: it is made of the real ports, and writes a line by itself while the main thread cannot.
+  'src/client/heartbeat-thread.ts',
+  'src/testing/',
+  'src/cli/',
+]
 
 /** Schema libraries that a processor may import beside the package itself. */
 export const schemaLibraries: readonly string[] = ['zod', 'valibot', 'arktype', '@standard-schema/spec']

@@ -144,6 +144,10 @@ describe('resolveSettings', () => {
       { commitIntervalMs: 15_000, transactionTimeoutMs: 20_000 },
       '2 x commitIntervalMs (15000) must be less than reb',
     ],
+    [
+      { maxPollIntervalMs: 44_000 },
+      'sessionTimeoutMs (45000) must not be more than maxPollIntervalMs (44000)',
+    ],
     [{ rebalanceTimeoutMs: 45_000 }, 'rebalanceTimeoutMs (45000) must be less than sessionTimeoutMs (45000)'],
     [{ commitIntervalMs: 10_000 }, 'commitIntervalMs (10000) must be less than transactionTimeoutMs (10000)'],
     [
