@@ -43,6 +43,10 @@ export const errorTable = {
     text: 'A processor forwarded to an output that it did not declare.',
   },
   CONTEXT_EXPIRED: { reaction: 'policy', text: 'A context was used after its record was finished.' },
+  HTTP_PORT_UNAVAILABLE: {
+    reaction: 'refuse',
+    text: 'The port for probes and metrics cannot be opened, for instance because another program has it.',
+  },
   // cluster
   BROKER_UNREACHABLE: { reaction: 'refuse', text: 'No broker of the list answered.' },
   KAFKA_NOT_AVAILABLE: {

@@ -48,9 +48,17 @@ export type { KeyValue, KeyValueStore, ReadOnlyKeyValueStore } from './state/con
 export { describeTopology } from './topology/describe.ts'
 export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 
-export { createWorker } from './runtime/create-worker.ts'
+export { createWorker } from './metrics/served-worker.ts'
 export type { UncaughtErrorVerdict, Worker, WorkerOptions } from './runtime/create-worker.ts'
+export type { RestoreProgress } from './runtime/restore-progress.ts'
 export type { WorkerCounts } from './runtime/worker-counts.ts'
+export type {
+  CommitPhases,
+  TaskInputStatus,
+  TaskStatus,
+  WorkerObserver,
+  WorkerStatus,
+} from './runtime/worker-status.ts'
 export type { WorkerState } from './runtime/worker-state.ts'
 export { createProducer } from './runtime/create-producer.ts'
 export type { Appended, Producer, ProducerRecord } from './runtime/create-producer.ts'

@@ -91,6 +91,8 @@ const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['sasl without a secret', ['kafka.sasl.mechanism=plain'], /existingSecret names no secret/],
   ['a module without index.ts', ['module.files.other\\.ts=x'], /no index\.ts/],
   ['root', ['runAsUser=0'], /runAsUser/],
+  ['a port that only root may open', ['http.port=80'], /http.*port/s],
+  ['an unknown field of a probe', ['livenessProbe.period=5'], /livenessProbe/],
 ]
 
 const checkChart = (helm: string, python: (tool: string, args: readonly string[]) => Answer): void => {

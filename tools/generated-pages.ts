@@ -3,6 +3,7 @@ import { wrongBuilds } from '../src/base/wrong-builds.ts'
 import { limitsOf, type Setting } from '../src/config/setting.ts'
 import { flagOf, settingNames, settingsTable, variableOf } from '../src/config/settings-table.ts'
 import { errorTable, type Reaction } from '../src/errors.ts'
+import { metricNames, metricRow } from '../src/metrics/metrics-table.ts'
 import { expected, invariants } from '../test/controls/expected.ts'
 
 export interface Page {
@@ -145,7 +146,55 @@ ${table(
 `,
 })
 
-const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage, settingsPage, controlsPage]
+const metricsPage = (): Page => ({
+  path: 'docs/metrics.md',
+  text: `# Metrics and probes
+
+With \`httpPort\` a worker answers three paths over HTTP, to GET alone; they tell nothing of the content of records. For
+\`millstream run\` that is \`--http-port 9400\`; the chart and the compose file set it. \`httpHost\` is 127.0.0.1 unless
+set; in the image it is 0.0.0.0. Several topologies in one process share the port. This page is written by
+\`npm run docs\` from \`src/metrics/metrics-table.ts\`.
+
+${table(
+  ['path', 'answers'],
+  [
+    ['`/metrics`', 'the metrics below, in the text format of Prometheus'],
+    [
+      '`/live`',
+      '200, unless the loop of a worker has not turned for longer than all that it may wait for can take (5 to 6 minutes with default settings); then 503 with the reason. Brokers that are away, a rebalance or a long restore are no reason.',
+    ],
+    ['`/ready`', '200 while every worker runs with all of its tasks restored; else 503 with the reason'],
+  ],
+)}
+
+A worker that is not ready says why, as JSON: \`starting\`, \`rebalancing\`, \`restoring 2 stores: 1200 of 5000 offsets left,
+about 3 s left\`, \`recovering since …\`, \`stopping\`, \`stopped: PROCESSING_FAILED\` (a code of [errors.md](errors.md)).
+
+\`\`\`
+$ curl -s localhost:9400/ready
+{"ready":false,"reason":"rebalancing","workers":[{"application":"word-count","state":"rebalancing","ready":false,"reason":"rebalancing"}]}
+\`\`\`
+
+In a program of your own, \`createWorker\` opens the port where \`httpPort\` is set; \`worker.status()\` says the same as plain
+data, and \`worker.onRestoreProgress(listener)\` is called when a restore begins, every two seconds, and when it ends, with
+stores, records, bytes, offsets left and seconds left.
+
+## Metrics
+
+Counts are those of the process and begin at 0 with it. Nothing is counted for them while records are processed: values
+are taken when they are asked for, and durations when a commit or a rebalance ends.
+
+${table(
+  ['metric', 'type', 'labels', 'meaning'],
+  metricNames.map((name) => {
+    const { type, labels, text } = metricRow(name)
+    return [`\`${name}\``, type, labels.map((label) => `\`${label}\``).join(', '), text]
+  }),
+)}
+`,
+})
+
+const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage, settingsPage, metricsPage, controlsPage]
 
 /** Every generated page, as it should be. */
 export const generatedPages = (): Promise<readonly Page[]> => Promise.all(pages.map(async (make) => make()))

@@ -9,6 +9,7 @@ import { nodePorts } from '../base/node-ports.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, MillstreamError } from '../errors.ts'
+import { serveWorkers } from '../metrics/serve-workers.ts'
 import { createProducer } from '../runtime/create-producer.ts'
 import { createWorker, type Worker } from '../runtime/create-worker.ts'
 import { startKafka } from '../testing/kafka/start-kafka.ts'
@@ -191,6 +192,8 @@ const runOn = async (stage: Stage): Promise<DevVerdict | 'interrupted' | undefin
   const created = await createUserTopics(cluster, module.topology.graph)
   if (created.length > 0) terminal.info('topics created', { topics: created.join(' ') })
   const worker = createWorker(module.topology, settings, { log: terminal })
+  const port = await serveWorkers([worker], settings, nodePorts, terminal)
+  opened.push(() => port.close())
   opened.push(() => worker.close({ leave: true }).catch(() => undefined))
   await show(stage)
   const end = await work(stage, worker)

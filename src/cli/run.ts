@@ -1,6 +1,8 @@
 // `millstream run`: one worker per module, until a signal or the first worker that fails.
+import { nodePorts } from '../base/node-ports.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { MillstreamError } from '../errors.ts'
+import { type ServedPort, serveWorkers } from '../metrics/serve-workers.ts'
 import { createWorker, type Worker } from '../runtime/create-worker.ts'
 import type { Topology } from '../topology/contracts.ts'
 import type { CommandLine } from './arguments.ts'
@@ -71,12 +73,14 @@ export const run = async (line: CommandLine, terminal: Terminal): Promise<void> 
     })
     return { name: topology.name, log, worker: createWorker(topology, settings, { log }) }
   })
+  const running = workers.map(({ worker }) => worker)
+  let port: ServedPort | undefined
   try {
-    await runWorkers(
-      workers.map(({ worker }) => worker),
-      signals.signal,
-    )
+    // One process, one port: every job has the same settings but for its application id.
+    if (jobs[0] !== undefined) port = await serveWorkers(running, jobs[0].settings, nodePorts, terminal)
+    await runWorkers(running, signals.signal)
   } finally {
+    await port?.close()
     signals.release()
     for (const { log, worker } of workers) log.info('stopped', { state: worker.state, ...worker.counts })
   }

@@ -25,7 +25,7 @@ export interface ListSetting extends SettingBase {
 
 export interface IntegerSetting extends SettingBase {
   readonly type: 'integer'
-  readonly default: number
+  readonly default: number | undefined
   readonly min: number
   readonly max: number
   readonly unit?: 'ms' | 'bytes'

@@ -96,6 +96,13 @@ const replicationFactor: IntegerSetting = {
   check: (value) => (value === 0 ? 'must be -1 (the default of the broker) or at least 1' : undefined),
   text: 'Replicas of internal topics that are created; -1: the default of the broker.',
 }
+const httpPort: IntegerSetting = {
+  type: 'integer',
+  default: undefined,
+  min: 0,
+  max: 65_535,
+  text: 'Port on which /metrics, /live and /ready are answered over HTTP; 0: any free one, which the log names.',
+}
 const retryAttempts: IntegerSetting = {
   type: 'integer',
   default: 10,
@@ -223,6 +230,14 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   createInternalTopics: flag(true, 'Create internal topics (repartition, changelog) that do not exist.'),
   replicationFactor,
   purgeIntervalMs: duration(30_000, 100, 'How often what is processed is deleted from repartition topics.'),
+
+  httpPort,
+  httpHost: text(
+    'Address of httpPort: whoever reaches it can read the metrics. 0.0.0.0 is every address of the machine.',
+    {
+      default: '127.0.0.1',
+    },
+  ),
 }
 
 export const settingNames: readonly SettingName[] = Object.keys(settingsTable) as SettingName[]

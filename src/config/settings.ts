@@ -49,7 +49,9 @@ export interface ResolveOptions {
 const otherVariables = ['MILLSTREAM_CONFIG', 'MILLSTREAM_LOG_FORMAT', 'MILLSTREAM_FAULT']
 
 // Kubernetes describes each Service to each pod of its namespace; for one called millstream-... these look like ours.
+// One called millstream-http even takes the name of a setting (MILLSTREAM_HTTP_PORT), with an address as its value.
 const ofKubernetes = /_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/
+const addressOfKubernetes = /^(tcp|udp|sctp):\/\//
 
 const saslParts: Readonly<Record<string, SettingName>> = {
   mechanism: 'saslMechanism',
@@ -120,8 +122,9 @@ const fromEnvironment = (
   const byVariable = new Map(settingNames.map((name) => [variableOf(name), name]))
   return Object.entries(environment).flatMap(([variable, given]): Entry[] => {
     if (given === undefined || !variable.startsWith('MILLSTREAM_')) return []
-    if (otherVariables.includes(variable) || ofKubernetes.test(variable)) return []
     const name = byVariable.get(variable)
+    const foreign = name === undefined || addressOfKubernetes.test(given)
+    if (otherVariables.includes(variable) || (foreign && ofKubernetes.test(variable))) return []
     if (name === undefined) {
       mistakes.unknown(variable, variable, nearest(variable, [...byVariable.keys(), ...otherVariables]))
       return []

@@ -58,4 +58,8 @@ export interface WorkerSettings {
   readonly replicationFactor: number
   /** How often what was processed is deleted from repartition topics. */
   readonly purgeIntervalMs: number
+
+  /** Port for probes and metrics; undefined: none, 0: any free one. */
+  readonly httpPort: number | undefined
+  readonly httpHost: string
 }

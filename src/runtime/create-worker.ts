@@ -6,9 +6,12 @@ import { resolveSettings, type SettingsInput } from '../config/settings.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
 import type { Topology } from '../topology/contracts.ts'
+import type { RestoreProgress } from './restore-progress.ts'
 import { StreamWorker } from './worker.ts'
 import type { WorkerCounts } from './worker-counts.ts'
 import type { WorkerState } from './worker-state.ts'
+import type { WorkerObserver, WorkerStatus } from './worker-status.ts'
+import { WorkerWatch } from './worker-watch.ts'
 
 /**
  * What follows an error that stopped a worker: `stop` this worker, `replace` it by a new one (which restores its stores
@@ -40,6 +43,12 @@ export interface Worker {
   resume(): void
   /** @returns a function that removes the listener */
   onStateChange(listener: (next: WorkerState, previous: WorkerState) => void): () => void
+  /** What it is doing, as plain data. */
+  status(): WorkerStatus
+  /** Called when a restore begins, every two seconds, and when it ends. @returns a function that removes the listener */
+  onRestoreProgress(listener: (progress: RestoreProgress) => void): () => void
+  /** Told of what `status` cannot say later: how long things took. @returns a function that removes the observer */
+  observe(observer: WorkerObserver): () => void
 }
 
 /** Between the end of a worker and its replacement: an error that comes at once again must not spin. */
@@ -49,11 +58,11 @@ const replaceAfterMs = 1000
 const workers = new Set<SupervisedWorker>()
 
 class SupervisedWorker implements Worker {
-  readonly #make: () => StreamWorker
+  readonly #make: (watch: WorkerWatch) => StreamWorker
+  readonly #watch: WorkerWatch
   readonly #ports: Ports
   readonly #log: Logger
   readonly #verdict: (error: MillstreamError) => UncaughtErrorVerdict
-  readonly #listeners = new Set<(next: WorkerState, previous: WorkerState) => void>()
   readonly #finished = Promise.withResolvers<void>()
   readonly #closing = new AbortController()
   #worker: StreamWorker
@@ -62,12 +71,13 @@ class SupervisedWorker implements Worker {
   #ran = false
 
   constructor(
-    make: () => StreamWorker,
+    make: (watch: WorkerWatch) => StreamWorker,
     ports: Ports,
     log: Logger,
     verdict: (error: MillstreamError) => UncaughtErrorVerdict,
   ) {
     this.#make = make
+    this.#watch = new WorkerWatch(ports.clock, log)
     this.#ports = ports
     this.#log = log
     this.#verdict = verdict
@@ -114,15 +124,23 @@ class SupervisedWorker implements Worker {
   }
 
   onStateChange(listener: (next: WorkerState, previous: WorkerState) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#watch.observe({ moved: listener })
+  }
+
+  status(): WorkerStatus {
+    return this.#worker.status()
+  }
+
+  onRestoreProgress(listener: (progress: RestoreProgress) => void): () => void {
+    return this.#watch.observe({ restoring: listener })
+  }
+
+  observe(observer: WorkerObserver): () => void {
+    return this.#watch.observe(observer)
   }
 
   #next(): StreamWorker {
-    const worker = this.#make()
-    worker.onStateChange((next, previous) => {
-      for (const listener of this.#listeners) listener(next, previous)
-    })
+    const worker = this.#make(this.#watch)
     if (this.#paused) worker.pause()
     return worker
   }
@@ -176,6 +194,6 @@ export const createWorker = (
   const resolved = resolveSettings({ given: settings }, topology.name)
   const ports = options.ports ?? nodePorts
   const log = options.log ?? silentLogger
-  const make = (): StreamWorker => new StreamWorker(topology, resolved, ports, log)
+  const make = (watch: WorkerWatch): StreamWorker => new StreamWorker(topology, resolved, ports, log, watch)
   return new SupervisedWorker(make, ports, log, options.onUncaughtError ?? (() => 'stop'))
 }

@@ -25,6 +25,7 @@ import { planTasks, type TaskPlan } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { Transaction } from './transaction.ts'
 import { WorkerMembership } from './worker-membership.ts'
+import type { WorkerWatch } from './worker-watch.ts'
 
 export interface Engine {
   readonly cluster: Cluster
@@ -51,6 +52,7 @@ export interface EngineOwner {
   closing(): boolean
   /** A restore is to end before it is complete. */
   interrupted(): boolean
+  readonly watch: WorkerWatch
 }
 
 /** Requests get this large at most; a broker takes 100 MiB. */
@@ -163,11 +165,12 @@ const assemble = (given: Ingredients): Engine => {
     membership,
     transactionalId,
     batchBytes,
+    onCommitted: (phases) => owner.watch.committed(phases),
   })
   const fetcher = createFetcher(given)
   const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
-  const manager = new TaskManager({ ...given, collector, interrupted })
+  const manager = new TaskManager({ ...given, collector, observer: owner.watch, interrupted })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   const purge = new RepartitionPurge(cluster, ports, settings, log)
   return {

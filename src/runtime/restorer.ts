@@ -16,6 +16,7 @@ import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { ChangelogEntry } from '../state/transactional-store.ts'
 import type { AnyStore } from '../task/stream-task.ts'
+import { RestoreMeter, type RestoreObserver } from './restore-progress.ts'
 import { Wakeup } from './wakeup.ts'
 
 export interface RestoreJob {
@@ -44,12 +45,14 @@ export class Restorer {
   readonly #ports: Ports
   readonly #limits: RestoreLimits
   readonly #log: Logger
+  readonly #observer: RestoreObserver
 
-  constructor(cluster: Cluster, ports: Ports, limits: RestoreLimits, log: Logger) {
+  constructor(cluster: Cluster, ports: Ports, limits: RestoreLimits, log: Logger, observer: RestoreObserver) {
     this.#cluster = cluster
     this.#ports = ports
     this.#limits = limits
     this.#log = log
+    this.#observer = observer
   }
 
   /**
@@ -77,10 +80,14 @@ export class Restorer {
       log: this.#log,
       onData: () => wakeup.notify(),
     })
+    const offsets = new Map([...open].map(([id, { from, to }]) => [id, to - from]))
+    const meter = new RestoreMeter(this.#ports.clock, offsets)
+    this.#observer.restoreBegan(meter)
     try {
       for (const job of open.values()) fetcher.add(job.topic, job.partition, job.from)
-      return await this.#follow(open, fetcher, wakeup, interrupted)
+      return await this.#follow(open, fetcher, wakeup, meter, interrupted)
     } finally {
+      this.#observer.restoreEnded(meter)
       await fetcher.close()
     }
   }
@@ -89,30 +96,35 @@ export class Restorer {
     open: Map<string, RestoreJob>,
     fetcher: Fetcher,
     wakeup: Wakeup,
+    meter: RestoreMeter,
     interrupted: () => boolean,
   ): Promise<'restored' | 'interrupted'> {
-    const total = [...open.values()].reduce((sum, job) => sum + job.to - job.from, 0)
     const started = this.#ports.clock.monotonic()
-    let records = 0
     let reportedMs = started
     while (open.size > 0) {
       if (interrupted()) return 'interrupted'
       for (const fetched of fetcher.take()) {
-        const job = open.get(partitionId(fetched.topic, fetched.partition))
+        const id = partitionId(fetched.topic, fetched.partition)
+        const job = open.get(id)
         if (job === undefined) continue
-        records += this.#apply(job, fetched)
+        meter.advanced(id, job.to - fetched.nextOffset, this.#apply(job, fetched), fetched.bytes)
         faultPoint('restore-batch')
         if (reached(fetched) < job.to) continue
         fetcher.remove(job.topic, job.partition)
-        open.delete(partitionId(job.topic, job.partition))
+        open.delete(id)
       }
+      this.#observer.turned()
       if (this.#ports.clock.monotonic() - reportedMs >= progressMs) {
         reportedMs = this.#ports.clock.monotonic()
-        this.#log.info('restoring', { stores: open.size, records, offsetsTotal: total })
+        meter.sample()
+        this.#log.info('restoring', { ...meter.progress })
+        this.#observer.restoreReported()
       }
       if (open.size > 0) await wakeup.wait(this.#limits.fetchWaitMs)
     }
-    this.#log.info('restored', { records, durationMs: Math.round(this.#ports.clock.monotonic() - started) })
+    const { records, bytes } = meter
+    const durationMs = Math.round(this.#ports.clock.monotonic() - started)
+    this.#log.info('restored', { records, bytes, durationMs })
     return 'restored'
   }
 

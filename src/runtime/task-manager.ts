@@ -25,6 +25,7 @@ import { RecordQueue } from '../task/record-queue.ts'
 import { type AnyStore, StreamTask, type TaskStore } from '../task/stream-task.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
 import { changelogTopicName } from '../topology/internal-topics.ts'
+import type { RestoreObserver } from './restore-progress.ts'
 import { type RestoreJob, Restorer } from './restorer.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
@@ -45,6 +46,7 @@ export interface TaskManagerOptions {
   readonly directory: StateDirectory
   readonly collector: RecordCollector
   readonly log: Logger
+  readonly observer: RestoreObserver
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
@@ -79,9 +81,9 @@ export class TaskManager {
 
   constructor(options: TaskManagerOptions) {
     this.#options = options
-    const { cluster, ports, settings, log } = options
+    const { cluster, ports, settings, log, observer } = options
     this.#refreshedAtMs = ports.clock.now()
-    this.#restorer = new Restorer(cluster, ports, settings, log)
+    this.#restorer = new Restorer(cluster, ports, settings, log, observer)
   }
 
   /** The tasks that run, in the order of their ids. */

@@ -22,6 +22,7 @@ import { RecordCollector } from '../task/record-collector.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import { encodeWitness } from './witness.ts'
 import type { WorkerMembership } from './worker-membership.ts'
+import type { CommitPhases } from './worker-status.ts'
 
 export interface TransactionOptions {
   readonly ports: Ports
@@ -29,6 +30,8 @@ export interface TransactionOptions {
   readonly membership: WorkerMembership
   readonly transactionalId: string
   readonly batchBytes: number
+  /** Called after each commit. */
+  readonly onCommitted: (phases: CommitPhases) => void
 }
 
 export class Transaction {
@@ -38,6 +41,7 @@ export class Transaction {
   readonly #membership: WorkerMembership
   readonly #transactionalId: string
   readonly #incarnation: string
+  readonly #onCommitted: (phases: CommitPhases) => void
   #number = 0
   /** Member id of the open transaction. */
   #boundTo: string | undefined
@@ -50,6 +54,7 @@ export class Transaction {
     this.#producer = options.producer
     this.#membership = options.membership
     this.#transactionalId = options.transactionalId
+    this.#onCommitted = options.onCommitted
     this.#incarnation = options.ports.random.uuid().slice(0, 8)
     this.collector = new RecordCollector(
       (topic, partition, builder, acknowledged) => this.#send(topic, partition, builder, acknowledged),
@@ -88,7 +93,10 @@ export class Transaction {
   ): Promise<boolean> {
     const contributors = tasks.filter((task) => task.dirty || starting.has(task))
     if (contributors.length === 0) return false
-    const startedMs = this.#ports.clock.monotonic()
+    const { clock } = this.#ports
+    const startedMs = clock.monotonic()
+    let producedMs = startedMs
+    let offsetsMs = startedMs
     this.bind()
     for (const task of contributors) task.prepareCommit()
     this.collector.flush()
@@ -96,6 +104,7 @@ export class Transaction {
     this.#preparing = true
     try {
       if (!wrong('offsets-before-last-produce')) await this.#producer.flush()
+      producedMs = clock.monotonic()
       if (wrong('local-flush-before-commit'))
         for (const task of contributors) task.commitStores(this.#ports.clock.now())
       if (
@@ -103,11 +112,13 @@ export class Transaction {
         contributors.some((task) => starting.has(task) || hasMoved(task))
       )
         await this.#producer.commitOffsets(this.#membershipFor(contributors), this.#offsets(contributors))
+      offsetsMs = clock.monotonic()
       if (wrong('offsets-before-last-produce')) await this.#producer.flush()
       await this.#producer.commit()
     } finally {
       this.#preparing = false
     }
+    const endedMs = clock.monotonic()
     this.#number++
     faultPoint('before-local-commit')
     for (const task of contributors) task.postCommit(this.#ports.clock.now())
@@ -116,6 +127,11 @@ export class Transaction {
     this.#boundTo = undefined
     this.#lastEndMs = this.#ports.clock.monotonic()
     this.#lastDurationMs = this.#lastEndMs - startedMs
+    this.#onCommitted({
+      produceMs: producedMs - startedMs,
+      offsetsMs: offsetsMs - producedMs,
+      endMs: endedMs - offsetsMs,
+    })
     return true
   }
 

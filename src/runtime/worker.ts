@@ -6,18 +6,22 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
-import { asMillstreamError, ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { asMillstreamError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { Adoption } from './adoption.ts'
+import { collectStatus } from './collect-status.ts'
 import { CommitPace } from './commit-pace.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { FaultRow } from './fault-row.ts'
 import { shutDown } from './shut-down.ts'
 import { Wakeup } from './wakeup.ts'
 import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
+import { otherTopology } from './worker-errors.ts'
 import type { Arrival } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
+import type { WorkerStatus } from './worker-status.ts'
+import { WorkerWatch } from './worker-watch.ts'
 
 /** Sealed and unacknowledged beyond this, processing waits for the broker. */
 const unacknowledgedBytesMax = 16 << 20
@@ -27,8 +31,8 @@ export class StreamWorker {
   readonly #settings: WorkerSettings
   readonly #ports: Ports
   readonly #log: Logger
+  readonly #watch: WorkerWatch
   readonly #wakeup: Wakeup
-  readonly #listeners = new Set<(next: WorkerState, previous: WorkerState) => void>()
   readonly #state: StateMachine<WorkerState>
   readonly #started = Promise.withResolvers<void>()
   readonly #finished = Promise.withResolvers<void>()
@@ -61,11 +65,18 @@ export class StreamWorker {
   /** Of tasks that were closed; those that run are added when asked. */
   readonly #closedCounts = noRecords()
 
-  constructor(topology: Topology, settings: WorkerSettings, ports: Ports, log: Logger) {
+  constructor(
+    topology: Topology,
+    settings: WorkerSettings,
+    ports: Ports,
+    log: Logger,
+    watch: WorkerWatch = new WorkerWatch(ports.clock, log),
+  ) {
     this.#topology = topology
     this.#settings = settings
     this.#ports = ports
     this.#log = log
+    this.#watch = watch
     this.#wakeup = new Wakeup(ports)
     this.#pace = new CommitPace(settings, ports.clock)
     this.#adoption = new Adoption(() => this.#wakeup.notify())
@@ -75,13 +86,7 @@ export class StreamWorker {
       workerTransitions,
       (next, previous) => {
         log.info('worker state', { from: previous, to: next })
-        for (const listener of this.#listeners) {
-          try {
-            listener(next, previous)
-          } catch (error) {
-            log.warn('a state listener threw', { cause: ensureError(error).message })
-          }
-        }
+        watch.moved(next, previous)
       },
     )
     // Who does not look at `finished` learns of a failure from `start`, `close` and the state.
@@ -105,10 +110,11 @@ export class StreamWorker {
     return { ...sums, ...this.#counts, blocked: times, blockedMs: ms }
   }
 
-  /** @returns a function that removes the listener. */
-  onStateChange(listener: (next: WorkerState, previous: WorkerState) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** What the worker is doing, as plain data. */
+  status(): WorkerStatus {
+    const { state, counts } = this
+    const assignedTasks = this.#assignment.length
+    return collectStatus(this.#settings, this.#watch, this.#engine, { state, counts, assignedTasks })
   }
 
   /**
@@ -158,6 +164,7 @@ export class StreamWorker {
         notify: () => this.#wakeup.notify(),
         closing: () => this.#closing,
         interrupted: () => this.#restoreIsInterrupted(),
+        watch: this.#watch,
       })
       while (!this.#closing) await this.#turn()
       await this.#finishWork()
@@ -176,6 +183,7 @@ export class StreamWorker {
   /** One turn of the loop with whatever it threw dealt with. @throws what stops the worker. */
   async #turn(): Promise<void> {
     try {
+      this.#watch.turned()
       const engine = this.#running()
       if (this.#isSettled(engine)) await this.#followGroup(engine)
       // What the group said may end it.
@@ -232,12 +240,14 @@ export class StreamWorker {
     if (this.#arrival !== undefined) await this.#follow(engine, this.#arrival)
     else if ((member.state === 'rebalance-needed' || this.#handOver) && !membership.joining) {
       this.#handOver = false
+      this.#watch.rebalanceBegan()
       membership.joinInBackground()
     }
     const fresh = this.#adoption.ended()
     if (fresh === undefined) return
     engine.flow.follow(engine.manager.tasks)
     this.#fresh = new Set([...this.#fresh, ...fresh])
+    this.#watch.rebalanceEnded()
   }
 
   /** Follows an assignment while the tasks that stay go on. */
@@ -290,6 +300,7 @@ export class StreamWorker {
 
   async #rejoin(engine: Engine): Promise<void> {
     const { member, membership } = engine
+    if (member.state === 'lost' && member.generationId >= 0) this.#watch.membershipLost()
     // Whatever this member may have to give up is decided before JoinGroup.
     await this.#drop(engine)
     if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
@@ -366,6 +377,7 @@ export class StreamWorker {
 
   /** The one switch on errors: what each of them makes the worker do. @throws the error when it stops the worker. */
   async #react(error: MillstreamError): Promise<void> {
+    this.#watch.fault(error)
     const engine = this.#running()
     switch (error.reaction) {
       case 'policy':
@@ -464,6 +476,7 @@ export class StreamWorker {
   }
 
   #end(failure: MillstreamError | undefined): void {
+    if (failure !== undefined) this.#watch.failed(failure)
     this.#state.transitionTo(failure === undefined ? 'closed' : 'failed')
     if (failure === undefined) {
       this.#started.reject(new MillstreamError('CLOSED', { what: 'the worker was closed before it ran' }))
@@ -474,10 +487,3 @@ export class StreamWorker {
     }
   }
 }
-
-const otherTopology = (applicationId: string): MillstreamError =>
-  new MillstreamError('TOPOLOGY_INVALID', {
-    what: 'the leader of the group runs a topology with other tasks or inputs',
-    where: { applicationId },
-    fix: 'Stop the workers of the old topology first, or use a new application id.',
-  })

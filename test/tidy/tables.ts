@@ -15,6 +15,7 @@ export const layerOf: Readonly<Record<string, number>> = {
   runtime: 5,
   delivery: 5,
   http: 6,
+  metrics: 6,
   testing: 7,
   cli: 8,
 }
@@ -30,6 +31,7 @@ export const homeOf: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ['src/client/connection.ts', 'src/client/kafkajs-internals.d.ts', 'src/testing/plain-reader.ts'],
   lmdb: ['src/state/lmdb-engine.ts'],
   'lz4-napi': ['src/record/compression.ts'],
+  'prom-client': ['src/metrics/'],
   snappy: ['src/record/compression.ts'],
   testcontainers: ['src/testing/kafka/'],
   yaml: ['src/cli/', 'src/config/'],
@@ -43,6 +45,8 @@ export const portFiles: readonly string[] = [
   'src/client/heartbeat-thread.ts',
   'src/testing/',
   'src/cli/',
+  // It answers machines that look on, and nothing of the runtime depends on it: a simulation has no use for it.
+  'src/metrics/http-server.ts',
 ]
 
 /** Schema libraries that a processor may import beside the package itself. */

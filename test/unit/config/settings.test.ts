@@ -24,7 +24,7 @@ describe('the table of settings', () => {
     expect(() => resolve()).not.toThrow()
     for (const name of settingNames) {
       const setting = settingsTable[name]
-      if (setting.type !== 'integer') continue
+      if (setting.type !== 'integer' || setting.default === undefined) continue
       expect(setting.default, name).toBeGreaterThanOrEqual(setting.min)
       expect(setting.default, name).toBeLessThanOrEqual(setting.max)
     }
@@ -47,6 +47,7 @@ describe('the table of settings', () => {
         saslUsername: 'u',
         saslPassword: 'p',
         tlsServerName: 'broker',
+        httpPort: 0,
       },
     })
     expect(Object.keys(all).sort()).toEqual(
@@ -195,6 +196,11 @@ describe('resolveSettings', () => {
       MILLSTREAM_UI_PORT: 'tcp://10.0.0.1:80',
     }
     expect(() => resolve({ environment })).not.toThrow()
+    // A service called millstream-http.
+    const service = { MILLSTREAM_HTTP_PORT: 'tcp://10.0.0.1:80' }
+    expect(resolve({ environment: service }).httpPort).toBe(undefined)
+    expect(resolve({ environment: { MILLSTREAM_HTTP_PORT: '9400' } }).httpPort).toBe(9400)
+    expect(refusal(() => resolve({ environment: { MILLSTREAM_HTTP_PORT: '99999' } }))).toContain('httpPort')
   })
 
   it('refuses a flag that is given twice, and joins lists', () => {

@@ -22,6 +22,8 @@ const ownSettings = [
   'saslMechanism',
   'saslUsername',
   'saslPassword',
+  'httpPort',
+  'httpHost',
 ]
 
 const variables = new Set([...settingNames.map(variableOf), 'MILLSTREAM_CONFIG'])
@@ -61,6 +63,14 @@ describe('the chart', () => {
     const template = read('helm/millstream/templates/statefulset.yaml')
     expect(variablesIn(template).filter((name) => !variables.has(name))).toEqual([])
     expect(variablesIn(template)).toContain('MILLSTREAM_INSTANCE_ID')
+  })
+
+  it('asks the paths that are answered', () => {
+    const template = read('helm/millstream/templates/statefulset.yaml')
+    const served = read('src/metrics/serve-workers.ts')
+    const paths = [...template.matchAll(/path: (\/\w+)$/gm)].map((match) => match[1])
+    expect(paths).toEqual(['/live', '/ready'])
+    for (const path of paths) expect(served).toContain(`'${path}': `)
   })
 
   it('has the version of the package', () => {

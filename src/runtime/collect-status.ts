@@ -1,0 +1,63 @@
+// Puts the status of a worker together from its parts, at the moment it is asked for: nothing is counted for it while
+// records are processed.
+import type { WorkerSettings } from '../config/worker-settings.ts'
+import type { RecordQueue } from '../task/record-queue.ts'
+import type { StreamTask } from '../task/stream-task.ts'
+import type { Engine } from './engine.ts'
+import type { WorkerState } from './worker-state.ts'
+import type { TaskInputStatus, TaskStatus, WorkerStatus } from './worker-status.ts'
+import type { WorkerWatch } from './worker-watch.ts'
+
+const looping: ReadonlySet<WorkerState> = new Set<WorkerState>([
+  'starting',
+  'running',
+  'rebalancing',
+  'recovering',
+  'closing',
+])
+
+/**
+ * How long one turn of the loop may take while everything that it may wait for answers at its last moment: a join, the
+ * producer, the offsets, the ends of changelogs. A broker that is away ends a turn sooner, with an error; a restore
+ * counts each of its rounds as a turn.
+ */
+const turnMaxMs = (settings: WorkerSettings): number =>
+  2 * settings.rebalanceTimeoutMs + 2 * settings.transactionTimeoutMs + 8 * settings.requestTimeoutMs + 30_000
+
+const inputStatus = (queue: RecordQueue, { fetcher }: Engine): TaskInputStatus => {
+  const { topic, partition, position, bufferedBytes } = queue
+  const highWatermark = fetcher.progress(topic, partition)?.highWatermark ?? -1
+  const lag = highWatermark < 0 ? undefined : Math.max(0, highWatermark - position)
+  return { topic, partition, position, lag, bufferedBytes }
+}
+
+const taskStatus = (task: StreamTask, engine: Engine): TaskStatus => ({
+  id: task.id,
+  streamTimeMs: task.streamTime,
+  uncommittedBytes: task.uncommittedBytes,
+  inputs: task.group.queues.map((queue) => inputStatus(queue, engine)),
+})
+
+export const collectStatus = (
+  settings: WorkerSettings,
+  watch: WorkerWatch,
+  engine: Engine | undefined,
+  known: Pick<WorkerStatus, 'state' | 'counts' | 'assignedTasks'>,
+): WorkerStatus => {
+  const { fenced, membershipsLost, stateSinceMs, restore, restored, failure, idleMs } = watch
+  return {
+    applicationId: settings.applicationId,
+    ...known,
+    stateSinceMs,
+    faults: { ...watch.faults },
+    fenced,
+    membershipsLost,
+    loop: looping.has(known.state) ? { idleMs, idleMaxMs: turnMaxMs(settings) } : undefined,
+    tasks: (engine?.manager.tasks ?? []).map((task) => taskStatus(task, engine as Engine)),
+    collectedBytes: engine?.transaction.collector.collectedBytes ?? 0,
+    unacknowledgedBytes: engine?.producer.unacknowledgedBytes ?? 0,
+    restore,
+    restored,
+    failure,
+  }
+}
