@@ -150,6 +150,24 @@ export const errorTable = {
     reaction: 'stop',
     text: 'The committed position lies outside what the topic still holds.',
   },
+  // tools
+  MEMBER_UNKNOWN: { reaction: 'refuse', text: 'The group has no member with this instance id.' },
+  GROUP_ACTIVE: {
+    reaction: 'refuse',
+    text: 'The application still runs, or ran in between; the command needs it stopped.',
+  },
+  APPLICATION_NOT_EMPTY: {
+    reaction: 'refuse',
+    text: 'A savepoint is imported only where the application has no offsets and no records of its own yet.',
+  },
+  SAVEPOINT_INVALID: {
+    reaction: 'refuse',
+    text: 'The directory holds no whole savepoint: a file is missing, cut or changed, or of another format.',
+  },
+  SAVEPOINT_MISMATCH: {
+    reaction: 'refuse',
+    text: 'The savepoint belongs to another topology, other topics, or another cluster.',
+  },
   // ours
   INVARIANT_BROKEN: { reaction: 'stop', text: 'A run-time assertion failed: a bug in millstream.' },
   CLOSED: { reaction: 'refuse', text: 'The worker, producer or store was closed already.' },

@@ -122,6 +122,22 @@ const disk: Disk = {
       fs.closeSync(descriptor)
     }
   },
+  create: (file) => {
+    const descriptor = fs.openSync(file, 'w')
+    return {
+      write: (bytes) => {
+        // The system may take less than it is given.
+        for (let at = 0; at < bytes.length; ) at += fs.writeSync(descriptor, bytes, at)
+      },
+      close: () => {
+        try {
+          fs.fsyncSync(descriptor)
+        } finally {
+          fs.closeSync(descriptor)
+        }
+      },
+    }
+  },
   extend: (file, size) => fs.truncateSync(file, size),
   makeDirectory: (directory) => {
     fs.mkdirSync(directory, { recursive: true })

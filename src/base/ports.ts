@@ -47,6 +47,13 @@ export interface Net {
   ): Socket
 }
 
+/** A file that is being written from its beginning to its end. */
+export interface FileSink {
+  write(bytes: Uint8Array): void
+  /** Everything written is on the disk, also after a crash of the machine. */
+  close(): void
+}
+
 export interface Disk {
   /** UTF-8 text of a file, or undefined where there is none. */
   readText(path: string): string | undefined
@@ -57,6 +64,8 @@ export interface Disk {
   size(path: string): number | undefined
   /** Up to `length` bytes of a file from `start`; fewer where it ends before. */
   read(path: string, start: number, length: number): Buffer
+  /** Begins a file anew. */
+  create(path: string): FileSink
   /** Lengthens a file with zeros to `size` bytes. */
   extend(path: string, size: number): void
   makeDirectory(path: string): void

@@ -7,7 +7,14 @@ import { flagOf, settingNames, settingsTable } from '../config/settings-table.ts
 import type { DescriptionFormat } from '../topology/describe.ts'
 import { type LogFormat, logFormats } from './terminal.ts'
 
-export type CommandName = 'run' | 'describe' | 'dev'
+export type CommandName =
+  | 'run'
+  | 'describe'
+  | 'dev'
+  | 'members list'
+  | 'members remove'
+  | 'store export'
+  | 'store import'
 
 export interface CommandLine {
   readonly command: CommandName
@@ -21,6 +28,14 @@ export interface CommandLine {
   readonly format: DescriptionFormat
   /** Of dev: ends by itself after this time. */
   readonly forMs: number | undefined
+  /** Of members list. */
+  readonly json: boolean
+  /** Of members remove. */
+  readonly instances: readonly string[]
+  /** Of members remove: ordinals from here on are gone. */
+  readonly missingFrom: number | undefined
+  /** Of store export and import. */
+  readonly directory: string | undefined
 }
 
 /** The command line itself is wrong (exit code 2). */
@@ -29,6 +44,12 @@ export class UsageError extends Error {
 }
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** @throws UsageError */
+const parseOrdinal = (text: string): number => {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new UsageError(`--missing-from is ${JSON.stringify(text)}, but must be a number of replicas like 3`)
+}
 
 /** `15s` -> 15000. @throws UsageError */
 export const parseDuration = (text: string): number => {
@@ -48,6 +69,11 @@ const ownNames = new Set([
   'log-format',
   'format',
   'for',
+  'json',
+  'instance',
+  'missing-from',
+  'to',
+  'from',
   'help',
   'version',
 ])
@@ -119,6 +145,78 @@ const devBuilder = (parser: Argv): Argv =>
     })
     .options(settingOptions())
 
+const epilogue = `Every setting can also be given as a variable (--commit-interval-ms: MILLSTREAM_COMMIT_INTERVAL_MS) or in the
+settings file (commitIntervalMs). Flags win over the environment, the environment wins over the file.`
+
+type Words = Readonly<Record<string, unknown>>
+
+const membersBuilder = (parser: Argv, found: (command: CommandName, words: Words) => void): Argv =>
+  parser
+    .command(
+      'list',
+      'Show who is in the group of an application, and which tasks each member has',
+      (list) =>
+        list
+          .option('json', { type: 'boolean', description: 'As JSON' })
+          .options({ ...commonOptions, ...settingOptions() })
+          .epilogue(epilogue),
+      (words) => found('members list', words),
+    )
+    .command(
+      'remove [instance..]',
+      'Take instances that no longer run out of the group, so that others get their tasks at once',
+      (remove) =>
+        remove
+          .positional('instance', {
+            type: 'string',
+            array: true,
+            description: 'Instance ids, as `members list` shows them',
+          })
+          .option('missing-from', {
+            type: 'string',
+            requiresArg: true,
+            description: 'Those of a StatefulSet that was scaled to so many: NAME-N and above',
+          })
+          .options({ ...commonOptions, ...settingOptions() })
+          .epilogue(epilogue),
+      (words) => found('members remove', words),
+    )
+    .demandCommand(1, 'A command is missing: members list, members remove.')
+
+const storeBuilder = (parser: Argv, found: (command: CommandName, words: Words) => void): Argv =>
+  parser
+    .command(
+      'export <module>',
+      'Take a savepoint of a stopped application: offsets, stores and what waits between its tasks',
+      (one) =>
+        withModules(one, false)
+          .option('to', {
+            type: 'string',
+            requiresArg: true,
+            demandOption: true,
+            description: 'Directory that is empty or does not exist',
+          })
+          .options(settingOptions())
+          .epilogue(epilogue),
+      (words) => found('store export', words),
+    )
+    .command(
+      'import <module>',
+      'Begin a new application with a savepoint',
+      (one) =>
+        withModules(one, false)
+          .option('from', {
+            type: 'string',
+            requiresArg: true,
+            demandOption: true,
+            description: 'Directory of the savepoint',
+          })
+          .options(settingOptions())
+          .epilogue(epilogue),
+      (words) => found('store import', words),
+    )
+    .demandCommand(1, 'A command is missing: store export, store import.')
+
 /** yargs takes every value of a switch but "true" for false, so `--tls=yes` would turn TLS off. */
 const refuseOddSwitches = (args: readonly string[]): void => {
   const switches = new Set(settingNames.filter((name) => settingsTable[name].type === 'boolean').map(flagOf))
@@ -133,14 +231,9 @@ const refuseOddSwitches = (args: readonly string[]): void => {
 /** What yargs says, in words that name the thing. */
 const explain = (text: string, args: readonly string[]): string => {
   if (text.startsWith('Not enough non-option arguments'))
-    return `a module is missing: millstream ${args[0]} MODULE`
+    return `a module is missing: millstream ${args.slice(0, args[0] === 'store' ? 2 : 1).join(' ')} MODULE`
   return text.startsWith('Did you mean') ? `there is no command ${JSON.stringify(args[0])}. ${text}` : text
 }
-
-const epilogue = `Every setting can also be given as a variable (--commit-interval-ms: MILLSTREAM_COMMIT_INTERVAL_MS) or in the
-settings file (commitIntervalMs). Flags win over the environment, the environment wins over the file.`
-
-type Words = Readonly<Record<string, unknown>>
 
 const build = (args: readonly string[], found: (command: CommandName, words: Words) => void): Argv =>
   yargs([...args])
@@ -169,6 +262,12 @@ const build = (args: readonly string[], found: (command: CommandName, words: Wor
       'Print topologies with their stores and internal topics',
       describeBuilder,
       (words) => found('describe', words),
+    )
+    .command('members', 'List the members of a group, or remove some', (parser) =>
+      membersBuilder(parser, found),
+    )
+    .command('store', 'Take a savepoint of an application, or import one', (parser) =>
+      storeBuilder(parser, found),
     )
     .demandCommand(1, 'A command is missing.')
     .strictCommands()
@@ -208,11 +307,12 @@ export const parseCommandLine = async (
   let result: CommandLine | undefined
   refuseOddSwitches(args)
   await build(args, (command, words) => {
-    const { module } = words
+    const { module, instance } = words
     const rest = single(words['for'])
+    const missingFrom = single(words['missing-from'])
     result = {
       command,
-      modules: (Array.isArray(module) ? module : [module]).map(String),
+      modules: [module ?? []].flat().map(String),
       flags: Object.fromEntries(
         Object.entries(words).filter(([name]) => !ownNames.has(name) && name !== 'h'),
       ),
@@ -221,6 +321,10 @@ export const parseCommandLine = async (
       verbose: words['verbose'] === true,
       format: (single(words['format']) ?? 'text') as DescriptionFormat,
       forMs: rest === undefined ? undefined : parseDuration(rest),
+      json: words['json'] === true,
+      instances: [instance ?? []].flat().map(String),
+      missingFrom: missingFrom === undefined ? undefined : parseOrdinal(missingFrom),
+      directory: single(words['to'] ?? words['from']),
     }
   }).parseAsync()
   return result

@@ -38,6 +38,18 @@ const perform = async (line: CommandLine, terminal: Terminal): Promise<number> =
       const { dev } = await import('./dev.ts')
       return await dev(line, (write) => processTerminal(line.logFormat, line.verbose, write), print)
     }
+    case 'members list':
+    case 'members remove': {
+      const { members } = await import('./members.ts')
+      await members(line, terminal, print)
+      return 0
+    }
+    case 'store export':
+    case 'store import': {
+      const { store } = await import('./store.ts')
+      await store(line, (write) => processTerminal(line.logFormat, line.verbose, write), print)
+      return 0
+    }
   }
 }
 

@@ -15,6 +15,7 @@ export type ApiName =
   | 'JoinGroup'
   | 'Heartbeat'
   | 'LeaveGroup'
+  | 'DescribeGroups'
   | 'SyncGroup'
   | 'ApiVersions'
   | 'CreateTopics'

@@ -268,7 +268,10 @@ const rows: readonly Row[] = [
   row(66, 'DELEGATION_TOKEN_EXPIRED', 'authenticate', 'The delegation token has expired'),
   row(67, 'INVALID_PRINCIPAL_TYPE', 'authenticate', 'The broker does not know this kind of principal'),
   row(68, 'NON_EMPTY_GROUP', 'stop', 'The group still has members'),
-  row(69, 'GROUP_ID_NOT_FOUND', 'rejoin', 'The group does not exist', { LeaveGroup: 'none' }),
+  row(69, 'GROUP_ID_NOT_FOUND', 'rejoin', 'The group does not exist', {
+    LeaveGroup: 'none',
+    DescribeGroups: 'none',
+  }),
   // Sessions are not used (fetch.ts), so a broker has no cause for 70, 71 and 106; a repeated full fetch answers them.
   row(70, 'FETCH_SESSION_ID_NOT_FOUND', 'retry', 'The fetch session does not exist'),
   row(71, 'INVALID_FETCH_SESSION_EPOCH', 'retry', 'The fetch session is at another request'),

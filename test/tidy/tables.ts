@@ -16,6 +16,7 @@ export const layerOf: Readonly<Record<string, number>> = {
   delivery: 5,
   http: 6,
   metrics: 6,
+  savepoint: 6,
   testing: 7,
   cli: 8,
 }

@@ -39,6 +39,31 @@ describe('parseCommandLine', () => {
     })
   })
 
+  it('reads members and store', async () => {
+    expect(await parse('members list --application-id a --json')).toMatchObject({
+      command: 'members list',
+      modules: [],
+      json: true,
+      flags: { 'application-id': 'a' },
+    })
+    expect(await parse('members remove a-3 a-4 --application-id a')).toMatchObject({
+      command: 'members remove',
+      instances: ['a-3', 'a-4'],
+      missingFrom: undefined,
+    })
+    expect(await parse('members remove --missing-from 0')).toMatchObject({ instances: [], missingFrom: 0 })
+    expect(await parse('store export a.ts --to x --brokers b:1')).toMatchObject({
+      command: 'store export',
+      modules: ['a.ts'],
+      directory: 'x',
+      flags: { brokers: 'b:1' },
+    })
+    expect(await parse('store import a.ts --from y')).toMatchObject({
+      command: 'store import',
+      directory: 'y',
+    })
+  })
+
   it('takes the log format from the flag, else from the environment', async () => {
     expect(await parse('run a', { MILLSTREAM_LOG_FORMAT: 'json' })).toMatchObject({ logFormat: 'json' })
     expect(await parse('run a --log-format human', { MILLSTREAM_LOG_FORMAT: 'json' })).toMatchObject({
@@ -56,6 +81,12 @@ describe('parseCommandLine', () => {
     ['describe a --format xml', 'format'],
     ['run a --brokers', 'brokers'],
     ['run a --tls=yes', '--tls is "yes", but must be true or false'],
+    ['members', 'A command is missing: members list, members remove'],
+    ['members remove --missing-from -1', '--missing-from is "-1", but must be a number of replicas'],
+    ['members remove --missing-from 1.5', '--missing-from is "1.5"'],
+    ['store', 'A command is missing: store export, store import'],
+    ['store export --to x', 'a module is missing: millstream store export MODULE'],
+    ['store export a', 'to'],
     ['dev a --for soon', '--for is "soon", but must be a time like 15s'],
   ])('refuses "%s"', async (text, expected) => {
     await expect(parse(text)).rejects.toThrow(expected)

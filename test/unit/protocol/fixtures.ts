@@ -5,9 +5,6 @@ import { addOffsetsToTxn } from '../../../src/protocol/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from '../../../src/protocol/add-partitions-to-txn.ts'
 import type { Api } from '../../../src/protocol/api.ts'
 import { apiVersions } from '../../../src/protocol/api-versions.ts'
-import { createTopics } from '../../../src/protocol/create-topics.ts'
-import { deleteRecords } from '../../../src/protocol/delete-records.ts'
-import { describeConfigs } from '../../../src/protocol/describe-configs.ts'
 import { endTxn } from '../../../src/protocol/end-txn.ts'
 import { fetch } from '../../../src/protocol/fetch.ts'
 import { findCoordinator } from '../../../src/protocol/find-coordinator.ts'
@@ -22,29 +19,8 @@ import { offsetFetch } from '../../../src/protocol/offset-fetch.ts'
 import { produce } from '../../../src/protocol/produce.ts'
 import { syncGroup } from '../../../src/protocol/sync-group.ts'
 import { txnOffsetCommit } from '../../../src/protocol/txn-offset-commit.ts'
-
-export interface Fixture {
-  readonly api: Api<never, unknown>
-  readonly encode: Api<unknown, unknown>['encode']
-  readonly request: unknown
-  readonly response: (version: number) => unknown
-}
-
-const fixture = <Request, Response>(
-  api: Api<Request, Response>,
-  request: Request,
-  response: (version: number) => Response,
-): Fixture => ({
-  api,
-  encode: (writer, version, value) => api.encode(writer, version, value as Request),
-  request,
-  response,
-})
-
-const topicId = 'AAECAwQFBgcICQoLDA0ODw'
-const records = Buffer.from('a record batch')
-const none = Buffer.alloc(0)
-const identity = { transactionalId: 'words-0', producerId: 4_000_000_000, producerEpoch: 12 }
+import { adminFixtures } from './admin-fixtures.ts'
+import { type Fixture, fixture, identity, none, records, topicId } from './fixture.ts'
 
 const offsets = [
   {
@@ -399,92 +375,13 @@ const groups: Fixture[] = [
   ),
 ]
 
-const admin: Fixture[] = [
-  fixture(
-    createTopics,
-    {
-      topics: [
-        {
-          topic: 'words-counts-changelog',
-          partitions: 6,
-          replicationFactor: -1,
-          configs: { 'cleanup.policy': 'compact', 'segment.bytes': null },
-        },
-      ],
-      timeoutMs: 30_000,
-      validateOnly: true,
-    },
-    (version) => ({
-      throttleTimeMs: 18,
-      topics: [
-        {
-          topic: 'a',
-          topicId: version >= 7 ? topicId : null,
-          errorCode: 0,
-          errorMessage: null,
-          partitions: 6,
-          replicationFactor: 1,
-          configs: [
-            { name: 'cleanup.policy', value: 'compact', isSensitive: false },
-            { name: 'secret', value: null, isSensitive: true },
-          ],
-        },
-        {
-          topic: 'b',
-          topicId: null,
-          errorCode: 36,
-          errorMessage: 'exists',
-          partitions: -1,
-          replicationFactor: -1,
-          configs: null,
-        },
-      ],
-    }),
-  ),
-  fixture(
-    describeConfigs,
-    {
-      resources: [
-        { type: 2, name: 'a', keys: ['cleanup.policy'] },
-        { type: 4, name: '1', keys: null },
-      ],
-    },
-    () => ({
-      throttleTimeMs: 19,
-      resources: [
-        {
-          errorCode: 0,
-          errorMessage: null,
-          type: 2,
-          name: 'a',
-          configs: [
-            { name: 'cleanup.policy', value: 'compact', readOnly: false, source: 1, isSensitive: false },
-            { name: 'x', value: null, readOnly: true, source: 5, isSensitive: true },
-          ],
-        },
-        { errorCode: 3, errorMessage: 'no topic', type: 2, name: 'b', configs: [] },
-      ],
-    }),
-  ),
-  fixture(
-    deleteRecords,
-    { topics: [{ topic: 'a', partitions: [{ partition: 0, offset: 2 ** 40 }] }], timeoutMs: 30_000 },
-    () => ({
-      throttleTimeMs: 20,
-      topics: [
-        {
-          topic: 'a',
-          partitions: [
-            { partition: 0, lowWatermark: 2 ** 40, errorCode: 0 },
-            { partition: 1, lowWatermark: -1, errorCode: 6 },
-          ],
-        },
-      ],
-    }),
-  ),
+export const fixtures: readonly Fixture[] = [
+  ...discovery,
+  ...transactions,
+  ...positions,
+  ...groups,
+  ...adminFixtures,
 ]
-
-export const fixtures: readonly Fixture[] = [...discovery, ...transactions, ...positions, ...groups, ...admin]
 
 export const versionsOf = (api: Api<never, unknown>): number[] => {
   const [min, max] = api.versions
