@@ -1,5 +1,6 @@
-// Four projects: unit (no broker, no network), integration (one real broker for the whole run), controls (wrong builds
-// that must be noticed), system (real processes on a real broker). docs/testing.md says what belongs where.
+// The projects: unit (no broker, no network), integration (one real broker for the whole run), controls (wrong builds
+// that must be noticed), system (real processes on a real broker), rotation (a command of its own). docs/testing.md says
+// what belongs where.
 import { defineConfig } from 'vitest/config'
 
 // The package imports itself by name (processors/, type tests): the condition leads to src/ instead of dist/.
@@ -63,6 +64,17 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'rotation',
+          include: ['test/rotation/**/*.test.ts'],
+          globalSetup: ['test/support/kafka.ts'],
+          execArgv: [`--conditions=${source}`],
+          testTimeout: 1_800_000,
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -31,6 +31,7 @@ const programs = {
   bench: [source, 'bench/run.ts'],
   'test:memory': [source, 'test/memory/run.ts'],
   'test:restart': [source, 'test/restart/run.ts'],
+  'test:rotation': ['node_modules/vitest/vitest.mjs', 'run', '--project', 'rotation'],
   'check:deploy': ['tools/check-deploy.ts'],
 }
 

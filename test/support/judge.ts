@@ -369,6 +369,21 @@ export class Judge implements AsyncDisposable {
     return this.#result('features')
   }
 
+  /** Changes settings of a topic, as an operator does while workers run. */
+  alterTopic(topic: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    return this.#result('alterTopic', { topic, settings })
+  }
+
+  /** Sets quotas of a client id (`producer_byte_rate`, ...); null takes one away. */
+  clientQuotas(clientId: string, quotas: Readonly<Record<string, number | null>>): Promise<void> {
+    return this.#result('clientQuotas', { clientId, quotas })
+  }
+
+  /** A consumer of the new group protocol (KIP-848): `joined`, or the name of what refused it. */
+  joinNewProtocol(group: string, topic: string, timeoutMs = 10_000): Promise<string> {
+    return this.#result('joinNewProtocol', { group, topic, timeoutMs })
+  }
+
   /** Golden bytes: a RecordBatch written by Kafka's own record code. */
   async encodeBatch(batch: BatchToEncode): Promise<Buffer> {
     const records = batch.records?.map(writeRecord)

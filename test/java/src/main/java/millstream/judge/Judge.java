@@ -34,6 +34,7 @@ public final class Judge {
         Reader reader = new Reader(brokers);
         Writer writer = new Writer(brokers);
         Cluster cluster = new Cluster(brokers);
+        Operator operator = new Operator(brokers);
         commands.put("dump", reader::dump);
         commands.put("openProducer", (request, more) -> writer.open(request));
         commands.put("begin", (request, more) -> writer.begin(request));
@@ -56,6 +57,9 @@ public final class Judge {
         commands.put("encodeBatch", (request, more) -> Batches.encode(request));
         commands.put("decodeBatches", (request, more) -> Batches.decode(request));
         commands.put("features", (request, more) -> cluster.features());
+        commands.put("alterTopic", (request, more) -> operator.alterTopic(request));
+        commands.put("clientQuotas", (request, more) -> operator.clientQuotas(request));
+        commands.put("joinNewProtocol", (request, more) -> operator.joinNewProtocol(request));
     }
 
     public static void main(String[] arguments) throws IOException {
