@@ -35,19 +35,35 @@ const checks: readonly Step[] = [
   { name: 'knip', command: 'knip', args: [], budgetSeconds: 40 },
 ]
 
-const suite = (name: string, budgetSeconds: number): Step => ({
+interface Suite extends Step {
+  /** Arguments that make it write its counts into this file. */
+  readonly countsInto: (file: string) => readonly string[]
+}
+
+const suite = (name: string, budgetSeconds: number): Suite => ({
   name,
   command: 'vitest',
   args: ['run', '--project', name],
   budgetSeconds,
+  countsInto: (file) => ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
 })
+
+/** The short form of the fault bench, a program of its own. */
+const faults: Suite = {
+  name: 'faults',
+  command: 'node',
+  args: ['--conditions=millstream-source', 'test/system/faults/run.ts', '--short'],
+  budgetSeconds: 360,
+  countsInto: (file) => ['--json', file],
+}
 
 const suites = {
   unit: suite('unit', 90),
   integration: suite('integration', 400),
   controls: suite('controls', 200),
   system: suite('system', 180),
-} as const satisfies Record<string, Step>
+  faults,
+} as const satisfies Record<string, Suite>
 
 type SuiteName = keyof typeof suites
 
@@ -71,16 +87,11 @@ const runCheck = async (step: Step): Promise<Counts> => {
   return outcome.code === 0 ? noCounts : { ...noCounts, failed: 1 }
 }
 
-const runSuite = async (step: Step, args: readonly string[]): Promise<Counts> => {
+const runSuite = async (step: Suite, args: readonly string[]): Promise<Counts> => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'millstream-test-'))
   const file = path.join(folder, 'result.json')
   try {
-    const outcome = await runStep(step, [
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${file}`,
-      ...args,
-    ])
+    const outcome = await runStep(step, [...step.countsInto(file), ...args])
     const counts = countsOf(outcome.code, () => readFileSync(file, 'utf8'), inCi)
     report(step, outcome, `${closingLine(counts)}`)
     return counts
@@ -89,7 +100,7 @@ const runSuite = async (step: Step, args: readonly string[]): Promise<Counts> =>
   }
 }
 
-const usage = `arguments: any of ${Object.keys(suites).join(', ')} (default: all), then -- and arguments of vitest`
+const usage = `arguments: any of ${Object.keys(suites).join(', ')} (default: all), then -- and arguments of vitest (or of npm run faults)`
 
 const parse = (
   mode: string,

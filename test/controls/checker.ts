@@ -1,6 +1,6 @@
 // The checker of the negative controls: reads everything with the Java consumer, the stores from the disk, and says which
 // invariant is violated and by what. It knows nothing of the trouble that a scenario made.
-import { readStores, storeFindings } from '../system/support/evidence.ts'
+import { numberOf, readStores, storeFindings } from '../system/support/evidence.ts'
 import type { Judge, JudgedRecord } from '../support/judge.ts'
 import { type Application, keyOf } from './application.ts'
 import type { Invariant } from './expected.ts'
@@ -154,7 +154,7 @@ export const storeViolations = async (
 ): Promise<Violation[]> => {
   const changelog = (await judge.dump(app.changelog)).records
   return stateDirs
-    .flatMap((directory) => readStores(directory, app.applicationId))
-    .flatMap((stored) => storeFindings(stored, changelog, 'on the disk'))
+    .flatMap((directory) => readStores(directory, app.applicationId, numberOf))
+    .flatMap((stored) => storeFindings(stored, changelog, 'on the disk', numberOf))
     .map(({ key, expected, found }) => ({ invariant: 'I3', evidence: `${key}: ${found}, not ${expected}` }))
 }

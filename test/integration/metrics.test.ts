@@ -145,7 +145,7 @@ it('millstream run --http-port: metrics that add up, probes, and a port that is 
 it('a worker that restores slowly is alive, is not ready, and says how long it will take', async () => {
   const app = numbered('restoring', string)
   await createNumberedTopics(judge, app)
-  const words = Array.from({ length: 2500 }, (_, index) => ({ key: `key-${index}`, value: 'v' }))
+  const words = Array.from({ length: 5000 }, (_, index) => ({ key: `key-${index}`, value: 'v' }))
   await judge.produce(app.input, words)
   const proxy = await KafkaProxy.start(brokerAddress())
   // Small batches and small answers: the restore takes many rounds.

@@ -328,6 +328,15 @@ export class Judge implements AsyncDisposable {
     return this.#result('topicSettings', { topic })
   }
 
+  setTopicSetting(topic: string, name: string, value: string): Promise<void> {
+    return this.#result('setTopicSetting', { topic, name, value })
+  }
+
+  /** How many partitions of the cluster lack a replica in sync. */
+  underReplicated(): Promise<number> {
+    return this.#result('underReplicated')
+  }
+
   offsets(topic: string): Promise<PartitionOffsets[]> {
     return this.#result('offsets', { topic })
   }
@@ -346,6 +355,21 @@ export class Judge implements AsyncDisposable {
   /** As an operator's tool does it; the group must have no members. */
   setGroupOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void> {
     return this.#result('setGroupOffsets', { group, offsets })
+  }
+
+  /** Removes the group with its offsets; it must have no members. */
+  deleteGroup(group: string): Promise<void> {
+    return this.#result('deleteGroup', { group })
+  }
+
+  /** Puts a static member out of its group, as an operator's tool does (KIP-345). */
+  removeMember(group: string, instance: string): Promise<void> {
+    return this.#result('removeMember', { group, instance })
+  }
+
+  /** Gives a topic more partitions. */
+  addPartitions(topic: string, partitions: number): Promise<void> {
+    return this.#result('addPartitions', { topic, partitions })
   }
 
   describeGroup(group: string): Promise<GroupDescription> {
@@ -382,6 +406,11 @@ export class Judge implements AsyncDisposable {
   /** A consumer of the new group protocol (KIP-848): `joined`, or the name of what refused it. */
   joinNewProtocol(group: string, topic: string, timeoutMs = 10_000): Promise<string> {
     return this.#result('joinNewProtocol', { group, topic, timeoutMs })
+  }
+
+  /** Raises or lowers transaction.version of the running cluster. */
+  setTransactionVersion(level: 1 | 2): Promise<void> {
+    return this.#result('setTransactionVersion', { level, lower: level === 1 })
   }
 
   /** Golden bytes: a RecordBatch written by Kafka's own record code. */

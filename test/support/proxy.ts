@@ -80,6 +80,8 @@ export class KafkaProxy {
   /** `host:port` for the clients that are to be troubled. */
   readonly address: string
   rules: ProxyRules
+  /** In front of the other brokers of the cluster: who is told of those goes through these. */
+  peers: readonly KafkaProxy[] = []
   /** Everything that is wrong in the proxy or the rules of a test; checked by `stop`. */
   readonly #faults: unknown[] = []
   readonly #server: net.Server
@@ -187,19 +189,26 @@ export class KafkaProxy {
   /** Host and port of a broker stand next to each other wherever an answer names it: compact string, int32. */
   #readdressed(request: ProxiedRequest, answer: Buffer): Buffer {
     if (request.apiKey !== apiKeys.Metadata && request.apiKey !== apiKeys.FindCoordinator) return answer
-    const theirs = addressBytes(this.#upstream)
-    const ours = addressBytes({ host: '127.0.0.1', port: (this.#server.address() as net.AddressInfo).port })
-    const parts: Buffer[] = []
-    let from = 0
-    for (let at = answer.indexOf(theirs); at >= 0; at = answer.indexOf(theirs, from)) {
-      parts.push(answer.subarray(from, at), ours)
-      from = at + theirs.length
+    let found = 0
+    let readdressed = answer
+    for (const proxy of [this, ...this.peers]) {
+      const theirs = addressBytes(proxy.#upstream)
+      const port = (proxy.#server.address() as net.AddressInfo).port
+      const ours = addressBytes({ host: '127.0.0.1', port })
+      const parts: Buffer[] = []
+      let from = 0
+      for (let at = readdressed.indexOf(theirs); at >= 0; at = readdressed.indexOf(theirs, from)) {
+        parts.push(readdressed.subarray(from, at), ours)
+        from = at + theirs.length
+        found++
+      }
+      readdressed = Buffer.concat([...parts, readdressed.subarray(from)])
     }
     // A client that learns the true address would go past the proxy, and the test would show nothing.
-    if (parts.length === 0 && request.apiKey === apiKeys.Metadata) {
+    if (found === 0 && request.apiKey === apiKeys.Metadata) {
       throw new Error(`the broker does not advertise ${this.#upstream.host}:${this.#upstream.port}`)
     }
-    return Buffer.concat([...parts, answer.subarray(from)])
+    return readdressed
   }
 }
 

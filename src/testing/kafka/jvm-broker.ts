@@ -19,6 +19,8 @@ export interface JvmBrokerOptions {
   readonly brokerSettings?: Readonly<Record<string, string>> | undefined
   /** Maximum heap of the broker; default 512. */
   readonly heapMb?: number | undefined
+  /** Brokers of one cluster have the same; default: a random one. */
+  readonly clusterId?: string | undefined
   /** Full JIT compilation and a parallel collector instead of a light, quickly started JVM. */
   readonly forBenchmark?: boolean | undefined
   readonly onProgress: Progress
@@ -82,9 +84,9 @@ const jvmArguments = (options: JvmBrokerOptions, jars: string): string[] => [
 ]
 
 /** A random cluster id: 16 bytes in URL-safe base64 that do not begin with a dash (an option to the tool). */
-const clusterId = (): string => randomBytes(16).toString('base64url').replace(/^-/, 'a')
+export const randomClusterId = (): string => randomBytes(16).toString('base64url').replace(/^-/, 'a')
 
-const formatStorage = async (settingsFile: string, jars: string): Promise<void> => {
+const formatStorage = async (settingsFile: string, jars: string, clusterId: string): Promise<void> => {
   const light = [
     '-Xmx256m',
     '-XX:+UseSerialGC',
@@ -92,7 +94,7 @@ const formatStorage = async (settingsFile: string, jars: string): Promise<void> 
     '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
   ]
   const tool = ['-cp', path.join(jars, '*'), 'kafka.tools.StorageTool']
-  const command = ['format', '--cluster-id', clusterId(), '--config', settingsFile]
+  const command = ['format', '--cluster-id', clusterId, '--config', settingsFile]
   try {
     await promisify(execFile)(javaCommand(), [...light, ...tool, ...command], { timeout: startTimeoutMs })
   } catch (cause) {
@@ -211,7 +213,8 @@ const prepare = async (
       .map(([key, value]) => `${key}=${value}\n`)
       .join(''),
   )
-  if (!fs.existsSync(path.join(directory, 'data', 'meta.properties'))) await formatStorage(file, jars)
+  if (!fs.existsSync(path.join(directory, 'data', 'meta.properties')))
+    await formatStorage(file, jars, options.clusterId ?? randomClusterId())
 }
 
 /**

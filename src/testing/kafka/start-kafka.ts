@@ -19,6 +19,8 @@ export interface StartKafkaOptions {
   readonly brokerSettings?: Readonly<Record<string, string>> | undefined
   /** JVM only: maximum heap; default 512. */
   readonly heapMb?: number | undefined
+  /** JVM only: brokers of one cluster have the same; default: a random one. */
+  readonly clusterId?: string | undefined
   /** JVM only: full JIT compilation; slower to start, faster to run. */
   readonly forBenchmark?: boolean | undefined
   /** Called with one line per step (a download, a start). */

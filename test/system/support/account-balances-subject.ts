@@ -163,7 +163,11 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
   const total = [...ledger.balances.values()].reduce((sum, balance) => sum + balance, 0)
   if (total + lost !== 0) all.push({ key: 'total over all accounts', expected: -lost, found: total })
   all.push(
-    ...differences('changelog', ledger.balances, fold(await dump(`${applicationId}-accounts-changelog`))),
+    ...differences(
+      'changelog',
+      ledger.balances,
+      fold(await dump(`${applicationId}-accounts-changelog`), numberOf),
+    ),
   )
   all.push(
     ...differences('store on disk', ledger.balances, new Map(stores.flatMap(({ values }) => [...values]))),

@@ -21,12 +21,15 @@ export const textOf = (bytes: Uint8Array | null): string =>
 export const numberOf = (bytes: Uint8Array | null): number =>
   bytes?.length === 8 ? Number(Buffer.from(bytes).readBigInt64BE(0)) : Number.NaN
 
+/** How the value of a store is read. */
+export type ReadValue<V> = (bytes: Uint8Array | null) => V
+
 /** The last value of each key; a null deletes. The records are in the order of their partitions. */
-export const fold = (records: readonly JudgedRecord[]): Map<string, number> => {
-  const values = new Map<string, number>()
+export const fold = <V>(records: readonly JudgedRecord[], read: ReadValue<V>): Map<string, V> => {
+  const values = new Map<string, V>()
   for (const { key, value } of records) {
     if (value === null) values.delete(textOf(key))
-    else values.set(textOf(key), numberOf(value))
+    else values.set(textOf(key), read(value))
   }
   return values
 }
@@ -46,20 +49,23 @@ export const differences = (
 }
 
 /** One store of one task as it lies on the disk. */
-export interface StoredTask {
+export interface StoredTask<V = number> {
   readonly taskId: string
   readonly partition: number
   readonly store: string
   readonly checkpoint: Checkpoint | undefined
-  readonly values: ReadonlyMap<string, number>
+  readonly values: ReadonlyMap<string, V>
 }
 
-const readStore = (directory: string): Pick<StoredTask, 'checkpoint' | 'values'> => {
+const readStore = <V>(
+  directory: string,
+  read: ReadValue<V>,
+): Pick<StoredTask<V>, 'checkpoint' | 'values'> => {
   const engine = new LmdbEngine({ directory, disk: nodePorts.disk })
   try {
-    const values = new Map<string, number>()
+    const values = new Map<string, V>()
     for (const { key, value } of engine.range(undefined, undefined, false)) {
-      values.set(Buffer.from(key, 'latin1').toString('utf8'), numberOf(value))
+      values.set(Buffer.from(key, 'latin1').toString('utf8'), read(value))
     }
     return { checkpoint: engine.checkpoint(), values }
   } finally {
@@ -68,18 +74,22 @@ const readStore = (directory: string): Pick<StoredTask, 'checkpoint' | 'values'>
 }
 
 /** Reads every store below a state directory from a copy: the worker finds what a dead process left, not what we opened. */
-export const readStores = (stateDir: string, applicationId: string): StoredTask[] => {
+export const readStores = <V>(
+  stateDir: string,
+  applicationId: string,
+  read: ReadValue<V>,
+): StoredTask<V>[] => {
   const root = path.join(stateDir, applicationId)
   if (!fs.existsSync(root)) return []
   const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'millstream-stores-'))
   try {
     fs.cpSync(root, copy, { recursive: true })
-    const stores: StoredTask[] = []
+    const stores: StoredTask<V>[] = []
     for (const taskId of fs.readdirSync(copy).filter((name) => /^\d+_\d+$/.test(name))) {
       for (const store of fs.readdirSync(path.join(copy, taskId))) {
         const directory = path.join(copy, taskId, store)
         if (!fs.existsSync(path.join(directory, 'data.mdb'))) continue
-        stores.push({ taskId, partition: Number(taskId.split('_')[1]), store, ...readStore(directory) })
+        stores.push({ taskId, partition: Number(taskId.split('_')[1]), store, ...readStore(directory, read) })
       }
     }
     return stores
@@ -89,15 +99,16 @@ export const readStores = (stateDir: string, applicationId: string): StoredTask[
 }
 
 /** The store holds what its changelog holds below its checkpoint: nothing that is not committed, and all that is. */
-export const storeFindings = (
-  stored: StoredTask,
+export const storeFindings = <V>(
+  stored: StoredTask<V>,
   changelog: readonly JudgedRecord[],
   when: string,
+  read: ReadValue<V>,
 ): Finding[] => {
   const { partition, checkpoint, values, taskId, store } = stored
   const below = changelog.filter(
     (one) => one.partition === partition && one.offset < (checkpoint?.changelogOffset ?? 0),
   )
   const what = `store ${store} of task ${taskId} at changelog offset ${checkpoint?.changelogOffset ?? 'none'} ${when}`
-  return differences(what, fold(below), values)
+  return differences(what, fold(below, read), values)
 }

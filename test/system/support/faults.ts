@@ -5,9 +5,12 @@ export interface Fault {
   readonly point: FaultPoint
   /** At which hit of the point; `abort` comes back at every multiple. */
   readonly hit: number
-  /** kill: SIGKILL of the process by itself; abort: the transaction fails and has to be aborted. */
-  readonly action: 'kill' | 'abort'
-  /** kill: so long after the hit, in which this process does nothing and the broker goes on. */
+  /**
+   * kill, stop, term: SIGKILL, SIGSTOP or SIGTERM of the process by itself; abort: the transaction fails and has to be
+   * aborted.
+   */
+  readonly action: 'kill' | 'stop' | 'term' | 'abort'
+  /** A signal comes so long after the hit, in which this process does nothing and the broker goes on. */
   readonly delayMs?: number
   /** Hits count from so long after the worker runs. */
   readonly afterMs?: number

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url'
 import { armFaultPoints, type FaultPoint } from '../../../src/base/fault-point.ts'
 import type { LogFields, Logger, LogLevel } from '../../../src/base/log.ts'
 import { nodePorts } from '../../../src/base/node-ports.ts'
+import type { Clock } from '../../../src/base/ports.ts'
 import { resolveSettings, type SettingsInput } from '../../../src/config/settings.ts'
 import { ensureError, MillstreamError } from '../../../src/errors.ts'
 import { StreamWorker } from '../../../src/runtime/worker.ts'
@@ -22,6 +23,8 @@ export interface RunnerPlan {
   /** Which start on this log this is, from 1. */
   readonly life: number
   readonly throwing?: Throwing | undefined
+  /** Set in the environment before the module is loaded. */
+  readonly environment?: Readonly<Record<string, string>> | undefined
   /**
    * Stores are written to the disk with every commit instead of once a second, so that a kill finds on the disk what the
    * store had taken for committed.
@@ -29,9 +32,9 @@ export interface RunnerPlan {
   readonly flushAlways?: boolean | undefined
 }
 
-/** What a kill writes before it strikes. */
+/** What a signal to oneself writes before it strikes. */
 export interface KillLine {
-  readonly text: 'kill'
+  readonly text: 'kill' | 'stop' | 'term'
   readonly life: number
   readonly point: FaultPoint
   /** open: the broker has records or offsets of a transaction; ending: EndTxn is on its way and not answered. */
@@ -55,6 +58,8 @@ const log: Logger = {
   warn: (text, fields) => write('warn', text, fields),
   error: (text, fields) => write('error', text, fields),
 }
+
+const signalOf = { kill: 'SIGKILL', stop: 'SIGSTOP', term: 'SIGTERM' } as const
 
 /** Passed also while the broker knows of no transaction (yet); a hit there is no test of one. */
 const insideOnly: ReadonlySet<FaultPoint> = new Set([
@@ -98,26 +103,32 @@ class FaultyPoints {
     } else if (this.#hits === fault.hit) {
       if (fault.delayMs !== undefined)
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, fault.delayMs)
-      this.#kill(fault)
+      this.#strike(fault.point, fault.action)
     }
   }
 
-  #kill(fault: Fault): never {
+  #strike(point: FaultPoint, action: KillLine['text']): void {
     const line: Omit<KillLine, 'text' | 'life'> = {
-      point: fault.point,
+      point,
       transaction: this.#transaction,
       ranMs: Math.max(0, Math.round(performance.now() - this.#runningSince)),
     }
-    write('info', 'kill' satisfies KillLine['text'], { ...line })
-    process.kill(process.pid, 'SIGKILL')
-    // The signal is there when the call returns; nothing after this runs.
-    throw new Error('unreachable')
+    write('info', action, { ...line })
+    // The signal is there when the call returns: after SIGKILL nothing runs, after SIGSTOP not before SIGCONT.
+    process.kill(process.pid, signalOf[action])
   }
 }
 
 const faults = new FaultyPoints(readFault(process.env[faultVariable]))
 
-const topologyOf = async ({ module, settings, throwing }: RunnerPlan): Promise<Topology> => {
+/** How far the wall clock of the worker is ahead of the true one, ms; a test moves it. */
+let clockAheadMs = 0
+const clock: Clock = { ...nodePorts.clock, now: () => nodePorts.clock.now() + clockAheadMs }
+
+const topologyOf = async (one: RunnerPlan): Promise<Topology> => {
+  const { module, settings, throwing, life } = one
+  Object.assign(process.env, one.environment)
+  process.env['MILLSTREAM_WRITER'] = `${settings.instanceId ?? 'dynamic'}.${life}`
   const loaded = (await import(pathToFileURL(module).href)) as { default: Topology }
   const own = withOwnTopics(loaded.default, settings.applicationId)
   return throwing === undefined ? own : withThrowing(own, throwing)
@@ -138,12 +149,17 @@ const main = async (): Promise<void> => {
   const worker = new StreamWorker(
     topology,
     resolveSettings({ given: plan.settings }, topology.name),
-    nodePorts,
+    { ...nodePorts, clock },
     log,
   )
+  const close = (leave?: boolean): void =>
+    void worker.close(leave === undefined ? {} : { leave }).catch(() => undefined)
   process.on('message', (message) => {
-    if (message === 'close') worker.close().catch(() => undefined)
+    if (message === 'close') close()
+    if (message === 'leave') close(true)
+    if (typeof message === 'number') clockAheadMs = message
   })
+  process.on('SIGTERM', () => close())
   armFaultPoints((point) => faults.reach(point))
   await worker.start()
   faults.started()

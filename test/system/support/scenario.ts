@@ -7,7 +7,7 @@ import type { SettingsInput } from '../../../src/config/settings.ts'
 import type { Judge } from '../../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../../support/kafka.ts'
 import { type Random, runSeed, seededRandom } from '../../support/random.ts'
-import { type Finding, readStores, type StoredTask, storeFindings } from './evidence.ts'
+import { type Finding, numberOf, readStores, type StoredTask, storeFindings } from './evidence.ts'
 import { type Throwing, throwsAt } from './faults.ts'
 import { Feeder } from './feeder.ts'
 import type { SkippedAt, Subject } from './subject.ts'
@@ -113,7 +113,8 @@ export class Scenario implements AsyncDisposable {
 
   /** Remembers what a dead worker left on its disk; judged at the end, when the changelog can be read to its end. */
   keepSnapshot(when: string): void {
-    for (const stored of readStores(this.stateDir, this.applicationId)) this.#snapshots.push({ when, stored })
+    for (const stored of readStores(this.stateDir, this.applicationId, numberOf))
+      this.#snapshots.push({ when, stored })
   }
 
   loseDisk(): void {
@@ -164,7 +165,7 @@ export class Scenario implements AsyncDisposable {
       this.fail('the last worker did not close', [{ key: 'exit', expected: 0, found: JSON.stringify(end) }])
     const skippedAt: SkippedAt = (topic, partition, offset) =>
       this.#skipping && throwsAt(this.#skipping, topic, partition, offset)
-    const stores = readStores(this.stateDir, this.applicationId)
+    const stores = readStores(this.stateDir, this.applicationId, numberOf)
     const changelog = (await judge.dump(this.changelog)).records
     const findings = await subject.findings({
       judge,
@@ -174,10 +175,11 @@ export class Scenario implements AsyncDisposable {
       fed: this.feeder.committed,
     })
     findings.push(...(await this.#behind()))
-    for (const { stored, when } of this.#snapshots) findings.push(...storeFindings(stored, changelog, when))
+    for (const { stored, when } of this.#snapshots)
+      findings.push(...storeFindings(stored, changelog, when, numberOf))
     if (stores.length !== partitions)
       findings.push({ key: 'stores', expected: partitions, found: stores.length })
-    for (const stored of stores) findings.push(...storeFindings(stored, changelog, 'at the end'))
+    for (const stored of stores) findings.push(...storeFindings(stored, changelog, 'at the end', numberOf))
     const state = await this.transactionState()
     if (state === 'Ongoing')
       findings.push({ key: this.transactionalId, expected: 'no open transaction', found: state })

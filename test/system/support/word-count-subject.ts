@@ -99,7 +99,7 @@ const findings = async ({ judge, applicationId, stores, skippedAt, fed }: Judgem
     ...differences(
       'changelog',
       expected,
-      fold((await judge.dump(`${applicationId}-counts-changelog`)).records),
+      fold((await judge.dump(`${applicationId}-counts-changelog`)).records, numberOf),
     ),
   )
   all.push(...differences('store on disk', expected, new Map(stores.flatMap(({ values }) => [...values]))))

@@ -66,13 +66,27 @@ export class WorkerLives {
     return { pid, ended, whenRunning: Promise.race([running, ended.then(() => false)]) }
   }
 
-  /** Asks the worker to close and waits for the end of its process. */
-  async close(): Promise<ProcessEnd | undefined> {
+  /** Asks the worker to close (and leave its group) and waits for the end of its process. */
+  async close(how: 'close' | 'leave' = 'close'): Promise<ProcessEnd | undefined> {
     if (this.#process?.isRunning() !== true) return undefined
     // A guarded process does not keep us alive by itself, and here there may be nothing else to wait for.
     this.#process.child.ref()
-    this.#process.child.send('close')
+    this.#process.child.send(how)
     return await this.#process.ended
+  }
+
+  get isRunning(): boolean {
+    return this.#process?.isRunning() === true
+  }
+
+  /** Moves the wall clock of the worker: so far ahead of the true one, or behind it. */
+  moveClock(aheadMs: number): void {
+    this.#process?.child.send(aheadMs)
+  }
+
+  /** Sends a signal and waits for nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal)
   }
 
   /** Kills the process from outside. */
@@ -93,9 +107,10 @@ export class WorkerLives {
     return life === undefined ? all : all.filter((line) => line.life === life)
   }
 
-  /** The line that the last life wrote when it killed itself. */
+  /** The line that the last life wrote when it sent itself a signal. */
   killLine(): (WorkerLogLine & KillLine) | undefined {
-    return this.log(this.#life).find((line) => line.text === 'kill') as (WorkerLogLine & KillLine) | undefined
+    const isKill = ({ text }: WorkerLogLine): boolean => text === 'kill' || text === 'stop' || text === 'term'
+    return this.log(this.#life).find(isKill) as (WorkerLogLine & KillLine) | undefined
   }
 
   /** The end of the log, and of what the processes said outside of it. */

@@ -3,6 +3,7 @@ package millstream.judge;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.LongNode;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
@@ -13,15 +14,22 @@ import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AdminClientConfig;
+import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.FeatureUpdate;
 import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsOptions;
 import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsSpec;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
+import org.apache.kafka.clients.admin.ListTopicsOptions;
+import org.apache.kafka.clients.admin.MemberToRemove;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.ProducerState;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
@@ -63,6 +71,17 @@ final class Cluster {
             if (error.getCause() instanceof UnknownTopicOrPartitionException) return false;
             throw error;
         }
+    }
+
+    /** How many partitions lack an in-sync replica. */
+    JsonNode underReplicated() throws Exception {
+        var options = new ListTopicsOptions().listInternal(true);
+        var names = admin.listTopics(options).names().get();
+        long count = admin.describeTopics(names).allTopicNames().get().values().stream()
+            .flatMap(topic -> topic.partitions().stream())
+            .filter(info -> info.isr().size() < info.replicas().size())
+            .count();
+        return LongNode.valueOf(count);
     }
 
     JsonNode deleteTopics(JsonNode request) throws Exception {
@@ -126,6 +145,34 @@ final class Cluster {
     /** Sets offsets from outside, as an operator's tool does; the group must have no members. */
     JsonNode setGroupOffsets(JsonNode request) throws Exception {
         admin.alterConsumerGroupOffsets(request.get("group").asText(), offsetsFrom(request)).all().get();
+        return NullNode.instance;
+    }
+
+    /** Removes the group with its offsets, as their retention does. */
+    JsonNode deleteGroup(JsonNode request) throws Exception {
+        admin.deleteConsumerGroups(List.of(request.get("group").asText())).all().get();
+        return NullNode.instance;
+    }
+
+    /** Puts a static member out of its group (KIP-345). */
+    JsonNode removeMember(JsonNode request) throws Exception {
+        var members = List.of(new MemberToRemove(request.get("instance").asText()));
+        var options = new RemoveMembersFromConsumerGroupOptions(members);
+        admin.removeMembersFromConsumerGroup(request.get("group").asText(), options).all().get();
+        return NullNode.instance;
+    }
+
+    JsonNode setTopicSetting(JsonNode request) throws Exception {
+        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, request.get("topic").asText());
+        ConfigEntry entry = new ConfigEntry(request.get("name").asText(), request.get("value").asText());
+        var change = new AlterConfigOp(entry, AlterConfigOp.OpType.SET);
+        admin.incrementalAlterConfigs(Map.of(topic, List.of(change))).all().get();
+        return NullNode.instance;
+    }
+
+    JsonNode addPartitions(JsonNode request) throws Exception {
+        var increase = NewPartitions.increaseTo(request.get("partitions").asInt());
+        admin.createPartitions(Map.of(request.get("topic").asText(), increase)).all().get();
         return NullNode.instance;
     }
 
@@ -197,6 +244,15 @@ final class Cluster {
         var finalized = admin.describeFeatures().featureMetadata().get().finalizedFeatures();
         finalized.forEach((name, range) -> node.put(name, range.maxVersionLevel()));
         return node;
+    }
+
+    /** Raises or lowers the finalized feature transaction.version of the running cluster. */
+    JsonNode setTransactionVersion(JsonNode request) throws Exception {
+        boolean lower = request.get("lower").asBoolean();
+        var type = lower ? FeatureUpdate.UpgradeType.SAFE_DOWNGRADE : FeatureUpdate.UpgradeType.UPGRADE;
+        var update = new FeatureUpdate((short) request.get("level").asInt(), type);
+        admin.updateFeatures(Map.of("transaction.version", update), new UpdateFeaturesOptions()).all().get();
+        return NullNode.instance;
     }
 
     private static List<String> texts(JsonNode list) {
