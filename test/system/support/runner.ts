@@ -2,6 +2,7 @@
 // a plan. Everything it says is written to its log at once, so that the last line before a kill is there to be read.
 import fs from 'node:fs'
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { armFaultPoints, type FaultPoint } from '../../../src/base/fault-point.ts'
 import type { LogFields, Logger, LogLevel } from '../../../src/base/log.ts'
@@ -90,6 +91,11 @@ class FaultyPoints {
     this.#runningSince = performance.now()
   }
 
+  /** Whether the fault is still to come. */
+  get waitsInBatch(): boolean {
+    return this.#fault?.point === 'mid-batch' && this.#hits < this.#fault.hit
+  }
+
   reach(point: FaultPoint): void {
     this.#transaction = transactionAfter[point] ?? this.#transaction
     const fault = this.#fault
@@ -143,6 +149,19 @@ const flushAlways = (): void => {
   }
 }
 
+/**
+ * A worker that is never behind commits each of its small batches as one: then no record is processed while the
+ * transaction is open at the broker already. So the input piles up, until the fault has come.
+ */
+const pileUp = async (worker: StreamWorker): Promise<void> => {
+  while (faults.waitsInBatch) {
+    worker.pause()
+    await sleep(1500, undefined, { ref: false })
+    worker.resume()
+    await sleep(500, undefined, { ref: false })
+  }
+}
+
 const main = async (): Promise<void> => {
   if (plan.flushAlways === true) flushAlways()
   const topology = await topologyOf(plan)
@@ -164,6 +183,7 @@ const main = async (): Promise<void> => {
   await worker.start()
   faults.started()
   process.send?.('running')
+  void pileUp(worker)
   await worker.finished
   write('info', 'ended', { counts: worker.counts })
   process.disconnect?.()
