@@ -109,6 +109,10 @@ export const errorTable = {
     reaction: 'recover',
     text: 'The answer to EndTxn never came: the transaction is looked up, never guessed.',
   },
+  TRANSACTION_HANGING: {
+    reaction: 'stop',
+    text: 'The coordinator has ended a transaction of this worker, but a partition does not know it (KAFKA-20734), nor how it ended.',
+  },
   PRODUCER_FENCED: {
     reaction: 'recover',
     text: 'The producer epoch is no longer current: the coordinator timed the transaction out or a newer self took over.',

@@ -36,6 +36,7 @@ export class IdempotentProducer implements CommittingProducer {
     this.#outbox = new Outbox(cluster, ports, settings, log, {
       identity: () => ({ transactionalId: null, producerId: this.#producerId, producerEpoch: this.#epoch }),
       beforeProduce: () => Promise.resolve(),
+      doubted: () => {},
       unanswered: () => {},
       deadlineMs: () => this.#deadlineMs,
       failed: () => {},

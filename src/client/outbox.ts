@@ -25,6 +25,7 @@ import type { Compression } from '../record/compression.ts'
 import { nextSequence } from '../record/varint.ts'
 import { backoffMs, transactionFailure, byTopic, isRepeatable } from './answers.ts'
 import type { Cluster } from './cluster.ts'
+import type { EndedTransaction } from './marker-guard.ts'
 
 export interface ProducerIdentity {
   readonly transactionalId: string | null
@@ -46,6 +47,8 @@ export interface OutboxOwner {
   beforeProduce(lanes: readonly Lane[]): Promise<void>
   /** A request was not answered and is repeated: it may still arrive later. */
   unanswered(): void
+  /** Leaders have to be looked up: a broker may have gone. */
+  doubted(): void
   /** When retries end, on the monotonic clock. */
   deadlineMs(): number
   /** Nothing more is sent until the owner resets the outbox. */
@@ -71,6 +74,12 @@ export class Lane {
   added = false
   nextSequence = 0
   attempts = 0
+  /** Nothing of an earlier transaction is open here: see MarkerGuard. */
+  settled = false
+  /** The open transaction has written to it, or may have. */
+  written = false
+  /** The last transaction that has. */
+  ended: EndedTransaction | undefined
 
   constructor(topic: string, partition: number) {
     this.topic = topic
@@ -205,6 +214,19 @@ export class Outbox {
     return dropped
   }
 
+  /** How the transaction ended, for the partitions that it has written to; or that nobody told us. */
+  ended(transaction: EndedTransaction): void {
+    for (const lane of this.#lanes.values()) {
+      if (lane.written) lane.ended = transaction
+      lane.written = false
+    }
+  }
+
+  /** From the next transaction on no partition is taken for settled. */
+  unsettle(): void {
+    for (const lane of this.#lanes.values()) lane.settled = false
+  }
+
   /** Begins anew after the end of a transaction; `sequences`: the epoch is another one, so they restart at 0. */
   reset(sequences: 'restart' | 'keep'): void {
     invariant(
@@ -278,6 +300,7 @@ export class Outbox {
   async #produce(node: number, lanes: readonly Lane[]): Promise<number> {
     await this.#owner.beforeProduce(lanes)
     faultPoint('before-produce')
+    for (const lane of lanes) lane.written = true
     const request: ProduceRequest = {
       transactionalId: this.#owner.identity().transactionalId,
       acks: -1,
@@ -335,6 +358,7 @@ export class Outbox {
   }
 
   async #findLeaders(lanes: readonly Lane[]): Promise<number> {
+    this.#owner.doubted()
     for (const lane of lanes) {
       lane.attempts++
       this.#checkDeadline('no leader took the records', lane)

@@ -26,6 +26,7 @@ import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { backoffMs, transactionFailure, byTopic, firstError, isRepeatable } from './answers.ts'
 import type { Cluster } from './cluster.ts'
+import { type EndedTransaction, MarkerGuard, offsetsPartition, offsetsTopic } from './marker-guard.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
 
@@ -54,6 +55,7 @@ export class TransactionalProducer implements CommittingProducer {
   readonly #log: Logger
   readonly #state: StateMachine<ProducerState>
   readonly #outbox: Outbox
+  readonly #guard: MarkerGuard
   #producerId = -1
   #epoch = -1
   /** When the open transaction times out at the coordinator, on the monotonic clock. */
@@ -66,6 +68,12 @@ export class TransactionalProducer implements CommittingProducer {
    */
   #ghostPossible = false
   #offsetsCommitted = false
+  /** A broker may have gone since partitions were last seen to be settled, or a transaction did not end by a commit. */
+  #doubt = true
+  /** The last transaction of this transactional id before the producer was initialised. */
+  #before: EndedTransaction | undefined
+  /** For the partition with the offsets of the group, what a lane is for the others. */
+  readonly #offsets = { settled: false, written: false, ended: undefined as EndedTransaction | undefined }
 
   constructor(cluster: Cluster, ports: Ports, settings: TransactionalProducerSettings, log: Logger) {
     this.#cluster = cluster
@@ -73,11 +81,15 @@ export class TransactionalProducer implements CommittingProducer {
     this.#settings = settings
     this.#log = log
     this.#state = createStateMachine<ProducerState>('transactional producer', 'uninitialised', transitions)
+    this.#guard = new MarkerGuard(cluster, ports, settings, log)
     this.#outbox = new Outbox(cluster, ports, settings, log, {
       identity: () => this.#identity(),
       beforeProduce: (lanes) => this.#beforeProduce(lanes),
       unanswered: () => {
         this.#ghostPossible = true
+      },
+      doubted: () => {
+        this.#doubt = true
       },
       deadlineMs: () => this.#deadlineMs,
       failed: () => {
@@ -118,6 +130,9 @@ export class TransactionalProducer implements CommittingProducer {
     await this.#outbox.quiesce()
     if (this.#state.current !== 'uninitialised') this.#state.transitionTo('lost')
     const known = !fresh && this.#producerId >= 0
+    this.#doubt = true
+    this.#endedAs(undefined)
+    this.#before = await this.#guard.lastTransaction()
     const response = await this.#ask(
       'transaction',
       this.#settings.transactionalId,
@@ -143,6 +158,10 @@ export class TransactionalProducer implements CommittingProducer {
   begin(): void {
     this.#state.transitionTo('open')
     this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.transactionTimeoutMs
+    if (!this.#doubt) return
+    this.#doubt = false
+    this.#offsets.settled = false
+    this.#outbox.unsettle()
   }
 
   send(
@@ -178,6 +197,8 @@ export class TransactionalProducer implements CommittingProducer {
     try {
       this.#registered = true
       let membership = await source.current()
+      await this.#settleOffsets(membership.groupId)
+      this.#offsets.written = true
       if (this.#cluster.transactionVersion === 1) await this.#addOffsets(membership.groupId)
       faultPoint('before-offset-commit')
       // A join may be answered while the request is under way: the transaction then belongs to the next generation.
@@ -207,16 +228,17 @@ export class TransactionalProducer implements CommittingProducer {
     })
     if (response.errorCode !== 0) {
       // INVALID_TXN_STATE: the coordinator aborted it by its own timeout, or a repeated EndTxn met its own success.
-      this.#state.transitionTo('lost')
+      this.#lose()
       throw this.#outcomeUnknown(`EndTxn was answered ${brokerError(response.errorCode).name}`, undefined)
     }
     faultPoint('end-txn-acked')
-    await this.#ended(response)
+    await this.#ended(response, true)
   }
 
   /** EndTxn(abort). Where that does not reach the coordinator the producer is `lost`, and init aborts instead. */
   async abort(): Promise<void> {
     if (!this.inTransaction) return
+    this.#doubt = true
     // A dropped batch leaves a gap in its sequences (TV1), or was sent and given up: the epoch must change.
     if (await this.#outbox.quiesce()) this.#ghostPossible = !wrong('sequence-rolled-back')
     if (!this.#registered) {
@@ -228,11 +250,11 @@ export class TransactionalProducer implements CommittingProducer {
     this.#state.transitionTo('ending')
     try {
       const response = await this.#endTxn(false)
-      if (response.errorCode === 0) return await this.#ended(response)
+      if (response.errorCode === 0) return await this.#ended(response, false)
       this.#log.warn('the abort was refused: the producer is initialised anew', {
         error: brokerError(response.errorCode).name,
       })
-      this.#state.transitionTo('lost')
+      this.#lose()
     } catch (error) {
       if (!isMillstreamError(error) || error.code !== 'OUTCOME_UNKNOWN') throw error
       this.#log.warn('the abort was not answered: the producer is initialised anew', { cause: error.message })
@@ -298,12 +320,26 @@ export class TransactionalProducer implements CommittingProducer {
       )
       return await asked
     } catch (error) {
-      this.#state.transitionTo('lost')
+      this.#lose()
       throw this.#outcomeUnknown('EndTxn was not answered', error)
     }
   }
 
-  async #ended(response: EndTxnResponse): Promise<void> {
+  #endedAs(committed: boolean | undefined): void {
+    const ended = { producerId: this.#producerId, epoch: this.#epoch, committed }
+    this.#outbox.ended(ended)
+    if (this.#offsets.written) this.#offsets.ended = ended
+    this.#offsets.written = false
+  }
+
+  /** The transaction ended, and nobody told us how. */
+  #lose(): void {
+    this.#endedAs(undefined)
+    this.#state.transitionTo('lost')
+  }
+
+  async #ended(response: EndTxnResponse, committed: boolean): Promise<void> {
+    this.#endedAs(committed)
     this.#outbox.holdUntil(this.#ports.clock.monotonic() + this.#settings.markerWaitMs)
     if (this.#cluster.transactionVersion === 2) {
       // KIP-890: each EndTxn answers the next epoch, near its end a new producer id; the sequences restart.
@@ -328,6 +364,7 @@ export class TransactionalProducer implements CommittingProducer {
   }
 
   async #beforeProduce(lanes: readonly Lane[]): Promise<void> {
+    await this.#settle(lanes)
     this.#registered = true
     // TV2 (KIP-890 part 2): the first produce to a partition tells the coordinator itself.
     if (this.#cluster.transactionVersion === 2) return
@@ -360,6 +397,24 @@ export class TransactionalProducer implements CommittingProducer {
       }
     }
     for (const lane of missing) lane.added = true
+  }
+
+  /** Before the first records of a transaction for these partitions. */
+  async #settle(lanes: readonly Lane[]): Promise<void> {
+    const doubtful = lanes.filter((lane) => !lane.settled)
+    if (doubtful.length === 0) return
+    await this.#guard.settle(doubtful, this.#producerId, this.#before, this.#deadlineMs)
+    for (const lane of doubtful) lane.settled = true
+  }
+
+  async #settleOffsets(groupId: string): Promise<void> {
+    if (this.#offsets.settled) return
+    const partition = await offsetsPartition(this.#cluster, groupId)
+    if (partition !== undefined) {
+      const place = { topic: offsetsTopic, partition, ended: this.#offsets.ended }
+      await this.#guard.settle([place], this.#producerId, this.#before, this.#deadlineMs)
+    }
+    this.#offsets.settled = true
   }
 
   async #addOffsets(groupId: string): Promise<void> {

@@ -26,6 +26,9 @@ export type ApiName =
   | 'EndTxn'
   | 'TxnOffsetCommit'
   | 'DescribeConfigs'
+  | 'DescribeProducers'
+  | 'DescribeTransactions'
+  | 'WriteTxnMarkers'
 
 /**
  * One request and its response. encode and decode handle the body alone: the sender adds the request header (and its

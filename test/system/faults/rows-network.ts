@@ -138,7 +138,8 @@ const brokersDie = async (bench: Bench): Promise<string> => {
       bench.expect(bench.worker(number).isRunning, `worker ${number} after the death`, 'it runs', 'an end')
   }
   await bench.finish()
-  return `${deaths} deaths of ${several ? 'brokers' : 'the broker'}`
+  const ended = bench.logged('had left a transaction open in a partition')
+  return `${deaths} deaths of ${several ? 'brokers' : 'the broker'}, ${ended} markers written that the coordinator had left out`
 }
 
 /** Waits until every replica is in sync: to end the next broker sooner would be two deaths at once. */

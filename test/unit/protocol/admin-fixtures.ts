@@ -3,6 +3,9 @@ import { createTopics } from '../../../src/protocol/create-topics.ts'
 import { deleteRecords } from '../../../src/protocol/delete-records.ts'
 import { describeConfigs } from '../../../src/protocol/describe-configs.ts'
 import { describeGroups } from '../../../src/protocol/describe-groups.ts'
+import { describeProducers } from '../../../src/protocol/describe-producers.ts'
+import { describeTransactions } from '../../../src/protocol/describe-transactions.ts'
+import { writeTxnMarkers } from '../../../src/protocol/write-txn-markers.ts'
 import { type Fixture, fixture, none, topicId } from './fixture.ts'
 
 export const adminFixtures: Fixture[] = [
@@ -128,4 +131,93 @@ export const adminFixtures: Fixture[] = [
       },
     ],
   })),
+  fixture(describeProducers, { topics: [{ topic: 'in', partitions: [0, 7] }] }, () => ({
+    throttleTimeMs: 21,
+    topics: [
+      {
+        topic: 'in',
+        partitions: [
+          {
+            partition: 0,
+            errorCode: 0,
+            errorMessage: null,
+            producers: [
+              {
+                producerId: 2 ** 40 + 1,
+                producerEpoch: 12,
+                lastSequence: 41,
+                lastTimestamp: 1_700_000_000_000,
+                coordinatorEpoch: 3,
+                currentTransactionStart: 2 ** 32 + 1,
+              },
+              {
+                producerId: 8,
+                producerEpoch: 0,
+                lastSequence: -1,
+                lastTimestamp: -1,
+                coordinatorEpoch: -1,
+                currentTransactionStart: -1,
+              },
+            ],
+          },
+          { partition: 7, errorCode: 6, errorMessage: 'moved', producers: [] },
+        ],
+      },
+    ],
+  })),
+  fixture(describeTransactions, { transactionalIds: ['words.pod-9.0', 'größe'] }, () => ({
+    throttleTimeMs: 22,
+    transactions: [
+      {
+        errorCode: 0,
+        transactionalId: 'words.pod-9.0',
+        state: 'Ongoing',
+        timeoutMs: 10_000,
+        startTimeMs: 1_700_000_000_000,
+        producerId: 2 ** 40 + 1,
+        producerEpoch: 12,
+        topics: [{ topic: 'out', partitions: [0, 3] }],
+      },
+      {
+        errorCode: 105,
+        transactionalId: 'größe',
+        state: '',
+        timeoutMs: 0,
+        startTimeMs: -1,
+        producerId: -1,
+        producerEpoch: -1,
+        topics: [],
+      },
+    ],
+  })),
+  fixture(
+    writeTxnMarkers,
+    {
+      markers: [
+        {
+          producerId: 2 ** 40 + 1,
+          producerEpoch: 12,
+          committed: true,
+          topics: [{ topic: 'out', partitions: [0, 3] }],
+          coordinatorEpoch: 3,
+        },
+      ],
+    },
+    () => ({
+      markers: [
+        {
+          producerId: 2 ** 40 + 1,
+          topics: [
+            {
+              topic: 'out',
+              partitions: [
+                { partition: 0, errorCode: 0 },
+                { partition: 3, errorCode: 31 },
+              ],
+            },
+          ],
+        },
+      ],
+    }),
+  ),
 ]

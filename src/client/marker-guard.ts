@@ -1,0 +1,286 @@
+// Sees to it that a transaction begins where the one before it has ended, in every partition.
+//
+// A coordinator ends a transaction by a marker in each of its partitions. Kafka 4.0 to 4.3 skips a partition that has no
+// leader at that moment, as if it had been deleted (KAFKA-20734): a broker that comes back after a crash is enough. There
+// the records stay open, and the marker of the producer's NEXT transaction ends them, whatever their own end was: what
+// was aborted is published by the next commit and counts twice, what was committed vanishes with the next abort.
+//
+// So before a producer writes to a partition of whose past it is not sure, it asks the leader (DescribeProducers,
+// KIP-664) whether something of its own is still open there. If so, and the coordinator is done, nobody else will ever
+// write that marker: it is written here, where the end of that transaction is known, and else the worker stops.
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import { isMillstreamError, MillstreamError } from '../errors.ts'
+import { type ActiveProducer, describeProducers } from '../protocol/describe-producers.ts'
+import { type DescribedTransaction, describeTransactions } from '../protocol/describe-transactions.ts'
+import { brokerError, reactionFor } from '../protocol/error-codes.ts'
+import { writeTxnMarkers } from '../protocol/write-txn-markers.ts'
+import { backoffMs, byTopic, isRepeatable } from './answers.ts'
+import { brokerFailure } from './broker-failure.ts'
+import type { Cluster } from './cluster.ts'
+import { withCoordinator } from './coordinator.ts'
+
+/** A transaction of ours, and how it ended; `committed` undefined where nobody told us. */
+export interface EndedTransaction {
+  readonly producerId: number
+  readonly epoch: number
+  readonly committed: boolean | undefined
+}
+
+export interface GuardedPartition {
+  readonly topic: string
+  readonly partition: number
+  /** The last transaction that this process wrote to it. */
+  readonly ended: EndedTransaction | undefined
+}
+
+export const offsetsTopic = '__consumer_offsets'
+
+/** The partition with the offsets of a group, which is in a transaction like any other; undefined where it is not shown. */
+export const offsetsPartition = async (cluster: Cluster, groupId: string): Promise<number | undefined> => {
+  if (cluster.topic(offsetsTopic) === undefined)
+    await cluster.refreshMetadata([offsetsTopic]).catch((error: unknown) => {
+      if (!isMillstreamError(error)) throw error
+    })
+  const partitions = cluster.topic(offsetsTopic)?.partitions
+  if (partitions === undefined) return undefined
+  // As Kafka does: String.hashCode of Java, without its sign.
+  let hash = 0
+  for (let index = 0; index < groupId.length; index++) hash = (31 * hash + groupId.charCodeAt(index)) | 0
+  return (hash === -2_147_483_648 ? 0 : Math.abs(hash)) % partitions
+}
+
+interface OpenPartition extends GuardedPartition {
+  readonly producer: ActiveProducer
+}
+
+const NONE = 0
+
+export interface MarkerGuardSettings {
+  readonly transactionalId: string
+  readonly requestTimeoutMs: number
+}
+
+export class MarkerGuard {
+  readonly #cluster: Cluster
+  readonly #ports: Ports
+  readonly #settings: MarkerGuardSettings
+  readonly #log: Logger
+  /** Topics that we may not ask about: said once each. */
+  readonly #denied = new Set<string>()
+
+  constructor(cluster: Cluster, ports: Ports, settings: MarkerGuardSettings, log: Logger) {
+    this.#cluster = cluster
+    this.#ports = ports
+    this.#settings = settings
+    this.#log = log
+  }
+
+  /**
+   * Returns when nothing of this producer id is open in these partitions, to which its open transaction has not written.
+   * @param before the last transaction that the coordinator knew of when the producer was initialised
+   * @param deadlineMs on the monotonic clock
+   * @throws TRANSACTION_HANGING; TRANSACTION_ABORTABLE when the deadline was over first
+   */
+  async settle(
+    partitions: readonly GuardedPartition[],
+    producerId: number,
+    before: EndedTransaction | undefined,
+    deadlineMs: number,
+  ): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      let open = await this.#open(partitions, producerId, deadlineMs)
+      if (open.length === 0) return
+      // In this order: what is open after the coordinator has said that it is done stays open.
+      if (await this.#coordinatorIsDone(deadlineMs)) {
+        open = await this.#open(open, producerId, deadlineMs)
+        for (const one of open) await this.#end(one, before)
+      }
+      if (this.#ports.clock.monotonic() >= deadlineMs) throw late(open)
+      await this.#ports.timers.sleep(backoffMs(attempt))
+    }
+  }
+
+  /**
+   * The last transaction of our transactional id, as the coordinator knows it; undefined while it is open, and with
+   * transactions version 1, where one epoch has many of them.
+   */
+  async lastTransaction(): Promise<EndedTransaction | undefined> {
+    if (this.#cluster.transactionVersion === 1) return undefined
+    const found = await this.#describe(this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs)
+    if (found === undefined || !/^(Prepare|Complete)(Commit|Abort)$/.test(found.state)) return undefined
+    // KIP-890: the end of a transaction takes the next epoch.
+    const epoch = found.producerEpoch - 1
+    return { producerId: found.producerId, epoch, committed: found.state.endsWith('Commit') }
+  }
+
+  /** What the coordinator knows of our transactional id; undefined where it knows nothing, or does not tell us. */
+  async #describe(deadlineMs: number): Promise<DescribedTransaction | undefined> {
+    const id = this.#settings.transactionalId
+    const found = await withCoordinator(
+      this.#cluster,
+      this.#ports,
+      'transaction',
+      id,
+      async (node) => {
+        const request = { transactionalIds: [id] }
+        const { transactions } = await this.#cluster.send(node, 'admin', describeTransactions, request)
+        return transactions[0] ?? { ...unknown, transactionalId: id }
+      },
+      deadlineMs,
+      'DescribeTransactions',
+    )
+    return found.errorCode === NONE ? found : undefined
+  }
+
+  async #coordinatorIsDone(deadlineMs: number): Promise<boolean> {
+    const found = await this.#describe(deadlineMs)
+    return found !== undefined && !found.state.startsWith('Prepare')
+  }
+
+  async #open(
+    partitions: readonly GuardedPartition[],
+    producerId: number,
+    deadlineMs: number,
+  ): Promise<OpenPartition[]> {
+    const open: OpenPartition[] = []
+    let left = partitions.filter(({ topic }) => !this.#denied.has(topic))
+    for (let attempt = 0; left.length > 0; attempt++) {
+      if (attempt > 0) {
+        if (this.#ports.clock.monotonic() >= deadlineMs) throw late(left)
+        await this.#ports.timers.sleep(backoffMs(attempt))
+        await this.#cluster.refreshMetadata([...new Set(left.map(({ topic }) => topic))]).catch(() => {})
+      }
+      const again: GuardedPartition[] = []
+      for (const [node, asked] of this.#byLeader(left))
+        again.push(...(await this.#ask(node, asked, producerId, open)))
+      left = again
+    }
+    return open
+  }
+
+  #byLeader(partitions: readonly GuardedPartition[]): ReadonlyMap<number, GuardedPartition[]> {
+    const result = new Map<number, GuardedPartition[]>()
+    for (const one of partitions) {
+      const node = this.#cluster.partition(one.topic, one.partition)?.leader ?? -1
+      const list = result.get(node)
+      if (list === undefined) result.set(node, [one])
+      else list.push(one)
+    }
+    return result
+  }
+
+  /** Adds what is open. @returns the partitions that have to be asked for once more */
+  async #ask(
+    node: number,
+    asked: readonly GuardedPartition[],
+    producerId: number,
+    open: OpenPartition[],
+  ): Promise<readonly GuardedPartition[]> {
+    if (node < 0) return asked
+    const topics = byTopic(asked).map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map(({ partition }) => partition),
+    }))
+    const response = await this.#cluster
+      .send(node, 'admin', describeProducers, { topics })
+      .catch((error: unknown) => {
+        if (isRepeatable(error)) return undefined
+        throw error
+      })
+    const again: GuardedPartition[] = []
+    for (const one of asked) {
+      const answer = response?.topics
+        .find(({ topic }) => topic === one.topic)
+        ?.partitions.find(({ partition }) => partition === one.partition)
+      const producer = answer?.producers.find((active) => active.producerId === producerId)
+      if (answer === undefined || this.#mayPass(answer.errorCode)) again.push(one)
+      else if (answer.errorCode !== NONE) this.#unknowable(one, answer.errorCode)
+      else if (producer !== undefined && producer.currentTransactionStart >= 0)
+        open.push({ ...one, producer })
+    }
+    return again
+  }
+
+  #mayPass(errorCode: number): boolean {
+    const reaction = reactionFor(errorCode, 'DescribeProducers')
+    return reaction === 'retry' || reaction === 'refresh-metadata'
+  }
+
+  /** Without the right to ask the producer goes on as all others do. @throws what no right would change */
+  #unknowable({ topic, partition }: GuardedPartition, errorCode: number): void {
+    if (reactionFor(errorCode, 'DescribeProducers') !== 'denied')
+      throw brokerFailure('DescribeProducers', errorCode, { topic, partition })
+    this.#denied.add(topic)
+    this.#log.info(
+      'it cannot be seen whether an old transaction is open: the right Read on the topic is missing',
+      {
+        topic,
+      },
+    )
+  }
+
+  /** Writes the marker that the coordinator has left out. */
+  async #end(open: OpenPartition, before: EndedTransaction | undefined): Promise<void> {
+    const { topic, partition, producer } = open
+    const { producerId, producerEpoch, coordinatorEpoch } = producer
+    const ended = [open.ended, before].find(
+      (one) => one?.producerId === producerId && one.epoch === producerEpoch && one.committed !== undefined,
+    )
+    if (ended?.committed === undefined) throw hanging(open, undefined, 'it is not known how it ended')
+    const node = this.#cluster.partition(topic, partition)?.leader ?? -1
+    if (node < 0) return
+    const marker = {
+      producerId,
+      producerEpoch,
+      committed: ended.committed,
+      topics: [{ topic, partitions: [partition] }],
+      // None yet: the epoch of the first coordinator.
+      coordinatorEpoch: Math.max(0, coordinatorEpoch),
+    }
+    try {
+      const answer = await this.#cluster.send(node, 'admin', writeTxnMarkers, { markers: [marker] })
+      const errorCode = answer.markers[0]?.topics[0]?.partitions[0]?.errorCode ?? NONE
+      if (errorCode !== NONE && !this.#mayPass(errorCode))
+        throw hanging(open, ended.committed, `WriteTxnMarkers was answered ${brokerError(errorCode).name}`)
+    } catch (error) {
+      if (isMillstreamError(error) && isRepeatable(error)) return
+      throw error
+    }
+    this.#log.warn('the coordinator had left a transaction open in a partition; it was ended now', {
+      topic,
+      partition,
+      producer: `${producerId}:${producerEpoch}`,
+      from: producer.currentTransactionStart,
+      as: ended.committed ? 'committed' : 'aborted',
+    })
+  }
+}
+
+const unknown: DescribedTransaction = {
+  errorCode: NONE,
+  transactionalId: '',
+  state: 'Dead',
+  timeoutMs: 0,
+  startTimeMs: -1,
+  producerId: -1,
+  producerEpoch: -1,
+  topics: [],
+}
+
+const late = (partitions: readonly GuardedPartition[]): MillstreamError =>
+  new MillstreamError('TRANSACTION_ABORTABLE', {
+    what: 'until the deadline of the transaction it could not be seen whether the one before it had ended',
+    where: { topic: partitions[0]?.topic, partition: partitions[0]?.partition },
+  })
+
+const hanging = (open: OpenPartition, committed: boolean | undefined, why: string): MillstreamError => {
+  const { topic, partition, producer } = open
+  const { producerId, producerEpoch, currentTransactionStart: offset } = producer
+  const known = committed === undefined ? '' : `, and was ${committed ? 'committed' : 'aborted'} elsewhere`
+  return new MillstreamError('TRANSACTION_HANGING', {
+    what: `a transaction of this worker is still open in a partition although the coordinator has ended it${known}; ${why}`,
+    where: { topic, partition, offset, producer: `${producerId}:${producerEpoch}` },
+    fix: `Find out whether its records count (are the offsets behind them committed?). If not: kafka-transactions.sh --bootstrap-server … abort --topic ${topic} --partition ${partition} --start-offset ${offset}; then start the worker again.`,
+  })
+}
