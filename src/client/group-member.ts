@@ -27,42 +27,9 @@ import { Backoff } from './backoff.ts'
 import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
 import { withCoordinator } from './coordinator.ts'
+import type { Generation, GroupMemberSettings, GroupProtocol, Joined } from './group-protocol.ts'
 import type { Membership } from './heartbeat-loop.ts'
 import { type Heartbeats, localHeartbeats } from './heartbeats.ts'
-
-export interface GroupMemberInfo {
-  readonly memberId: string
-  readonly instanceId: string | undefined
-  readonly metadata: Buffer
-}
-
-/** How the members of a group agree on who does what. */
-export interface GroupProtocol {
-  readonly name: string
-  /** What this member tells the leader; asked for at each join. */
-  metadata(): Buffer
-  /** Called on the leader alone. @returns an assignment for each member id */
-  assign(members: readonly GroupMemberInfo[]): Map<string, Buffer>
-}
-
-export interface GroupMemberSettings {
-  readonly groupId: string
-  /** Makes the member static: a restart within the session timeout takes its place back. */
-  readonly instanceId?: string | undefined
-  /** Without a heartbeat for this long the member is put out of the group. */
-  readonly sessionTimeoutMs: number
-  /** How long a rebalance waits for members to join again. */
-  readonly rebalanceTimeoutMs: number
-  readonly heartbeatIntervalMs: number
-}
-
-export interface Joined {
-  readonly generationId: number
-  readonly memberId: string
-  readonly isLeader: boolean
-  /** A copy of its own. Empty where the leader had nothing for this member. */
-  readonly assignment: Buffer
-}
 
 export type MemberState = 'unjoined' | 'joining' | 'stable' | 'rebalance-needed' | 'lost' | 'fenced'
 
@@ -106,7 +73,13 @@ export class GroupMember {
   /** When the coordinator last confirmed this member: the wall-clock time at which that was asked; 0 before. */
   confirmedAtMs = 0
   #joinsNoMore = false
-  #syncing = false
+  #syncing: Generation | undefined
+  /** The last generation in which this member took part, and whether it did in all of them since its join began. */
+  #last: Generation = { generationId: NO_GENERATION, continuous: false }
+  /** A JoinGroup is at the coordinator that may make a member whose id we do not know. */
+  #unknownMember = false
+  /** Resolves at the next answer to JoinGroup, and at the end of the join. */
+  #progress = Promise.withResolvers<void>()
   #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
 
   /**
@@ -151,9 +124,14 @@ export class GroupMember {
     return this.#generationId
   }
 
-  /** JoinGroup was answered and SyncGroup was not: the old generation is over, and the new one does not work yet. */
-  get syncing(): boolean {
+  /** Where JoinGroup was answered and SyncGroup was not: the old generation is over, and this one begins. */
+  get syncing(): Generation | undefined {
     return this.#syncing
+  }
+
+  /** Resolves when a join that is under way has got further: into another generation, or to its end. */
+  progress(): Promise<void> {
+    return this.#progress.promise
   }
 
   get instanceId(): string | undefined {
@@ -174,7 +152,12 @@ export class GroupMember {
     if (this.#closing.signal.aborted || this.#joinsNoMore) throw givenUp()
     if (this.state === 'fenced') throw this.#fenced()
     if (this.#heartbeats.failure !== undefined) throw this.#heartbeats.failure
-    if (this.state === 'lost') this.#forgetMembership()
+    // Lost: generations may have passed without us. The member id is kept: the group may still wait for it, and answers
+    // UNKNOWN_MEMBER_ID where it does not. A static member that came without one would leave its former self behind as
+    // a member that the group waits for, into the next rebalance and the one after.
+    const continuous = this.state !== 'lost' && this.#generationId !== NO_GENERATION
+    this.#last = { generationId: this.#generationId, continuous }
+    if (this.state === 'lost') this.#generationId = NO_GENERATION
     this.#stopHeartbeats()
     this.#state.transitionTo('joining')
     const join = { giveUp: new AbortController(), node: undefined }
@@ -194,7 +177,13 @@ export class GroupMember {
       throw error
     } finally {
       if (this.#join === join) this.#join = undefined
+      this.#progressed()
     }
+  }
+
+  #progressed(): void {
+    this.#progress.resolve()
+    this.#progress = Promise.withResolvers<void>()
   }
 
   /**
@@ -207,7 +196,9 @@ export class GroupMember {
     const memberId = this.#memberId
     const { groupId, instanceId } = this.#settings
     // Also after a join that was given up: the group may have counted us in, and would wait for us.
-    const isMember = memberId !== '' && this.state !== 'fenced'
+    const isMember =
+      (memberId !== '' || (this.#unknownMember && instanceId !== undefined)) && this.state !== 'fenced'
+    this.#unknownMember = false
     this.#forgetMembership()
     if (this.state !== 'unjoined') this.#state.transitionTo('unjoined')
     if (!isMember || this.#closing.signal.aborted) return
@@ -270,7 +261,7 @@ export class GroupMember {
     for (;;) {
       let why: string
       try {
-        const round = await this.#joinOnce()
+        const round = await this.#joinOnce(signal)
         if ('joined' in round) return round.joined
         if (signal.aborted) throw givenUp()
         why = round.why
@@ -298,10 +289,12 @@ export class GroupMember {
     }
   }
 
-  async #joinOnce(): Promise<Round> {
+  async #joinOnce(signal: AbortSignal): Promise<Round> {
     const { groupId, instanceId, sessionTimeoutMs, rebalanceTimeoutMs } = this.#settings
     const node = await this.#cluster.coordinator('group', groupId)
+    if (signal.aborted) throw givenUp()
     if (this.#join !== undefined) this.#join.node = node
+    this.#unknownMember ||= this.#memberId === ''
     const answer = await this.#cluster.send(
       node,
       'group',
@@ -318,17 +311,22 @@ export class GroupMember {
       },
       { timeoutMs: rebalanceTimeoutMs + JOIN_MARGIN_MS },
     )
+    this.#unknownMember = false
     if (brokerError(answer.errorCode).name === MEMBER_ID_REQUIRED) {
       this.#memberId = answer.memberId
       return { again: 'at once', why: MEMBER_ID_REQUIRED }
     }
     if (answer.errorCode !== NONE) return this.#refused('JoinGroup', answer.errorCode)
+    const { generationId, continuous } = this.#last
+    const goesOn = answer.memberId === this.#memberId && answer.generationId <= generationId + 1
+    this.#last = { generationId: answer.generationId, continuous: continuous && goesOn }
     this.#memberId = answer.memberId
-    this.#syncing = true
+    this.#syncing = this.#last
+    this.#progressed()
     try {
       return await this.#sync(node, answer)
     } finally {
-      this.#syncing = false
+      this.#syncing = undefined
     }
   }
 
@@ -366,7 +364,8 @@ export class GroupMember {
       isLeader,
     })
     // A copy: the assignment is kept for long, and a view would keep the whole frame.
-    return { joined: { generationId, memberId, isLeader, assignment: Buffer.from(answer.assignment) } }
+    const assignment = Buffer.from(answer.assignment)
+    return { joined: { generationId, memberId, isLeader, assignment, continuous: this.#last.continuous } }
   }
 
   #assign({ members }: JoinGroupResponse): { memberId: string; assignment: Buffer }[] {
@@ -405,6 +404,7 @@ export class GroupMember {
   #forgetMembership(): void {
     this.#memberId = ''
     this.#generationId = NO_GENERATION
+    this.#last = { generationId: NO_GENERATION, continuous: false }
   }
 
   // Heartbeats

@@ -3,7 +3,7 @@
 import { invariant } from '../base/assert.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
-import type { MillstreamError } from '../errors.ts'
+import { isMillstreamError, type MillstreamError } from '../errors.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
 import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
@@ -115,15 +115,19 @@ export class IdempotentProducer implements CommittingProducer {
   }
 
   /** Offsets follow the outputs: a crash in between repeats them, which is what at-least-once means. */
-  async commitOffsets(membership: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void> {
+  async commitOffsets(source: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void> {
     invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
-    await commitOffsets(
-      this.#cluster,
-      this.#ports,
-      await membership.current(),
-      offsets,
-      this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs,
-    )
+    const deadline = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
+    for (;;) {
+      const membership = await source.current({ synced: true })
+      try {
+        return await commitOffsets(this.#cluster, this.#ports, membership, offsets, deadline)
+      } catch (error) {
+        // A join was answered while the request was under way: the offsets belong to the next generation.
+        if (!isMillstreamError(error) || error.code !== 'MEMBERSHIP_LOST') throw error
+        if (!(await source.outlives(membership))) throw error
+      }
+    }
   }
 
   async commit(): Promise<void> {

@@ -22,12 +22,13 @@ export interface Membership {
 /** Where a producer learns under which membership it commits: a join may be under way meanwhile. */
 export interface MembershipSource {
   /**
-   * The membership of now; while a new generation is between JoinGroup and SyncGroup, the one that comes of it.
+   * The membership of now. Between JoinGroup and SyncGroup that is one in the new generation, which takes the offsets of
+   * a transaction already; offsets outside of one it takes only when it is `synced`, which is waited for.
    * @throws MillstreamError when what was processed must not be committed any more
    */
-  current(): Promise<Membership>
+  current(options?: { readonly synced?: boolean }): Promise<Membership>
   /**
-   * The coordinator refused this generation. Waits for a join that is under way.
+   * The coordinator refused this generation. Waits for the answer to a JoinGroup that is under way.
    * @returns whether there is a later generation, under which the same may be committed
    */
   outlives(refused: Membership): Promise<boolean>

@@ -183,7 +183,7 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   rebalanceTimeoutMs: duration(
     30_000,
     1000,
-    'Time that members have to commit and join again when tasks move; a dead static member delays a rebalance that long.',
+    'Time that members have to join again when tasks move; a dead static member delays the hand-over of its tasks that long. A record that takes longer is processed again when a rebalance meets it.',
   ),
   requestTimeoutMs: duration(
     30_000,

@@ -4,7 +4,7 @@
 // What a member says of itself and what it gets travels as versioned JSON in the userData. An assignment's userData is
 // never empty: that also keeps a stray consumer of the new protocol out of the group.
 import { createHash } from 'node:crypto'
-import type { GroupProtocol } from '../client/group-member.ts'
+import type { GroupProtocol } from '../client/group-protocol.ts'
 import { MillstreamError } from '../errors.ts'
 import {
   decodeAssignment,

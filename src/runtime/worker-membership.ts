@@ -8,7 +8,8 @@
 // The leader gives a task that somebody claims to nobody else in the same generation. So a worker keeps processing and
 // committing while it joins, and a transaction may end under the next generation, as long as the member id is the same,
 // no generation was skipped, and its tasks are still held.
-import type { GroupMember, Joined } from '../client/group-member.ts'
+import type { GroupMember } from '../client/group-member.ts'
+import type { Joined } from '../client/group-protocol.ts'
 import type { Membership, MembershipSource } from '../client/producer.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Assignment, type Claim, readAssignment } from './assignor.ts'
@@ -17,7 +18,7 @@ import { type Assignment, type Claim, readAssignment } from './assignor.ts'
 export interface Arrival extends Assignment {
   readonly generationId: number
   /**
-   * The membership broke: another member id, or a generation in between. Somebody else may have run the tasks that were
+   * The membership broke: another member id, or a generation without us in between. Somebody else may have run the tasks that were
    * held, so that what is in memory may not be what is committed.
    */
   readonly broken: boolean
@@ -106,6 +107,29 @@ export class WorkerMembership implements MembershipSource {
     return this.arrived() as Arrival
   }
 
+  /**
+   * `join` for a worker that works for nothing: repeated until nothing is left to hand over, since others wait for that,
+   * and its own restore may take long.
+   * @param topology of this worker. A static member that was restarted gets its old assignment, also when its topology is
+   * another one by now (KIP-345): then it asks once more, and the leader assigns anew.
+   * @param release closes all tasks but these; they are at their last commit
+   */
+  async joinUntilHandedOver(topology: string, release: (kept: readonly string[]) => void): Promise<Arrival> {
+    let arrival = await this.join()
+    let { broken } = arrival
+    const joinAgain = async (): Promise<void> => {
+      arrival = await this.join()
+      broken ||= arrival.broken
+    }
+    if (arrival.topology !== topology) await joinAgain()
+    while (arrival.topology === topology && arrival.revoking.length > 0) {
+      release(arrival.tasks)
+      this.hold(arrival.tasks)
+      await joinAgain()
+    }
+    return { ...arrival, broken }
+  }
+
   /** These tasks are the worker's from now on, and no others. */
   hold(tasks: readonly string[]): void {
     this.#held = new Set(tasks)
@@ -113,34 +137,46 @@ export class WorkerMembership implements MembershipSource {
 
   /** @throws MEMBERSHIP_LOST, INSTANCE_FENCED when what these tasks did under `memberId` must not be committed */
   check(memberId: string | undefined, tasks: readonly string[]): void {
-    const { state } = this.#options.member
-    const lost = tasks.find((id) => !this.#held.has(id))
-    if (!this.isOver && memberId === this.#memberId && lost === undefined) return
-    throw new MillstreamError(state === 'fenced' ? 'INSTANCE_FENCED' : 'MEMBERSHIP_LOST', {
+    const task = tasks.find((id) => !this.#held.has(id))
+    if (!this.isOver && memberId === this.#memberId && task === undefined) return
+    throw this.#lost(task)
+  }
+
+  #lost(task: string | undefined): MillstreamError {
+    const { groupId, member } = this.#options
+    const { state } = member
+    return new MillstreamError(state === 'fenced' ? 'INSTANCE_FENCED' : 'MEMBERSHIP_LOST', {
       what:
-        lost === undefined
+        task === undefined
           ? `the membership under which the transaction began is over (${state})`
           : 'a task of the transaction was given to another member',
-      where: { group: this.#options.groupId, member: memberId, task: lost },
+      where: { group: groupId, member: this.#memberId, task },
       fix: 'The transaction is aborted; its records are processed again by whoever owns them now.',
     })
   }
 
-  async current(): Promise<Membership> {
-    // The old generation is over when JoinGroup is answered, and the new one takes commits when SyncGroup is.
-    if (this.#options.member.syncing) await this.#joining
+  /**
+   * The old generation is over when JoinGroup is answered. The new one takes the offsets of a transaction at once: to
+   * wait for SyncGroup would be to wait for the leader, which may be dead or busy for as long as the group lets it be.
+   */
+  async current(options?: { readonly synced?: boolean }): Promise<Membership> {
     const { groupId, member } = this.#options
-    return {
-      groupId,
-      memberId: member.memberId,
-      generationId: member.generationId,
-      instanceId: member.instanceId,
-    }
+    if (options?.synced === true) await this.#joining
+    const { syncing } = member
+    // What a join has brought is taken note of in a moment: until then the held tasks are those of the generation before.
+    if (syncing === undefined && member.generationId !== this.#generationId) await this.#joining
+    if (syncing?.continuous === false) throw this.#lost(undefined)
+    const { memberId, instanceId } = member
+    return { groupId, memberId, generationId: syncing?.generationId ?? member.generationId, instanceId }
   }
 
-  async outlives(refused: Membership): Promise<boolean> {
-    await this.#joining
-    return !this.isOver && this.#options.member.generationId > refused.generationId
+  async outlives({ generationId }: Membership): Promise<boolean> {
+    const { member } = this.#options
+    while (this.#joining !== undefined && member.syncing === undefined)
+      await Promise.race([this.#joining, member.progress()])
+    const { syncing } = member
+    if (syncing !== undefined) return syncing.continuous && syncing.generationId > generationId
+    return !this.isOver && member.generationId > generationId
   }
 
   async #join(): Promise<Outcome> {
@@ -152,9 +188,9 @@ export class WorkerMembership implements MembershipSource {
     }
   }
 
-  #accept({ memberId, generationId, assignment }: Joined): Omit<Arrival, 'broken'> {
+  #accept({ memberId, generationId, assignment, continuous }: Joined): Omit<Arrival, 'broken'> {
     const given = readAssignment(assignment)
-    this.#broke ||= memberId !== this.#memberId || generationId > this.#generationId + 1
+    this.#broke ||= memberId !== this.#memberId || !continuous
     const kept = new Set([...given.tasks, ...given.revoking])
     // Until the worker follows, it may finish what it had and was not given to others; what is new is not its own yet.
     this.#held = this.#broke ? new Set() : new Set([...this.#held].filter((id) => kept.has(id)))

@@ -79,7 +79,7 @@ export class StreamWorker {
     this.#watch = watch
     this.#wakeup = new Wakeup(ports)
     this.#pace = new CommitPace(settings, ports.clock)
-    this.#adoption = new Adoption(() => this.#wakeup.notify())
+    this.#adoption = new Adoption(ports, log, () => this.#wakeup.notify())
     this.#state = createStateMachine<WorkerState>(
       'worker',
       'created',
@@ -246,7 +246,7 @@ export class StreamWorker {
     const fresh = this.#adoption.ended()
     if (fresh === undefined) return
     engine.flow.follow(engine.manager.tasks)
-    this.#fresh = new Set([...this.#fresh, ...fresh])
+    this.#addFresh(engine, fresh)
     this.#watch.rebalanceEnded()
   }
 
@@ -261,13 +261,22 @@ export class StreamWorker {
     // What is given up is committed first, and its stores are flushed: whoever gets it begins there. A failure leaves
     // the arrival to the next turn, or to `#settle`.
     if (manager.ids.some((id) => !arrival.tasks.includes(id))) await this.#commit(engine)
-    await this.#adoption.stop()
-    for (const task of manager.release(arrival.tasks)) addCounts(this.#closedCounts, task)
+    const ready = await this.#adoption.stop()
+    this.#release(engine, arrival.tasks)
     this.#arrival = undefined
     membership.hold(arrival.tasks)
     flow.follow(manager.tasks)
-    this.#fresh = new Set([...this.#fresh].filter((task) => manager.tasks.includes(task)))
+    this.#addFresh(engine, ready)
     this.#adoption.begin(manager, arrival.tasks)
+  }
+
+  #release({ manager }: Engine, tasks: readonly string[]): void {
+    for (const task of manager.release(tasks)) addCounts(this.#closedCounts, task)
+  }
+
+  /** Their start positions are committed before their first record, as long as they run. */
+  #addFresh({ manager }: Engine, tasks: ReadonlySet<StreamTask>): void {
+    this.#fresh = new Set([...this.#fresh, ...tasks].filter((task) => manager.tasks.includes(task)))
   }
 
   /** Takes note of an assignment. @throws TOPOLOGY_INVALID */
@@ -293,7 +302,7 @@ export class StreamWorker {
   /** Brings a worker that must not work to where it may: a member again, with its tasks at what is committed. */
   async #settle(engine: Engine): Promise<void> {
     const { member, membership } = engine
-    await this.#adoption.stop()
+    this.#addFresh(engine, await this.#adoption.stop())
     if (membership.isOver || membership.joining || member.state !== 'stable') await this.#rejoin(engine)
     else await this.#prepare(engine)
   }
@@ -307,14 +316,9 @@ export class StreamWorker {
     this.#joinsInForeground = true
     try {
       if (this.#closing) member.giveUpJoin()
-      let arrival = await membership.join()
-      // A static member that was restarted gets its old assignment, also when its topology is another one by now
-      // (KIP-345): then it asks once more, and the leader assigns anew.
-      if (arrival.topology !== engine.topology) {
-        const { broken } = arrival
-        const next = await membership.join()
-        arrival = { ...next, broken: broken || next.broken }
-      }
+      const arrival = await membership.joinUntilHandedOver(engine.topology, (kept) =>
+        this.#release(engine, kept),
+      )
       this.#arrival = undefined
       this.#adopted = false
       this.#take(engine, arrival)
@@ -340,15 +344,19 @@ export class StreamWorker {
     // Not sooner: an acknowledgement of the lost transaction may come in until its producer is initialised.
     transaction.forget()
     membership.hold(this.#assignment)
-    for (const task of manager.release(this.#assignment)) addCounts(this.#closedCounts, task)
-    const fresh = await manager.adopt(this.#assignment, { reload: this.#stale })
+    this.#release(engine, this.#assignment)
+    // Tasks that are still to be restored do not keep those waiting that can work.
+    const running = manager.tasks.map(({ id }) => id)
+    const first = running.length > 0 ? running : this.#assignment
+    const fresh = await manager.adopt(first, { reload: this.#stale })
     if (this.#stale) flow.seek(manager.tasks)
     else flow.follow(manager.tasks)
-    this.#fresh = new Set([...[...this.#fresh].filter((task) => manager.tasks.includes(task)), ...fresh])
+    this.#addFresh(engine, fresh)
     this.#adopted = true
     this.#stale = false
     this.#arrival = undefined
     this.#becomeRunning()
+    if (first !== this.#assignment) this.#adoption.begin(manager, this.#assignment)
   }
 
   /** A restore that others do not wait for ends when it is stopped; one before which nothing works, when the group calls. */
@@ -377,6 +385,8 @@ export class StreamWorker {
 
   /** The one switch on errors: what each of them makes the worker do. @throws the error when it stops the worker. */
   async #react(error: MillstreamError): Promise<void> {
+    // Not a fault: the group wants something else, or the worker is to close. What was restored stays.
+    if (error.code === 'RESTORE_INTERRUPTED') return
     this.#watch.fault(error)
     const engine = this.#running()
     switch (error.reaction) {
@@ -454,9 +464,9 @@ export class StreamWorker {
     const engine = this.#running()
     this.#state.transitionTo('closing')
     try {
-      await this.#adoption.stop()
-      if (!this.#isSettled(engine)) return
-      await this.#commit(engine)
+      if (this.#isSettled(engine)) await this.#commit(engine)
+      this.#addFresh(engine, await this.#adoption.stop())
+      if (this.#fresh.size > 0 && this.#isSettled(engine)) await this.#commit(engine)
     } catch (error) {
       this.#warn(
         'the last commit failed; its records are processed again after the restart',

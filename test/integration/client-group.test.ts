@@ -3,12 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { silentLogger } from '../../src/base/log.ts'
 import { nodePorts } from '../../src/base/node-ports.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
-import {
-  GroupMember,
-  type GroupMemberInfo,
-  type GroupMemberSettings,
-  type Joined,
-} from '../../src/client/group-member.ts'
+import { GroupMember } from '../../src/client/group-member.ts'
+import type { GroupMemberInfo, GroupMemberSettings, Joined } from '../../src/client/group-protocol.ts'
 import {
   decodeSubscription,
   encodeAssignment,

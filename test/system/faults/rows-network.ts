@@ -138,7 +138,7 @@ const brokersDie = async (bench: Bench): Promise<string> => {
       bench.expect(bench.worker(number).isRunning, `worker ${number} after the death`, 'it runs', 'an end')
   }
   await bench.finish()
-  const ended = bench.logged('had left a transaction open in a partition')
+  const ended = bench.logged('the coordinator had left a transaction open in a partition; it was ended now')
   return `${deaths} deaths of ${several ? 'brokers' : 'the broker'}, ${ended} markers written that the coordinator had left out`
 }
 
