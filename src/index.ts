@@ -50,6 +50,7 @@ export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 
 export { createWorker } from './metrics/served-worker.ts'
 export type { UncaughtErrorVerdict, Worker, WorkerOptions } from './runtime/create-worker.ts'
+export type { StandbyStatus } from './runtime/standbys.ts'
 export type { RestoreProgress } from './runtime/restore-progress.ts'
 export type { WorkerCounts } from './runtime/worker-counts.ts'
 export type {

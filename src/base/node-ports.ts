@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import net from 'node:net'
+import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import tls from 'node:tls'
@@ -33,6 +34,7 @@ const timers: Timers = {
 const random: Random = { next: () => Math.random(), uuid: () => randomUUID() }
 
 const network: Net = {
+  hostName: () => os.hostname(),
   connect: ({ host, port, tls: secure }, reader, onConnect) => {
     const onread = {
       buffer: () => reader.target(),

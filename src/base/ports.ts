@@ -45,6 +45,8 @@ export interface Net {
     reader: SocketReader,
     onConnect: () => void,
   ): Socket
+  /** Of this machine. */
+  hostName(): string
 }
 
 /** A file that is being written from its beginning to its end. */

@@ -27,6 +27,7 @@ export interface Source {
   highWatermark: number
   lastStableOffset: number
   logStartOffset: number
+  answeredAtMs: number
 }
 
 const FIRST_WAIT_MS = 20
@@ -49,6 +50,7 @@ export const sourceAt = (topic: string, partition: number, position: number): So
   highWatermark: -1,
   lastStableOffset: -1,
   logStartOffset: -1,
+  answeredAtMs: -1,
 })
 
 /** Takes it out of the requests until its leader was looked up, later each time it happens again. */

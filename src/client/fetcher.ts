@@ -52,7 +52,7 @@ export interface FetcherOptions {
    * Restoring has connections of its own, so that it does not hold up the input. Two fetchers of one Cluster and role
    * would hold up each other.
    */
-  readonly role: 'fetch' | 'restore'
+  readonly role: 'fetch' | 'restore' | 'standby'
   readonly isolation: IsolationLevel
   /** Of one response. One batch that is larger comes all the same (KIP-74). */
   readonly maxBytes: number
@@ -74,6 +74,8 @@ export interface FetchProgress {
   readonly highWatermark: number
   readonly lastStableOffset: number
   readonly logStartOffset: number
+  /** Wall-clock time of that answer. */
+  readonly answeredAtMs: number
 }
 
 /** One broker and the request in flight to it. */
@@ -380,6 +382,7 @@ export class Fetcher {
     source.highWatermark = highWatermark
     source.lastStableOffset = lastStableOffset
     source.logStartOffset = logStartOffset
+    source.answeredAtMs = this.#ports.clock.now()
     if (records.length === 0 && source.told) return false
     const { topic, partition, position } = source
     const { isolation } = this.#options

@@ -227,6 +227,25 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   retryBackoffMaxMs: duration(10_000, 1, 'onFailure retry: longest wait between two tries.'),
   afterRetries: choice('fail', ['fail', 'skip'], 'onFailure retry: what to do when all tries have failed.'),
 
+  standbyReplicas: {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 100,
+    text: 'Copies of the stores of each task on other workers, close behind its changelogs: one of them takes the task over within moments when its worker dies. Each is another copy on disk and reads the changelogs once more.',
+  },
+  standbyLagMax: {
+    type: 'integer',
+    default: 10_000,
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    text: 'Changelog offsets that a worker may lack and still be given a task; beyond, whoever has more of its state works until this one has caught up.',
+  },
+  hostId: text(
+    'The machine that this worker runs on, as far as failures go (a node, a rack, a zone): the standbys of a task are placed on other ones.',
+    { defaultText: 'the host name' },
+  ),
+
   createInternalTopics: flag(true, 'Create internal topics (repartition, changelog) that do not exist.'),
   replicationFactor,
   purgeIntervalMs: duration(30_000, 100, 'How often what is processed is deleted from repartition topics.'),

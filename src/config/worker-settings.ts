@@ -52,6 +52,13 @@ export interface WorkerSettings {
   readonly retryBackoffMaxMs: number
   readonly afterRetries: 'fail' | 'skip'
 
+  /** Copies of each store on other workers, close behind its changelog. */
+  readonly standbyReplicas: number
+  /** A worker that lacks more offsets than this of a task's changelogs gets the task only when it has caught up. */
+  readonly standbyLagMax: number
+  /** The machine that this worker runs on: standbys go to other ones. */
+  readonly hostId: string | undefined
+
   /** Create missing internal topics. */
   readonly createInternalTopics: boolean
   /** Of internal topics; -1: the default of the broker. */

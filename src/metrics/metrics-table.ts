@@ -163,6 +163,17 @@ export const metricsTable = {
     text: 'Those of them that run.',
   },
 
+  millstream_standby_tasks: {
+    type: 'gauge',
+    labels: ['application'],
+    text: 'Tasks of other workers whose stores this one keeps close behind their changelogs.',
+  },
+  millstream_standby_lag_records: {
+    type: 'gauge',
+    labels: ['application', 'task'],
+    text: 'Changelog offsets that the standby of a task still lacks as of the last fetch; markers of transactions count.',
+  },
+
   millstream_fenced_total: {
     type: 'counter',
     labels: ['application'],

@@ -63,6 +63,7 @@ const workerValues = (status: WorkerStatus): Partial<Record<MetricName, number |
     millstream_rebalances_total: counts.rebalanced,
     millstream_assigned_tasks: status.assignedTasks,
     millstream_running_tasks: status.tasks.length,
+    millstream_standby_tasks: status.standbys.length,
     millstream_fenced_total: status.fenced,
     millstream_memberships_lost_total: status.membershipsLost,
   }
@@ -81,5 +82,9 @@ export const samplesOf = (status: WorkerStatus): Sample[] => {
   for (const [name, value] of Object.entries(workerValues(status)) as [MetricName, number | undefined][])
     if (value !== undefined) samples.push({ name, labels: { application }, value })
   for (const task of status.tasks) samples.push(...taskSamples(application, task))
+  for (const { id, lag } of status.standbys) {
+    if (lag === undefined) continue
+    samples.push({ name: 'millstream_standby_lag_records', labels: { application, task: id }, value: lag })
+  }
   return samples
 }

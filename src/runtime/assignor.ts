@@ -1,5 +1,5 @@
 // Who gets which task: the group protocol of millstream on top of Kafka's classic consumer protocol, so that ordinary
-// lag tools understand the group. The leader assigns tasks; a task stays where it is as long as the load is even.
+// lag tools understand the group. The leader assigns tasks by the rules of placement.ts.
 //
 // What a member says of itself and what it gets travels as versioned JSON in the userData. An assignment's userData is
 // never empty: that also keeps a stray consumer of the new protocol out of the group.
@@ -14,6 +14,7 @@ import {
   type TopicPartitions,
 } from '../protocol/consumer-protocol.ts'
 import type { Guarantee } from '../config/worker-settings.ts'
+import { type Claim, placeTasks, type Share } from './placement.ts'
 import type { TaskPlan } from './task-plan.ts'
 
 /** The versions of MemberData and AssignmentData that this program reads and writes. */
@@ -24,23 +25,10 @@ interface Versions {
   readonly max: number
 }
 
-/** What a member claims when it joins. */
-export interface Claim {
-  /** Tasks that it works for and has not given up: nobody else gets them in this generation. */
-  readonly running: readonly string[]
-  /** The generation in which it got them; of two that claim the same task the later one is right. */
-  readonly generation: number
-  /** Tasks whose state lies on its disk. */
-  readonly stored: readonly string[]
-}
-
-/** What a member is told. */
-export interface Assignment {
+/** What a member is told: see `Share`. */
+export interface Assignment extends Readonly<Share> {
   /** Hash of the leader's topology; undefined where the leader had nothing for this member. */
   readonly topology: string | undefined
-  readonly tasks: readonly string[]
-  /** Tasks of its claim that others are to get: it commits, closes them and joins again. */
-  readonly revoking: readonly string[]
 }
 
 interface MemberData extends Claim {
@@ -52,12 +40,10 @@ interface MemberData extends Claim {
   readonly join: number
 }
 
-interface AssignmentData {
+interface AssignmentData extends Share {
   readonly version: number
   /** Of the leader that assigned the tasks. */
   readonly topology: string
-  readonly tasks: readonly string[]
-  readonly revoking: readonly string[]
 }
 
 /** Tells apart topologies with other tasks or inputs: 16 hexadecimal digits. */
@@ -72,6 +58,8 @@ export interface AssignorOptions {
   readonly tasks: ReadonlyMap<string, TaskPlan>
   readonly topics: readonly string[]
   readonly guarantee: Guarantee
+  readonly standbyReplicas: number
+  readonly standbyLagMax: number
   readonly claim: () => Claim
 }
 
@@ -87,75 +75,18 @@ const partitionsOf = (tasks: readonly TaskPlan[]): TopicPartitions[] => {
   return [...topics].map(([topic, partitions]) => ({ topic, partitions }))
 }
 
-/**
- * Gives every task to one member, evenly: to the one that runs it, then to one that has its state, then to whoever has
- * least; nobody gets more than its share. A task that moves away from a member that runs it is given to nobody yet: the
- * member is told to give it up, and the join that follows finds it free. Deterministic for the same claims.
- */
-export const assignTasks = (
-  taskIds: readonly string[],
-  claims: ReadonlyMap<string, Claim>,
-): Map<string, { readonly tasks: string[]; readonly revoking: string[] }> => {
-  const members = [...claims.keys()].sort()
-  const owners = ownersOf(claims)
-  const planned = new Map<string, string[]>(members.map((member) => [member, []]))
-  const share = Math.floor(taskIds.length / Math.max(1, members.length))
-  let extra = taskIds.length - share * members.length
-  const free = new Set(taskIds)
-  const take = (member: string, wanted: readonly string[]): void => {
-    const own = planned.get(member) as string[]
-    for (const task of wanted) {
-      if (!free.has(task)) continue
-      if (own.length >= share) {
-        if (own.length > share || extra === 0) continue
-        extra--
-      }
-      free.delete(task)
-      own.push(task)
-    }
-  }
-  const running = (member: string): string[] =>
-    (claims.get(member)?.running ?? []).filter((task) => owners.get(task) === member)
-  for (const member of members) take(member, running(member))
-  for (const member of members) take(member, claims.get(member)?.stored ?? [])
-  for (const task of taskIds) {
-    if (!free.has(task)) continue
-    const least = members.reduce((best, one) =>
-      (planned.get(one)?.length ?? 0) < (planned.get(best)?.length ?? 0) ? one : best,
-    )
-    planned.get(least)?.push(task)
-  }
-  return new Map(
-    members.map((member) => {
-      const mine = planned.get(member) as string[]
-      const tasks = mine.filter((task) => (owners.get(task) ?? member) === member)
-      return [member, { tasks, revoking: running(member).filter((task) => !mine.includes(task)) }]
-    }),
-  )
-}
-
-/** Who runs each task. Two claims for one come from a member that was put out and does not know it: the later one counts. */
-const ownersOf = (claims: ReadonlyMap<string, Claim>): ReadonlyMap<string, string> => {
-  const owners = new Map<string, string>()
-  for (const [member, { running, generation }] of claims) {
-    for (const task of running) {
-      const other = claims.get(owners.get(task) ?? '')
-      if (other === undefined || other.generation < generation) owners.set(task, member)
-    }
-  }
-  return owners
-}
-
 /** What the leader assigned: nothing, where it had nothing for this member. */
 export const readAssignment = (assignment: Buffer): Assignment => {
   if (assignment.length === 0) return nothing
   const { userData } = decodeAssignment(assignment)
   if (userData === null || userData.length === 0) return nothing
-  const { topology, tasks, revoking } = JSON.parse(userData.toString('utf8')) as AssignmentData
-  return { topology, tasks, revoking }
+  const { topology, tasks, revoking, standbys, warming } = JSON.parse(
+    userData.toString('utf8'),
+  ) as AssignmentData
+  return { topology, tasks, revoking, standbys, warming }
 }
 
-const nothing: Assignment = { topology: undefined, tasks: [], revoking: [] }
+const nothing: Assignment = { topology: undefined, tasks: [], revoking: [], standbys: [], warming: [] }
 
 export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => {
   const topology = topologyHash(options.tasks)
@@ -196,9 +127,11 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
         claims.set(memberId, data)
       }
       const result = new Map<string, Buffer>()
-      for (const [memberId, { tasks, revoking }] of assignTasks([...options.tasks.keys()], claims)) {
-        const data: AssignmentData = { version, topology, tasks, revoking }
-        const plans = tasks.map((id) => options.tasks.get(id) as TaskPlan)
+      const hasState = (id: string): boolean => (options.tasks.get(id)?.subtopology.stores.length ?? 0) > 0
+      const shares = placeTasks([...options.tasks.keys()], claims, { ...options, hasState })
+      for (const [memberId, share] of shares) {
+        const data: AssignmentData = { version, topology, ...share }
+        const plans = share.tasks.map((id) => options.tasks.get(id) as TaskPlan)
         result.set(
           memberId,
           encodeAssignment({ partitions: partitionsOf(plans), userData: Buffer.from(JSON.stringify(data)) }),

@@ -21,6 +21,7 @@ import { createGroupProtocol, topologyHash } from './assignor.ts'
 import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import { Slicer } from './slice.ts'
+import { Standbys } from './standbys.ts'
 import { TaskManager } from './task-manager.ts'
 import { planTasks, type TaskPlan } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
@@ -39,6 +40,7 @@ export interface Engine {
   readonly slicer: Slicer
   readonly transaction: Transaction
   readonly manager: TaskManager
+  readonly standbys: Standbys
   readonly fetcher: Fetcher
   readonly flow: InputFlow
   readonly purge: RepartitionPurge
@@ -131,18 +133,17 @@ interface Ingredients {
 
 const assemble = (given: Ingredients): Engine => {
   const { settings, ports, log, owner, cluster, catalog, plans, directory, heartbeats, pulse } = given
-  const { applicationId, guarantee, batchBytes } = settings
+  const { applicationId, batchBytes } = settings
   const notify = (): void => owner.notify()
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
   // session of its former self to expire.
   const instanceId = settings.instanceId ?? keptInstanceName(ports, directory)
   const transactionalId = `${applicationId}.${instanceId}.0`
   const producer = createProducer(given, transactionalId)
-  const stored = (): string[] => directory.tasks().filter((id) => plans.has(id))
   const protocol: GroupProtocol = createGroupProtocol({
+    ...settings,
     tasks: plans,
     topics: catalog.inputs,
-    guarantee,
     claim: () => membership.claim(),
   })
   const member = new GroupMember(
@@ -157,7 +158,8 @@ const assemble = (given: Ingredients): Engine => {
   const membership: WorkerMembership = new WorkerMembership({
     member,
     groupId: applicationId,
-    stored,
+    stored: () => manager.positions(),
+    host: settings.hostId ?? ports.net.hostName(),
     notify,
   })
   const transaction = new Transaction({
@@ -171,7 +173,14 @@ const assemble = (given: Ingredients): Engine => {
   const fetcher = createFetcher(given)
   const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
-  const manager = new TaskManager({ ...given, collector, observer: owner.watch, interrupted })
+  const standbys = new Standbys({ ...given, notify })
+  const manager: TaskManager = new TaskManager({
+    ...given,
+    collector,
+    standbys,
+    observer: owner.watch,
+    interrupted,
+  })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   const purge = new RepartitionPurge(cluster, ports, settings, log)
   return {
@@ -185,6 +194,7 @@ const assemble = (given: Ingredients): Engine => {
     slicer: new Slicer(ports.clock, pulse),
     transaction,
     manager,
+    standbys,
     fetcher,
     flow,
     purge,

@@ -65,8 +65,10 @@ export class Restorer {
   ): Promise<'restored' | 'interrupted'> {
     const open = new Map<string, RestoreJob>()
     for (const job of jobs) {
-      if (job.from >= job.to) this.#finish(job, job.from, -1)
-      else open.set(partitionId(job.topic, job.partition), job)
+      if (job.from >= job.to) {
+        const caughtUpAtMs = this.#ports.clock.now()
+        job.store.applyChangelog([], { changelogOffset: job.from, leaderEpoch: -1, caughtUpAtMs })
+      } else open.set(partitionId(job.topic, job.partition), job)
     }
     if (open.size === 0) return 'restored'
     const wakeup = new Wakeup(this.#ports)
@@ -129,28 +131,26 @@ export class Restorer {
   }
 
   #apply(job: RestoreJob, fetched: FetchedPartition): number {
-    const entries: ChangelogEntry[] = []
-    const position = job.store.checkpoint()?.changelogOffset ?? job.from
-    for (const batch of fetched.batches) collectEntries(batch, position, entries, job)
-    const leaderEpoch = fetched.batches.at(-1)?.partitionLeaderEpoch ?? -1
-    if (fetched.nextOffset >= job.to && wrong('changelog-record-skipped')) entries.pop()
-    if (fetched.nextOffset >= job.to) this.#finish(job, fetched.nextOffset, leaderEpoch, entries)
-    else {
-      // On the way the time of the last known end stays: an interrupted restore must not look younger than it is.
-      const caughtUpAtMs = job.store.checkpoint()?.caughtUpAtMs ?? this.#ports.clock.now()
-      job.store.applyChangelog(entries, { changelogOffset: fetched.nextOffset, leaderEpoch, caughtUpAtMs })
-    }
-    return entries.length
+    const now = this.#ports.clock.now()
+    // On the way the time of the last known end stays: an interrupted restore must not look younger than it is.
+    const known = job.store.checkpoint()?.caughtUpAtMs ?? now
+    return applyFetched(job, fetched, fetched.nextOffset >= job.to ? now : known)
   }
+}
 
-  #finish(
-    job: RestoreJob,
-    changelogOffset: number,
-    leaderEpoch: number,
-    entries: readonly ChangelogEntry[] = [],
-  ): void {
-    job.store.applyChangelog(entries, { changelogOffset, leaderEpoch, caughtUpAtMs: this.#ports.clock.now() })
-  }
+/**
+ * Puts what was fetched of a changelog into its store.
+ * @param caughtUpAtMs when the store was last known to be at the end of its changelog
+ * @returns how many records
+ */
+export const applyFetched = (job: RestoreJob, fetched: FetchedPartition, caughtUpAtMs: number): number => {
+  const entries: ChangelogEntry[] = []
+  const position = job.store.checkpoint()?.changelogOffset ?? job.from
+  for (const batch of fetched.batches) collectEntries(batch, position, entries, job)
+  const leaderEpoch = fetched.batches.at(-1)?.partitionLeaderEpoch ?? -1
+  if (fetched.nextOffset >= job.to && wrong('changelog-record-skipped')) entries.pop()
+  job.store.applyChangelog(entries, { changelogOffset: fetched.nextOffset, leaderEpoch, caughtUpAtMs })
+  return entries.length
 }
 
 /** The position behind what was fetched, markers included. */

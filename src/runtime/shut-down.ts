@@ -8,17 +8,19 @@ import type { Engine } from './engine.ts'
  * @param failure what ended the worker, if something did
  */
 export const shutDown = async (
-  { producer, member, heartbeats, fetcher, manager, directory, cluster }: Engine,
+  { producer, member, heartbeats, fetcher, manager, standbys, directory, cluster }: Engine,
   leave: boolean,
   failure: MillstreamError | undefined,
   log: Logger,
 ): Promise<void> => {
+  // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
+  const flush = failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED'
   const steps: (() => unknown)[] = [
     () => fetcher.close(),
     // An open transaction would hold up readers and the next owner until it times out.
     () => (producer.inTransaction ? producer.abort() : undefined),
-    // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
-    () => manager.close({ flush: failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED' }),
+    () => manager.close({ flush }),
+    () => standbys.close({ flush }),
     () =>
       leave
         ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')

@@ -2,33 +2,33 @@
 // fault, and closes them. One path prepares both a new task and one that recovers: read the committed offsets (stable),
 // then the high watermark, replay what the stores lack, go to the committed positions.
 import { invariant } from '../base/assert.ts'
-import type { Logger } from '../base/log.ts'
-import type { Ports } from '../base/ports.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import type { Cluster } from '../client/cluster.ts'
 import {
   type CommittedPosition,
   fetchCommitted,
   type ListedPosition,
   listOffsets,
 } from '../client/offsets.ts'
-import type { WorkerSettings } from '../config/worker-settings.ts'
-import { ensureError, MillstreamError } from '../errors.ts'
-import type { StoreIdentity } from '../state/contracts.ts'
-import { openStoreEngine } from '../state/open-store-engine.ts'
-import { decideRestore, storeFormatVersion } from '../state/restore-decision.ts'
-import type { StateDirectory } from '../state/state-directory.ts'
-import { TransactionalStore } from '../state/transactional-store.ts'
+import { MillstreamError } from '../errors.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { RecordQueue } from '../task/record-queue.ts'
-import { type AnyStore, StreamTask, type TaskStore } from '../task/stream-task.ts'
-import type { StoreDefinition } from '../topology/contracts.ts'
-import { changelogTopicName } from '../topology/internal-topics.ts'
+import { StreamTask } from '../task/stream-task.ts'
 import type { RestoreObserver } from './restore-progress.ts'
-import { type RestoreJob, Restorer } from './restorer.ts'
+import { Restorer } from './restorer.ts'
+import type { Standbys } from './standbys.ts'
 import type { TaskPlan } from './task-plan.ts'
-import type { TopicCatalog } from './topic-catalog.ts'
+import {
+  changelogEnds,
+  changelogLimits,
+  closeTaskStores,
+  openTaskStores,
+  positionOf,
+  restoreJobs,
+  type StoreParts,
+  storedPosition,
+  type TaskStores,
+} from './task-stores.ts'
 import { decodeWitness } from './witness.ts'
 
 /** How often the stores of an idle worker are marked as caught up, ms. */
@@ -37,30 +37,18 @@ const refreshIntervalMs = 60_000
 const missingOffsetsAsked = 3
 const missingOffsetsPauseMs = 250
 
-export interface TaskManagerOptions {
-  readonly cluster: Cluster
-  readonly ports: Ports
-  readonly settings: WorkerSettings
+export interface TaskManagerOptions extends StoreParts {
   readonly plans: ReadonlyMap<string, TaskPlan>
-  readonly catalog: TopicCatalog
-  readonly directory: StateDirectory
   readonly collector: RecordCollector
-  readonly log: Logger
+  readonly standbys: Standbys
   readonly observer: RestoreObserver
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
 
-/** The stores of an assigned task, open whether the task runs or not. */
-interface OpenTask {
-  readonly plan: TaskPlan
-  readonly stores: ReadonlyMap<string, OpenStore>
+/** An assigned task, whether it runs or is still being restored. */
+interface OpenTask extends TaskStores {
   task: StreamTask | undefined
-}
-
-interface OpenStore extends TaskStore {
-  readonly definition: StoreDefinition
-  readonly identity: StoreIdentity
 }
 
 /** Where a task begins: what the group committed, or the start of the input. */
@@ -77,6 +65,8 @@ export class TaskManager {
   readonly #open = new Map<string, OpenTask>()
   readonly #byPartition = new Map<string, StreamTask>()
   #running: readonly StreamTask[] = []
+  /** Positions of the stores of closed tasks, once they were read. */
+  readonly #dormant = new Map<string, number>()
   #refreshedAtMs: number
 
   constructor(options: TaskManagerOptions) {
@@ -118,11 +108,39 @@ export class TaskManager {
       invariant(plan !== undefined, 'an assigned task is one of the topology', { task: id })
       const known = this.#open.get(id)
       if (known?.task !== undefined && !reload) continue
-      const open = known ?? { plan, stores: this.#openStores(plan), task: undefined }
+      const open = known ?? { plan, stores: this.#stores(plan), task: undefined }
       this.#open.set(id, open)
       added.push(open)
     }
     return await this.#prepare(added)
+  }
+
+  /** Those of its standby, or opened. */
+  #stores(plan: TaskPlan): TaskStores['stores'] {
+    this.#dormant.delete(plan.id)
+    return this.#options.standbys.take(plan.id)?.stores ?? openTaskStores(this.#options, plan)
+  }
+
+  /** How far the state that this worker has of each task has followed its changelogs: open, as a standby, or on disk. */
+  positions(): Record<string, number> {
+    const { plans, directory, standbys } = this.#options
+    const result: Record<string, number> = {}
+    for (const id of directory.tasks()) {
+      const plan = plans.get(id)
+      if (plan !== undefined) result[id] = this.#dormantPosition(plan)
+    }
+    for (const [id, position] of standbys.positions) result[id] = position
+    for (const [id, open] of this.#open) if (open.stores.size > 0) result[id] = positionOf(open)
+    return result
+  }
+
+  #dormantPosition(plan: TaskPlan): number {
+    const known = this.#dormant.get(plan.id)
+    if (known !== undefined) return known
+    const isOpen = this.#open.has(plan.id) || this.#options.standbys.positions.has(plan.id)
+    const position = isOpen ? 0 : storedPosition(this.#options, plan)
+    if (!isOpen) this.#dormant.set(plan.id, position)
+    return position
   }
 
   /** After an abort: every task goes back to its last commit, which this worker knows. */
@@ -161,15 +179,28 @@ export class TaskManager {
     for (const task of this.#running) if (!task.dirty) task.refreshCheckpoints(confirmedAtMs)
   }
 
-  /** Closes the tasks that are not among these. @returns what was closed */
-  release(taskIds: readonly string[]): StreamTask[] {
+  /**
+   * Closes the tasks that are not among these.
+   * @param standbys those of them whose stores stay open, as standbys
+   * @returns what was closed
+   */
+  release(taskIds: readonly string[], standbys: readonly string[] = []): StreamTask[] {
     const released: StreamTask[] = []
     for (const [id, open] of this.#open) {
       if (taskIds.includes(id)) continue
       if (open.task !== undefined) released.push(open.task)
-      this.#close(id, open, true)
+      if (standbys.includes(id)) this.#demote(id, open)
+      else this.#close(id, open, true)
     }
     return released
+  }
+
+  #demote(id: string, open: OpenTask): void {
+    open.task?.close()
+    this.#open.delete(id)
+    this.#refresh()
+    this.#options.standbys.keep(open)
+    this.#options.log.info('task closed, kept as a standby', { task: id })
   }
 
   /** Closes everything; what is committed is flushed to the disk. */
@@ -177,23 +208,13 @@ export class TaskManager {
     for (const [id, open] of this.#open) this.#close(id, open, flush)
   }
 
-  /** Closes a task and each of its stores, also when one of them fails to: Kafka holds what it could not flush. */
   #close(id: string, open: OpenTask, flush: boolean): void {
+    const { log } = this.#options
     open.task?.close()
-    for (const { store } of open.stores.values()) {
-      try {
-        store.close({ flush })
-      } catch (error) {
-        this.#options.log.warn('a store failed to close', {
-          task: id,
-          store: store.name,
-          cause: ensureError(error).message,
-        })
-      }
-    }
+    closeTaskStores(log, open, flush)
     this.#open.delete(id)
     this.#refresh()
-    this.#options.log.info('task closed', { task: id })
+    log.info('task closed', { task: id })
   }
 
   #refresh(): void {
@@ -210,7 +231,7 @@ export class TaskManager {
     for (const { stores } of opens) for (const { store } of stores.values()) store.dropOverlay()
     const inputs = opens.flatMap(({ plan }) => plan.inputs)
     // In this order: a high watermark asked before the offsets are stable could lie before a commit that is under way.
-    const early = wrong('offsets-before-last-produce') ? await this.#changelogEnds(opens) : undefined
+    const early = wrong('offsets-before-last-produce') ? await changelogEnds(this.#options, opens) : undefined
     const committed = await this.#committed(inputs)
     await this.#restore(opens, early)
     const starts = await this.#starts(opens, committed)
@@ -253,48 +274,6 @@ export class TaskManager {
     return task
   }
 
-  #openStores(plan: TaskPlan): ReadonlyMap<string, OpenStore> {
-    const { settings, catalog, cluster, directory, ports, log } = this.#options
-    const stores = new Map<string, OpenStore>()
-    for (const definition of plan.subtopology.stores) {
-      const topic = changelogTopicName(settings.applicationId, definition.name)
-      const identity: StoreIdentity = {
-        formatVersion: storeFormatVersion,
-        applicationId: settings.applicationId,
-        clusterId: cluster.clusterId,
-        store: definition.name,
-        changelogTopic: topic,
-        changelogTopicId: catalog.topicId(topic),
-        partition: plan.partition,
-        guarantee: settings.guarantee,
-      }
-      const { engine, rebuilt } = openStoreEngine({
-        disk: ports.disk,
-        kind: definition.engine,
-        directory: directory.storeDirectory(plan.id, definition.name),
-        identity,
-      })
-      if (rebuilt !== undefined)
-        log.warn('a store is rebuilt from its changelog', {
-          task: plan.id,
-          store: definition.name,
-          reason: rebuilt,
-        })
-      const changelog = catalog.changelog(definition)
-      const { name, key, value } = definition
-      const store = new TransactionalStore({
-        name,
-        key,
-        value,
-        engine,
-        clock: ports.clock,
-        changeBytesMax: changelog.batchBytesMax,
-      })
-      stores.set(name, { definition, identity, store: store as AnyStore, changelog })
-    }
-    return stores
-  }
-
   async #committed(inputs: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedPosition>> {
     const { cluster, ports, settings } = this.#options
     // A dead owner's transaction keeps its offsets unstable until the coordinator aborts it: its timeout and a round
@@ -315,61 +294,12 @@ export class TaskManager {
     return result
   }
 
-  /** The high watermarks of the changelogs of these tasks. */
-  async #changelogEnds(opens: readonly OpenTask[]): Promise<ListedPosition[]> {
-    const { cluster, ports, settings } = this.#options
-    const changelogs = opens.flatMap(({ plan: { partition }, stores }) =>
-      [...stores.values()].map(({ changelog }) => ({ topic: changelog.name, partition })),
-    )
-    const isolation = wrong('restore-to-last-stable-offset') ? 'read_committed' : 'read_uncommitted'
-    const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
-    return await listOffsets(cluster, ports, changelogs, 'latest', isolation, deadline)
-  }
-
-  async #restore(opens: readonly OpenTask[], known?: readonly ListedPosition[]): Promise<void> {
-    const { cluster, ports, settings, interrupted } = this.#options
-    const stores = opens.flatMap(({ plan, stores: map }) =>
-      [...map.values()].map((one) => ({ ...one, plan })),
-    )
-    if (stores.length === 0) return
-    const changelogs = stores.map(({ changelog, plan }) => ({
-      topic: changelog.name,
-      partition: plan.partition,
-    }))
-    const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
-    const starts = await listOffsets(cluster, ports, changelogs, 'earliest', 'read_uncommitted', deadline)
-    const ends = known ?? (await this.#changelogEnds(opens))
-    const offsetOf = (list: readonly ListedPosition[], topic: string, partition: number): number => {
-      const found = list.find((one) => one.topic === topic && one.partition === partition)
-      invariant(found !== undefined, 'ListOffsets answers every partition', { topic, partition })
-      return found.offset
-    }
-    const jobs = stores.map(({ store, changelog, identity, plan }): RestoreJob => {
-      const { partition } = plan
-      const logStartOffset = offsetOf(starts, changelog.name, partition)
-      const highWatermark = offsetOf(ends, changelog.name, partition)
-      const decision = decideRestore({
-        expected: identity,
-        stored: identity,
-        checkpoint: store.checkpoint(),
-        logStartOffset,
-        highWatermark,
-        nowMs: ports.clock.now(),
-        deleteRetentionMs: this.#options.catalog.deleteRetentionMs(changelog.name),
-      })
-      if (decision.action === 'rebuild') {
-        this.#options.log.warn('a store is rebuilt from its changelog', {
-          task: plan.id,
-          store: store.name,
-          reason: decision.reason,
-        })
-        store.reset(identity)
-      }
-      const from = decision.action === 'resume' ? decision.from : logStartOffset
-      return { taskId: plan.id, store, topic: changelog.name, partition, from, to: highWatermark }
-    })
-    const outcome = await this.#restorer.restore(jobs, interrupted)
-    if (outcome === 'restored') return
+  async #restore(opens: readonly OpenTask[], ends?: readonly ListedPosition[]): Promise<void> {
+    const stateful = opens.filter(({ stores }) => stores.size > 0)
+    if (stateful.length === 0) return
+    const limits = await changelogLimits(this.#options, stateful, ends)
+    const jobs = stateful.flatMap((open) => restoreJobs(this.#options, open, limits))
+    if ((await this.#restorer.restore(jobs, this.#options.interrupted)) === 'restored') return
     throw new MillstreamError('RESTORE_INTERRUPTED', {
       what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker',
     })

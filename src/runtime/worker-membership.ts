@@ -8,11 +8,13 @@
 // The leader gives a task that somebody claims to nobody else in the same generation. So a worker keeps processing and
 // committing while it joins, and a transaction may end under the next generation, as long as the member id is the same,
 // no generation was skipped, and its tasks are still held.
+import type { LogFields } from '../base/log.ts'
 import type { GroupMember } from '../client/group-member.ts'
 import type { Joined } from '../client/group-protocol.ts'
 import type { Membership, MembershipSource } from '../client/producer.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
-import { type Assignment, type Claim, readAssignment } from './assignor.ts'
+import { type Assignment, readAssignment } from './assignor.ts'
+import type { Claim } from './placement.ts'
 
 /** The outcome of a join, for the worker to follow. */
 export interface Arrival extends Assignment {
@@ -24,11 +26,20 @@ export interface Arrival extends Assignment {
   readonly broken: boolean
 }
 
+/** For the log. */
+export const fieldsOf = ({ generationId, tasks, revoking, standbys }: Arrival): LogFields => ({
+  generation: generationId,
+  tasks: tasks.join(' '),
+  revoking: revoking.length > 0 ? revoking.join(' ') : undefined,
+  standbys: standbys.length > 0 ? standbys.join(' ') : undefined,
+})
+
 export interface WorkerMembershipOptions {
   readonly member: GroupMember
   readonly groupId: string
-  /** Tasks whose state lies on this disk. */
-  readonly stored: () => readonly string[]
+  /** How far the stores of this worker have followed their changelogs, by task. */
+  readonly stored: () => Readonly<Record<string, number>>
+  readonly host: string
   /** Called when a join in the background has ended. */
   readonly notify: () => void
 }
@@ -70,7 +81,8 @@ export class WorkerMembership implements MembershipSource {
   claim(): Claim {
     // Under another member id somebody else may have what we held.
     const running = this.#options.member.memberId === this.#memberId ? [...this.#held] : []
-    return { running, generation: this.#generationId, stored: this.#options.stored() }
+    const { stored, host } = this.#options
+    return { running, generation: this.#generationId, stored: stored(), host }
   }
 
   /** Joins while the worker goes on; the outcome comes from `arrived`. */
@@ -112,9 +124,9 @@ export class WorkerMembership implements MembershipSource {
    * and its own restore may take long.
    * @param topology of this worker. A static member that was restarted gets its old assignment, also when its topology is
    * another one by now (KIP-345): then it asks once more, and the leader assigns anew.
-   * @param release closes all tasks but these; they are at their last commit
+   * @param release closes all tasks but those that it is given; they are at their last commit
    */
-  async joinUntilHandedOver(topology: string, release: (kept: readonly string[]) => void): Promise<Arrival> {
+  async joinUntilHandedOver(topology: string, release: (arrival: Arrival) => void): Promise<Arrival> {
     let arrival = await this.join()
     let { broken } = arrival
     const joinAgain = async (): Promise<void> => {
@@ -123,7 +135,7 @@ export class WorkerMembership implements MembershipSource {
     }
     if (arrival.topology !== topology) await joinAgain()
     while (arrival.topology === topology && arrival.revoking.length > 0) {
-      release(arrival.tasks)
+      release(arrival)
       this.hold(arrival.tasks)
       await joinAgain()
     }

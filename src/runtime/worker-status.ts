@@ -1,6 +1,7 @@
 // What a worker is doing, as plain data: for metrics, probes and programs that ask.
 import type { ErrorCode, Reaction } from '../errors.ts'
 import type { RestoreProgress } from './restore-progress.ts'
+import type { StandbyStatus } from './standbys.ts'
 import type { WorkerCounts } from './worker-counts.ts'
 import type { WorkerState } from './worker-state.ts'
 
@@ -41,6 +42,8 @@ export interface WorkerStatus {
   /** Tasks that the group has assigned; `tasks` are those of them that run. */
   readonly assignedTasks: number
   readonly tasks: readonly TaskStatus[]
+  /** Stores that it keeps for tasks that run elsewhere. */
+  readonly standbys: readonly StandbyStatus[]
   /** Outputs of the open transaction that were not sent yet. */
   readonly collectedBytes: number
   /** Sent, and not acknowledged yet. */

@@ -6,7 +6,7 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
-import { asMillstreamError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { asMillstreamError, MillstreamError } from '../errors.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { Adoption } from './adoption.ts'
@@ -14,11 +14,12 @@ import { collectStatus } from './collect-status.ts'
 import { CommitPace } from './commit-pace.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { FaultRow } from './fault-row.ts'
+import type { Share } from './placement.ts'
 import { shutDown } from './shut-down.ts'
 import { Wakeup } from './wakeup.ts'
 import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
 import { otherTopology } from './worker-errors.ts'
-import type { Arrival } from './worker-membership.ts'
+import { type Arrival, fieldsOf } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
 import type { WorkerStatus } from './worker-status.ts'
 import { WorkerWatch } from './worker-watch.ts'
@@ -43,7 +44,7 @@ export class StreamWorker {
   /** Tasks whose start positions are to be committed before their first record. */
   #fresh: ReadonlySet<StreamTask> = new Set()
   /** What the group assigned last, and whether the tasks follow it. */
-  #assignment: readonly string[] = []
+  #share: Readonly<Share> = { tasks: [], revoking: [], standbys: [], warming: [] }
   #adopted = true
   /** An assignment that came while the worker worked, until it is followed. */
   #arrival: Arrival | undefined
@@ -113,7 +114,7 @@ export class StreamWorker {
   /** What the worker is doing, as plain data. */
   status(): WorkerStatus {
     const { state, counts } = this
-    const assignedTasks = this.#assignment.length
+    const assignedTasks = this.#share.tasks.length
     return collectStatus(this.#settings, this.#watch, this.#engine, { state, counts, assignedTasks })
   }
 
@@ -169,12 +170,9 @@ export class StreamWorker {
       while (!this.#closing) await this.#turn()
       await this.#finishWork()
     } catch (error) {
-      failure =
-        this.#closing &&
-        isMillstreamError(error) &&
-        (error.code === 'CLOSED' || error.code === 'RESTORE_INTERRUPTED')
-          ? undefined
-          : asMillstreamError(error)
+      const thrown = asMillstreamError(error)
+      const brokenOff = thrown.code === 'CLOSED' || thrown.code === 'RESTORE_INTERRUPTED'
+      failure = this.#closing && brokenOff ? undefined : thrown
     }
     await this.#shutDown(failure)
     this.#end(failure)
@@ -235,11 +233,15 @@ export class StreamWorker {
 
   /** What the group wants of a worker that works: nothing here waits for other members. */
   async #followGroup(engine: Engine): Promise<void> {
-    const { membership, member } = engine
+    const { membership, member, standbys } = engine
     this.#arrival ??= membership.arrived()
     if (this.#arrival !== undefined) await this.#follow(engine, this.#arrival)
-    else if ((member.state === 'rebalance-needed' || this.#handOver) && !membership.joining) {
+    else if (
+      (member.state === 'rebalance-needed' || this.#handOver || standbys.isReady) &&
+      !membership.joining
+    ) {
       this.#handOver = false
+      standbys.asked()
       this.#watch.rebalanceBegan()
       membership.joinInBackground()
     }
@@ -262,16 +264,18 @@ export class StreamWorker {
     // the arrival to the next turn, or to `#settle`.
     if (manager.ids.some((id) => !arrival.tasks.includes(id))) await this.#commit(engine)
     const ready = await this.#adoption.stop()
-    this.#release(engine, arrival.tasks)
+    this.#release(engine, arrival)
     this.#arrival = undefined
     membership.hold(arrival.tasks)
     flow.follow(manager.tasks)
     this.#addFresh(engine, ready)
     this.#adoption.begin(manager, arrival.tasks)
+    // Not sooner: a standby whose task is to run here is taken over with its stores open.
+    engine.standbys.follow(arrival.standbys, arrival.warming)
   }
 
-  #release({ manager }: Engine, tasks: readonly string[]): void {
-    for (const task of manager.release(tasks)) addCounts(this.#closedCounts, task)
+  #release({ manager }: Engine, { tasks, standbys }: Readonly<Share>): void {
+    for (const task of manager.release(tasks, standbys)) addCounts(this.#closedCounts, task)
   }
 
   /** Their start positions are committed before their first record, as long as they run. */
@@ -280,10 +284,11 @@ export class StreamWorker {
   }
 
   /** Takes note of an assignment. @throws TOPOLOGY_INVALID */
-  #take(engine: Engine, { topology, tasks, revoking, broken, generationId }: Arrival): void {
+  #take(engine: Engine, arrival: Arrival): void {
+    const { topology, revoking, broken } = arrival
     if (topology !== undefined && topology !== engine.topology)
       throw otherTopology(this.#settings.applicationId)
-    this.#assignment = tasks
+    this.#share = arrival
     this.#handOver = revoking.length > 0
     this.#counts.rebalanced++
     // Somebody else may have run our tasks meanwhile, also those that we have again, so that their positions and stores
@@ -292,11 +297,7 @@ export class StreamWorker {
       this.#stale = true
       this.#mayTakeId = true
     }
-    this.#log.info('tasks assigned', {
-      generation: generationId,
-      tasks: tasks.join(' '),
-      revoking: revoking.length > 0 ? revoking.join(' ') : undefined,
-    })
+    this.#log.info('tasks assigned', fieldsOf(arrival))
   }
 
   /** Brings a worker that must not work to where it may: a member again, with its tasks at what is committed. */
@@ -316,8 +317,8 @@ export class StreamWorker {
     this.#joinsInForeground = true
     try {
       if (this.#closing) member.giveUpJoin()
-      const arrival = await membership.joinUntilHandedOver(engine.topology, (kept) =>
-        this.#release(engine, kept),
+      const arrival = await membership.joinUntilHandedOver(engine.topology, (given) =>
+        this.#release(engine, given),
       )
       this.#arrival = undefined
       this.#adopted = false
@@ -343,11 +344,12 @@ export class StreamWorker {
     }
     // Not sooner: an acknowledgement of the lost transaction may come in until its producer is initialised.
     transaction.forget()
-    membership.hold(this.#assignment)
-    this.#release(engine, this.#assignment)
+    const { tasks, standbys, warming } = this.#share
+    membership.hold(tasks)
+    this.#release(engine, this.#share)
     // Tasks that are still to be restored do not keep those waiting that can work.
     const running = manager.tasks.map(({ id }) => id)
-    const first = running.length > 0 ? running : this.#assignment
+    const first = running.length > 0 ? running : tasks
     const fresh = await manager.adopt(first, { reload: this.#stale })
     if (this.#stale) flow.seek(manager.tasks)
     else flow.follow(manager.tasks)
@@ -356,7 +358,8 @@ export class StreamWorker {
     this.#stale = false
     this.#arrival = undefined
     this.#becomeRunning()
-    if (first !== this.#assignment) this.#adoption.begin(manager, this.#assignment)
+    if (first !== tasks) this.#adoption.begin(manager, tasks)
+    engine.standbys.follow(standbys, warming)
   }
 
   /** A restore that others do not wait for ends when it is stopped; one before which nothing works, when the group calls. */
@@ -386,7 +389,7 @@ export class StreamWorker {
   /** The one switch on errors: what each of them makes the worker do. @throws the error when it stops the worker. */
   async #react(error: MillstreamError): Promise<void> {
     // Not a fault: the group wants something else, or the worker is to close. What was restored stays.
-    if (error.code === 'RESTORE_INTERRUPTED') return
+    if (error.code === 'RESTORE_INTERRUPTED') return this.#log.info('the restore is interrupted')
     this.#watch.fault(error)
     const engine = this.#running()
     switch (error.reaction) {
@@ -488,12 +491,10 @@ export class StreamWorker {
   #end(failure: MillstreamError | undefined): void {
     if (failure !== undefined) this.#watch.failed(failure)
     this.#state.transitionTo(failure === undefined ? 'closed' : 'failed')
-    if (failure === undefined) {
-      this.#started.reject(new MillstreamError('CLOSED', { what: 'the worker was closed before it ran' }))
-      this.#finished.resolve()
-    } else {
-      this.#started.reject(failure)
-      this.#finished.reject(failure)
-    }
+    this.#started.reject(
+      failure ?? new MillstreamError('CLOSED', { what: 'the worker was closed before it ran' }),
+    )
+    if (failure === undefined) this.#finished.resolve()
+    else this.#finished.reject(failure)
   }
 }

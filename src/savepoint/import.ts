@@ -294,8 +294,8 @@ const asOnlyMember = async (
   const protocol = createGroupProtocol({
     tasks,
     topics: catalog.inputs,
-    guarantee: settings.guarantee,
-    claim: () => ({ running: [], generation: -1, stored: [] }),
+    ...settings,
+    claim: () => ({ running: [], generation: -1, stored: {}, host: '' }),
   })
   const membership = { ...settings, instanceId: importInstance, groupId: settings.applicationId }
   const member = new GroupMember(cluster, ports, membership, protocol, log, () => {})

@@ -2,7 +2,7 @@
 import path from 'node:path'
 import type { Disk } from '../base/ports.ts'
 import { MillstreamError, isMillstreamError } from '../errors.ts'
-import type { StoreEngine, StoreIdentity } from './contracts.ts'
+import type { Checkpoint, StoreEngine, StoreIdentity } from './contracts.ts'
 import { LmdbEngine } from './lmdb-engine.ts'
 import { MemoryEngine } from './memory-engine.ts'
 import { foreignDifference, staleDifference } from './restore-decision.ts'
@@ -112,4 +112,28 @@ export const openStoreEngine = ({
   if (stored !== undefined && stale === undefined) return opened
   engine.reset(identity)
   return stale === undefined ? opened : { engine, rebuilt: stale }
+}
+
+/** How far a closed store on disk has followed its changelog; undefined where it is none of this identity, or unreadable. */
+export const storedCheckpoint = ({
+  disk,
+  kind,
+  directory,
+  identity,
+}: OpenStoreEngineOptions): Checkpoint | undefined => {
+  const note = kind === 'memory' ? undefined : readNote(disk, directory)
+  if (note === undefined || (note.boot !== synced && note.boot !== disk.bootId())) return undefined
+  if ((foreignDifference(identity, note.identity) ?? staleDifference(identity, note.identity)) !== undefined)
+    return undefined
+  try {
+    const engine = new LmdbEngine({ directory, disk })
+    try {
+      return engine.checkpoint()
+    } finally {
+      engine.close()
+    }
+  } catch {
+    // Whoever opens the store to work with it says what is wrong with it.
+    return undefined
+  }
 }

@@ -106,7 +106,7 @@ export const scriptedBroker = (
   }
 
   return {
-    ports: { ...nodePorts, net: { connect } },
+    ports: { ...nodePorts, net: { ...nodePorts.net, connect } },
     received,
     written,
     answer: (correlationId, body) => void broker?.write(frameOf(correlationId, body)),

@@ -48,6 +48,7 @@ describe('the table of settings', () => {
         saslPassword: 'p',
         tlsServerName: 'broker',
         httpPort: 0,
+        hostId: 'rack-1',
       },
     })
     expect(Object.keys(all).sort()).toEqual(

@@ -14,6 +14,7 @@ const compose = parse(read('docker-compose.yml'))
 
 /** Settings that the chart gives itself, from other values. */
 const ownSettings = [
+  'hostId',
   'brokers',
   'instanceId',
   'stateDir',

@@ -16,6 +16,8 @@ describe('samplesOf', () => {
     expect(byName(runningStatus())).toEqual({
       worker_ready: 1,
       worker_recoveries_total: 6,
+      standby_tasks: 2,
+      standby_lag_records: 13,
       worker_blocked_total: 10,
       worker_blocked_seconds_total: 70,
       worker_loop_idle_seconds: 0.5,

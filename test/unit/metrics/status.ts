@@ -29,6 +29,10 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
       inputs: [{ topic: 'lines', partition: 1, position: 10, lag: 5, bufferedBytes: 128 }],
     },
   ],
+  standbys: [
+    { id: '0_2', lag: 13 },
+    { id: '0_3', lag: undefined },
+  ],
   collectedBytes: 11,
   unacknowledgedBytes: 12,
   restore: undefined,
