@@ -27,7 +27,14 @@ import { Backoff } from './backoff.ts'
 import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
 import { withCoordinator } from './coordinator.ts'
-import type { Generation, GroupMemberSettings, GroupProtocol, Joined } from './group-protocol.ts'
+import {
+  type Generation,
+  type GroupMemberInfo,
+  type GroupMemberSettings,
+  type GroupProtocol,
+  type Joined,
+  membersOf,
+} from './group-protocol.ts'
 import type { Membership } from './heartbeat-loop.ts'
 import { type Heartbeats, localHeartbeats } from './heartbeats.ts'
 
@@ -334,7 +341,8 @@ export class GroupMember {
     const { groupId, instanceId } = this.#settings
     const { generationId, memberId } = joined
     const isLeader = joined.leader === memberId
-    const assignments = isLeader && !joined.skipAssignment ? this.#assign(joined) : []
+    const members = isLeader ? membersOf(joined) : []
+    const assignments = isLeader && !joined.skipAssignment ? this.#assign(members) : []
     const answer = await this.#cluster.send(
       node,
       'group',
@@ -365,16 +373,12 @@ export class GroupMember {
     })
     // A copy: the assignment is kept for long, and a view would keep the whole frame.
     const assignment = Buffer.from(answer.assignment)
-    return { joined: { generationId, memberId, isLeader, assignment, continuous: this.#last.continuous } }
+    const { continuous } = this.#last
+    return { joined: { generationId, memberId, isLeader, members, assignment, continuous } }
   }
 
-  #assign({ members }: JoinGroupResponse): { memberId: string; assignment: Buffer }[] {
-    const known = members.map(({ memberId, groupInstanceId, metadata }) => ({
-      memberId,
-      instanceId: groupInstanceId ?? undefined,
-      metadata,
-    }))
-    return [...this.#protocol.assign(known)].map(([memberId, assignment]) => ({ memberId, assignment }))
+  #assign(members: readonly GroupMemberInfo[]): { memberId: string; assignment: Buffer }[] {
+    return [...this.#protocol.assign(members)].map(([memberId, assignment]) => ({ memberId, assignment }))
   }
 
   #refused(api: 'JoinGroup' | 'SyncGroup', errorCode: number): Round {

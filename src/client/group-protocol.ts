@@ -1,4 +1,5 @@
 // What a group member and its user tell each other.
+import type { JoinGroupResponse } from '../protocol/join-group.ts'
 
 export interface GroupMemberInfo {
   readonly memberId: string
@@ -30,6 +31,8 @@ export interface Joined {
   readonly generationId: number
   readonly memberId: string
   readonly isLeader: boolean
+  /** What the leader was told of all members; empty for the others. */
+  readonly members: readonly GroupMemberInfo[]
   /** A copy of its own. Empty where the leader had nothing for this member. */
   readonly assignment: Buffer
   /** See `Generation`. */
@@ -45,3 +48,11 @@ export interface Generation {
    */
   readonly continuous: boolean
 }
+
+/** What the leader was told. */
+export const membersOf = ({ members }: JoinGroupResponse): GroupMemberInfo[] =>
+  members.map(({ memberId, groupInstanceId, metadata }) => ({
+    memberId,
+    instanceId: groupInstanceId ?? undefined,
+    metadata,
+  }))

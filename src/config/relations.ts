@@ -1,9 +1,6 @@
 // Limits between settings: each holds one timeout, size or credential against another.
 import type { FlatSettings, SettingName } from './settings-table.ts'
 
-/** The broker looks for transactions to abort every 10 s (transaction.abort.timed.out.transaction.cleanup.interval.ms). */
-const transactionCleanupIntervalMs = 10_000
-
 export interface Relation {
   /** It is looked at only where each of these was read without a mistake. */
   readonly of: readonly SettingName[]
@@ -16,26 +13,24 @@ type NumberName = { [Name in SettingName]: FlatSettings[Name] extends number ? N
 
 interface Comparison {
   readonly factor?: number
-  readonly plus?: number
   /** The left side may be equal. */
   readonly orEqual?: true
   readonly when?: (settings: FlatSettings) => boolean
   readonly because: string
 }
 
-/** factor x left + plus < right */
+/** factor x left < right */
 const less = (left: NumberName, right: NumberName, comparison: Comparison): Relation => {
-  const { factor = 1, plus = 0, orEqual = false, when = () => true, because } = comparison
+  const { factor = 1, orEqual = false, when = () => true, because } = comparison
   return {
     of: [left, right],
     holds: (settings) => {
-      const small = settings[left] * factor + plus
+      const small = settings[left] * factor
       return !when(settings) || small < settings[right] || (orEqual && small === settings[right])
     },
     text: (settings) => {
       const times = factor === 1 ? '' : `${factor} x `
-      const and = plus === 0 ? '' : ` + ${plus}`
-      return `${times}${left} (${settings[left]})${and} must ${orEqual ? 'not be more than' : 'be less than'} ${right} (${settings[right]}): ${because}`
+      return `${times}${left} (${settings[left]}) must ${orEqual ? 'not be more than' : 'be less than'} ${right} (${settings[right]}): ${because}`
     },
   }
 }
@@ -62,11 +57,6 @@ export const relations: readonly Relation[] = [
   less('commitIntervalMs', 'transactionTimeoutMs', {
     when: exactlyOnce,
     because: 'else the coordinator aborts a transaction before its commit is due',
-  }),
-  less('transactionTimeoutMs', 'sessionTimeoutMs', {
-    plus: transactionCleanupIntervalMs,
-    when: exactlyOnce,
-    because: 'what a dead worker left open must be aborted before another one takes its tasks over',
   }),
   less('retryBackoffMs', 'retryBackoffMaxMs', {
     orEqual: true,

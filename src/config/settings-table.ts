@@ -172,7 +172,7 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   sessionTimeoutMs: duration(
     45_000,
     6000,
-    'A worker that the group has not heard of for so long loses its tasks.',
+    'A worker that the group has not heard of for so long loses its tasks. If this is longer than transactionTimeoutMs + 10000, the broker has aborted by then what the worker left open. If it is not, the leader of the group aborts that when it assigns the tasks, so that others take over within seconds.',
   ),
   heartbeatIntervalMs: duration(3000, 100, 'How often a worker tells the group that it lives.'),
   maxPollIntervalMs: duration(

@@ -29,6 +29,7 @@ export type ApiName =
   | 'DescribeProducers'
   | 'DescribeTransactions'
   | 'WriteTxnMarkers'
+  | 'ListTransactions'
 
 /**
  * One request and its response. encode and decode handle the body alone: the sender adds the request header (and its

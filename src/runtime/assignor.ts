@@ -4,7 +4,7 @@
 // What a member says of itself and what it gets travels as versioned JSON in the userData. An assignment's userData is
 // never empty: that also keeps a stray consumer of the new protocol out of the group.
 import { createHash } from 'node:crypto'
-import type { GroupProtocol } from '../client/group-protocol.ts'
+import type { GroupMemberInfo, GroupProtocol } from '../client/group-protocol.ts'
 import { MillstreamError } from '../errors.ts'
 import {
   decodeAssignment,
@@ -36,6 +36,8 @@ interface MemberData extends Claim {
   readonly guarantee: Guarantee
   /** See `topologyHash`: a member whose topology changed is to be given work anew. */
   readonly topology: string
+  /** Absent with another guarantee than exactly_once, and from releases that did not tell it. */
+  readonly transactionalId?: string | undefined
   /** Another number each time: a group answers a static member whose metadata are the same with its old assignment. */
   readonly join: number
 }
@@ -60,6 +62,8 @@ export interface AssignorOptions {
   readonly guarantee: Guarantee
   readonly standbyReplicas: number
   readonly standbyLagMax: number
+  /** Under which this member opens its transactions; undefined: it opens none. */
+  readonly transactionalId?: string | undefined
   readonly claim: () => Claim
 }
 
@@ -94,11 +98,12 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
   return {
     name: 'millstream',
     metadata: () => {
-      const { guarantee } = options
+      const { guarantee, transactionalId } = options
       const data: MemberData = {
         speaks,
         guarantee,
         topology,
+        transactionalId,
         ...options.claim(),
         join: joins++,
       }
@@ -140,6 +145,20 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
       return result
     },
   }
+}
+
+/**
+ * The transactional ids of these members: of whoever may have a transaction open with a right to it.
+ * @returns undefined where one of them does not say its own, so that nobody can know
+ */
+export const transactionalIdsOf = (members: readonly GroupMemberInfo[]): ReadonlySet<string> | undefined => {
+  const ids = new Set<string>()
+  for (const { metadata } of members) {
+    const { transactionalId } = readMember(metadata)
+    if (transactionalId === undefined) return undefined
+    ids.add(transactionalId)
+  }
+  return ids
 }
 
 const readMember = (metadata: Buffer): MemberData => {

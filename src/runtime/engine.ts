@@ -14,6 +14,7 @@ import type { Heartbeats } from '../client/heartbeats.ts'
 import { IdempotentProducer } from '../client/idempotent-producer.ts'
 import type { CommittingProducer } from '../client/producer.ts'
 import { TransactionalProducer } from '../client/transactional-producer.ts'
+import { hasShortSession } from '../config/short-sessions.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
 import type { Topology } from '../topology/contracts.ts'
@@ -22,11 +23,14 @@ import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import { Slicer } from './slice.ts'
 import { Standbys } from './standbys.ts'
+import { TakeOver } from './take-over.ts'
 import { TaskManager } from './task-manager.ts'
 import { planTasks, type TaskPlan } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { Transaction } from './transaction.ts'
+import { transactionalIdOf } from './transactional-id.ts'
 import { WorkerMembership } from './worker-membership.ts'
+import type { CommitPhases } from './worker-status.ts'
 import type { WorkerWatch } from './worker-watch.ts'
 
 export interface Engine {
@@ -35,6 +39,8 @@ export interface Engine {
   readonly producer: CommittingProducer
   readonly member: GroupMember
   readonly membership: WorkerMembership
+  /** Undefined where sessions are long enough to do without. */
+  readonly takeOver: TakeOver | undefined
   readonly heartbeats: Heartbeats
   readonly pulse: Pulse
   readonly slicer: Slicer
@@ -133,42 +139,39 @@ interface Ingredients {
 
 const assemble = (given: Ingredients): Engine => {
   const { settings, ports, log, owner, cluster, catalog, plans, directory, heartbeats, pulse } = given
-  const { applicationId, batchBytes } = settings
+  const { applicationId, batchBytes, guarantee } = settings
   const notify = (): void => owner.notify()
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
   // session of its former self to expire.
   const instanceId = settings.instanceId ?? keptInstanceName(ports, directory)
-  const transactionalId = `${applicationId}.${instanceId}.0`
+  const transactionalId = transactionalIdOf(applicationId, instanceId)
   const producer = createProducer(given, transactionalId)
   const protocol: GroupProtocol = createGroupProtocol({
     ...settings,
     tasks: plans,
     topics: catalog.inputs,
+    transactionalId: guarantee === 'exactly_once' ? transactionalId : undefined,
     claim: () => membership.claim(),
   })
-  const member = new GroupMember(
-    cluster,
-    ports,
-    { ...settings, instanceId, groupId: applicationId },
-    protocol,
-    log,
-    notify,
-    heartbeats,
-  )
+  const identity = { ...settings, instanceId, groupId: applicationId }
+  const member = new GroupMember(cluster, ports, identity, protocol, log, notify, heartbeats)
+  const takeOver = hasShortSession(settings) ? new TakeOver({ ...given, member }) : undefined
   const membership: WorkerMembership = new WorkerMembership({
     member,
     groupId: applicationId,
     stored: () => manager.positions(),
     host: settings.hostId ?? ports.net.hostName(),
     notify,
+    led: (joined) => takeOver?.begin(joined),
   })
+  const onCommitted = (phases: CommitPhases): void => owner.watch.committed(phases)
   const transaction = new Transaction({
     ports,
     producer,
     membership,
     transactionalId,
     batchBytes,
-    onCommitted: (phases) => owner.watch.committed(phases),
+    onCommitted,
   })
   const fetcher = createFetcher(given)
   const { collector } = transaction
@@ -189,6 +192,7 @@ const assemble = (given: Ingredients): Engine => {
     producer,
     member,
     membership,
+    takeOver,
     heartbeats,
     pulse,
     slicer: new Slicer(ports.clock, pulse),

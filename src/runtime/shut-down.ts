@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts'
  * @param failure what ended the worker, if something did
  */
 export const shutDown = async (
-  { producer, member, heartbeats, fetcher, manager, standbys, directory, cluster }: Engine,
+  { producer, member, takeOver, heartbeats, fetcher, manager, standbys, directory, cluster }: Engine,
   leave: boolean,
   failure: MillstreamError | undefined,
   log: Logger,
@@ -17,6 +17,7 @@ export const shutDown = async (
   const flush = failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED'
   const steps: (() => unknown)[] = [
     () => fetcher.close(),
+    () => takeOver?.close(),
     // An open transaction would hold up readers and the next owner until it times out.
     () => (producer.inTransaction ? producer.abort() : undefined),
     () => manager.close({ flush }),

@@ -42,6 +42,8 @@ export interface WorkerMembershipOptions {
   readonly host: string
   /** Called when a join in the background has ended. */
   readonly notify: () => void
+  /** Called after each join in which this member became the leader of the group. */
+  readonly led?: ((joined: Joined) => void) | undefined
 }
 
 type Outcome = { readonly joined: Omit<Arrival, 'broken'> } | { readonly error: unknown }
@@ -194,6 +196,7 @@ export class WorkerMembership implements MembershipSource {
   async #join(): Promise<Outcome> {
     try {
       const joined = await this.#options.member.join()
+      if (joined.isLeader) this.#options.led?.(joined)
       return { joined: this.#accept(joined) }
     } catch (error) {
       return { error: isMillstreamError(error) ? error : ensureError(error) }

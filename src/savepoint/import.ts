@@ -18,6 +18,7 @@ import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { appendedSize, BatchBuilder } from '../record/batch-builder.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import { createGroupProtocol } from '../runtime/assignor.ts'
+import { importInstance, transactionalIdOf } from '../runtime/transactional-id.ts'
 import { encodeWitness } from '../runtime/witness.ts'
 import type { Topology, TopologyGraph } from '../topology/contracts.ts'
 import { changelogTopicName, internalTopics, repartitionTopicName } from '../topology/internal-topics.ts'
@@ -39,8 +40,6 @@ interface Import extends SavepointOptions, ReaderContext {
   readonly manifest: Manifest
 }
 
-/** Static, so that an import that follows a crashed one takes its place in the group at once. */
-const importInstance = 'savepoint-import'
 /** Kafka's default of transaction.max.timeout.ms: how long an import may take. */
 const importTimeoutMs = 900_000
 const importBatchBytes = 256 << 10
@@ -259,7 +258,7 @@ const importInTransaction = async (
   const { settings, ports } = given
   const repartitions = application.inputs.filter(({ source }) => source.repartition)
   const ends = await readEnds(given, repartitions)
-  const transactionalId = transactionalIdOf(settings.applicationId)
+  const transactionalId = transactionalIdOf(settings.applicationId, importInstance)
   const incarnation = ports.random.uuid().slice(0, 8)
   const offsets = offsetsOf(given, ends, (streamTime) =>
     encodeWitness({ transactionalId, incarnation, transaction: 1, streamTime }),
@@ -282,8 +281,6 @@ const importInTransaction = async (
   }
 }
 
-const transactionalIdOf = (applicationId: string): string => `${applicationId}.${importInstance}.0`
-
 /** Takes the group for the time of `work`. */
 const asOnlyMember = async (
   given: Import,
@@ -295,8 +292,10 @@ const asOnlyMember = async (
     tasks,
     topics: catalog.inputs,
     ...settings,
+    transactionalId: transactionalIdOf(settings.applicationId, importInstance),
     claim: () => ({ running: [], generation: -1, stored: {}, host: '' }),
   })
+  // Static, so that an import that follows a crashed one takes its place in the group at once.
   const membership = { ...settings, instanceId: importInstance, groupId: settings.applicationId }
   const member = new GroupMember(cluster, ports, membership, protocol, log, () => {})
   try {
@@ -321,7 +320,7 @@ const runImport = async (given: Import): Promise<void> => {
     const options = {
       ...settings,
       requestBytesMax,
-      transactionalId: transactionalIdOf(settings.applicationId),
+      transactionalId: transactionalIdOf(settings.applicationId, importInstance),
       transactionTimeoutMs: importTimeoutMs,
       markerWaitMs: 0,
     }

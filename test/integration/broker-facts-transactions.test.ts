@@ -108,7 +108,7 @@ describe('InitProducerId', () => {
 
 describe('a transaction that timed out', () => {
   // INVALID_PRODUCER_EPOCH need not mean a newer self (src/protocol/error-codes.ts: `recover`, after a heartbeat); and
-  // transactionTimeoutMs + 10 s < sessionTimeoutMs (src/config/relations.ts) is about the clean-up interval.
+  // transactionTimeoutMs + 10 s < sessionTimeoutMs (src/config/short-sessions.ts) is about the clean-up interval.
   it('shows as a producer epoch that is no longer valid, after the clean-up interval, and an abort heals it', async () => {
     const topic = await newTopic('timeout', 2)
     const names = ['produce', 'elsewhere', 'offsets', 'commit', 'abort', 'init'] as const

@@ -170,7 +170,6 @@ it('streamiz#175: a store that is in sync with its changelog needs no restore', 
 
 it('kafkajs#387: heartbeats go on while a restore takes longer than the session', async () => {
   const app = await eachOnce(judge, 'slow-restore', 2)
-  // At least once alone may have a session that is this short.
   const shortSession = {
     guarantee: 'at_least_once',
     sessionTimeoutMs: 6000,

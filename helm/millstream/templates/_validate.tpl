@@ -5,13 +5,14 @@
 {{- end -}}
 {{- $commit := int64 (default 100 .Values.settings.commitIntervalMs) -}}
 {{- $transaction := int64 (default 10000 .Values.settings.transactionTimeoutMs) -}}
-{{- $session := int64 (default 45000 .Values.settings.sessionTimeoutMs) -}}
 {{- $grace := mul (int64 .Values.terminationGracePeriodSeconds) 1000 -}}
 {{- if le $grace (add $commit $transaction) -}}
 {{- fail (printf "terminationGracePeriodSeconds (%d) must be longer than settings.commitIntervalMs (%d) + settings.transactionTimeoutMs (%d): else a pod is killed in the middle of its last commit" (int64 .Values.terminationGracePeriodSeconds) $commit $transaction) -}}
 {{- end -}}
-{{- if and (ne (toString .Values.settings.guarantee) "at_least_once") (le $session (add $transaction 10000)) -}}
-{{- fail (printf "settings.sessionTimeoutMs (%d) must be longer than settings.transactionTimeoutMs (%d) + 10000: else a new owner waits for the transaction of the old one" $session $transaction) -}}
+{{- $session := int64 (default 45000 .Values.settings.sessionTimeoutMs) -}}
+{{- $rebalance := int64 (default 30000 .Values.settings.rebalanceTimeoutMs) -}}
+{{- if le $session $rebalance -}}
+{{- fail (printf "settings.sessionTimeoutMs (%d) must be longer than settings.rebalanceTimeoutMs (%d): else a pod loses its session while it waits for a rebalance" $session $rebalance) -}}
 {{- end -}}
 {{- if and .Values.kafka.sasl.mechanism (not .Values.kafka.sasl.existingSecret) -}}
 {{- fail (printf "kafka.sasl.mechanism is %s, but kafka.sasl.existingSecret names no secret with the user name and the password" .Values.kafka.sasl.mechanism) -}}

@@ -130,6 +130,34 @@ const zombie = async (bench: Bench): Promise<string> => {
   return `woke up in another's time, at ${chosen.join(', ')}`
 }
 
+/**
+ * Its session ends while it stands still, and its transaction would be open for another minute: the leader of the group
+ * aborts it, so that nobody waits, and it wakes up to a commit that is refused.
+ */
+const zombieOfShortSession = async (bench: Bench): Promise<string> => {
+  bench.feeder.start()
+  await bench.start(2)
+  const points = ['before-offset-commit', 'after-produce', 'after-offset-commit', 'before-end-txn'] as const
+  const chosen = shuffled(bench.random, points).slice(0, bench.short ? 1 : points.length)
+  const fenced = (): number =>
+    bench.logged('a worker that is gone left a transaction open, which is aborted', 2)
+  for (const point of chosen) {
+    const before = fenced()
+    await bench.start(1, { ...faultAt(bench, point, 'stop'), afterMs: 500 })
+    await bench.until(`SIGSTOP at ${point}`, () => bench.worker(1).killLine() !== undefined)
+    await bench.until('the end of what it left open', () => fenced() > before, 15_000)
+    await sleep(1000)
+    bench.worker(1).signal('SIGCONT')
+    await sleep(2000)
+    bench.expect(bench.worker(1).isRunning, `the worker that woke up after ${point}`, 'it runs', 'an end')
+    await bench.within('its close', 30_000, bench.worker(1).close('leave'))
+  }
+  await bench.finish()
+  const recovered = bench.logged('the worker recovers', 2)
+  bench.expect(recovered === 0, 'recoveries of the worker that went on', 0, recovered)
+  return `taken over after 6 s with a transaction of 60 s, at ${chosen.join(', ')}`
+}
+
 const longHalt = async (bench: Bench): Promise<string> => {
   bench.feeder.start()
   await bench.start(2)
@@ -319,6 +347,13 @@ export const processRows: readonly BenchRow[] = [
     short: true,
     settings: { transactionTimeoutMs: 12_000, sessionTimeoutMs: 30_000 },
     run: zombie,
+  },
+  {
+    id: 'F8',
+    title: 'a pause longer than a short session',
+    short: false,
+    settings: { transactionTimeoutMs: 60_000, sessionTimeoutMs: 6000, rebalanceTimeoutMs: 4000 },
+    run: zombieOfShortSession,
   },
   { id: 'F9', title: 'a pause longer than the transaction may take', short: true, run: longHalt },
   {

@@ -5,6 +5,7 @@ import { describeConfigs } from '../../../src/protocol/describe-configs.ts'
 import { describeGroups } from '../../../src/protocol/describe-groups.ts'
 import { describeProducers } from '../../../src/protocol/describe-producers.ts'
 import { describeTransactions } from '../../../src/protocol/describe-transactions.ts'
+import { listTransactions } from '../../../src/protocol/list-transactions.ts'
 import { writeTxnMarkers } from '../../../src/protocol/write-txn-markers.ts'
 import { type Fixture, fixture, none, topicId } from './fixture.ts'
 
@@ -220,4 +221,13 @@ export const adminFixtures: Fixture[] = [
       ],
     }),
   ),
+  fixture(listTransactions, { states: ['Ongoing', 'PrepareAbort'] }, () => ({
+    throttleTimeMs: 21,
+    errorCode: 14,
+    unknownStates: ['Asleep'],
+    transactions: [
+      { transactionalId: 'words.pod-9.0', producerId: 4_000_000_000, state: 'Ongoing' },
+      { transactionalId: 'größe', producerId: 7, state: 'PrepareAbort' },
+    ],
+  })),
 ]

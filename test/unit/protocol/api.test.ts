@@ -36,6 +36,7 @@ const brokers: Readonly<Record<string, Readonly<Record<number, readonly [number,
     32: [0, 4],
     61: [0, 0],
     65: [0, 0],
+    66: [0, 1],
   },
   '4.3': {
     0: [0, 13],
@@ -62,6 +63,7 @@ const brokers: Readonly<Record<string, Readonly<Record<number, readonly [number,
     32: [1, 4],
     61: [0, 0],
     65: [0, 0],
+    66: [0, 2],
   },
 }
 

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { createGroupProtocol, readAssignment, topologyHash } from '../../../src/runtime/assignor.ts'
+import type { GroupMemberInfo } from '../../../src/client/group-protocol.ts'
+import {
+  createGroupProtocol,
+  readAssignment,
+  topologyHash,
+  transactionalIdsOf,
+} from '../../../src/runtime/assignor.ts'
 import type { Claim } from '../../../src/runtime/placement.ts'
 import type { TaskPlan } from '../../../src/runtime/task-plan.ts'
 
@@ -77,5 +83,31 @@ describe('the group protocol', () => {
       protocol.assign([{ memberId: 'x', instanceId: undefined, metadata }])
     expect(join(other.metadata())).toThrow(/SETTING_INVALID.*guarantees/)
     expect(join(Buffer.from('garbage'))).toThrow(/SETTING_INVALID.*no millstream worker/)
+  })
+})
+
+describe('transactionalIdsOf', () => {
+  const memberOf = (memberId: string, transactionalId?: string): GroupMemberInfo => ({
+    memberId,
+    instanceId: memberId,
+    metadata: createGroupProtocol({
+      tasks: plansOf(1),
+      topics: ['lines'],
+      guarantee: 'exactly_once',
+      ...rules,
+      transactionalId,
+      claim: () => claimOf([]),
+    }).metadata(),
+  })
+
+  it('says whose transactions are those of members', () => {
+    const members = [memberOf('a', 'words.a.0'), memberOf('b', 'words.b.0')]
+    expect(transactionalIdsOf(members)).toEqual(new Set(['words.a.0', 'words.b.0']))
+  })
+
+  it('knows nothing as soon as one of them does not tell, and the group goes on all the same', () => {
+    const members = [memberOf('a', 'words.a.0'), memberOf('old')]
+    expect(transactionalIdsOf(members)).toBe(undefined)
+    expect([...protocolOf(plansOf(2)).assign(members).keys()]).toEqual(['a', 'old'])
   })
 })
