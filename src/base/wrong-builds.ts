@@ -23,6 +23,7 @@ export const wrongBuilds = {
     'OffsetFetch does not ask for stable offsets: a pending commit is passed over.',
   'timer-without-offsets': 'A transaction in which only timers ran commits no offsets.',
   'cache-kept-over-reload': 'A store that is put to what is committed keeps its read cache.',
+  'standby-with-stale-cache': 'A task that becomes a standby keeps its read cache while others write.',
   'changelog-record-skipped': 'A restore leaves out the last record of the changelog.',
   'old-transaction-after-rejoin':
     'A member that was put out joins again and commits what it did before, under the new generation.',

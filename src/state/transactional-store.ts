@@ -358,7 +358,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     const writes = [...last.keys()].sort().map((key) => ({ key, value: last.get(key) ?? null }))
     this.#changed()
     this.#engine.write(writes, checkpoint)
-    if (!wrong('cache-kept-over-reload')) this.#cache.clear()
+    if (!wrong('cache-kept-over-reload') && !wrong('standby-with-stale-cache')) this.#cache.clear()
     this.#checkpoint = checkpoint
     this.#flushedCheckpoint = checkpoint
   }

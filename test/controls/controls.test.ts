@@ -33,6 +33,7 @@ const scenarios: Readonly<Record<WrongBuild, Scenario>> = {
   'offsets-without-require-stable': { run: takeOvers.pendingCommit },
   'timer-without-offsets': { run: takeOvers.unknowingTimer, kind: 'ticking' },
   'cache-kept-over-reload': { run: restores.outForAWhile },
+  'standby-with-stale-cache': { run: restores.backToStandby, partitions: 2 },
   'changelog-record-skipped': { run: restores.emptyDisk },
   'old-transaction-after-rejoin': { run: takeOvers.lateProduce },
   'offsets-before-last-produce': { run: takeOvers.lateProduceAndSuccessor },

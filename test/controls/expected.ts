@@ -68,6 +68,10 @@ export const expected: Readonly<Record<WrongBuild, Expected>> = {
     invariant: 'I3',
     scenario: 'A member is out of the group while another one works, and gets its task back.',
   },
+  'standby-with-stale-cache': {
+    invariant: 'I3',
+    scenario: 'A task moves to another worker, and back to its first owner, which was its standby meanwhile.',
+  },
   'changelog-record-skipped': { invariant: 'I3', scenario: 'An empty disk is restored.' },
   'old-transaction-after-rejoin': {
     invariant: 'I1',

@@ -1,7 +1,7 @@
 // Scenarios of a restore: on an empty disk, and of a store that stayed open while somebody else wrote.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { recoveryKeys } from '../support/lost-commit.ts'
-import { type Stage, eventually, withoutGroupAndRecords, withoutRecords } from './stage.ts'
+import { eventually, type Life, type Stage, withoutGroupAndRecords, withoutRecords } from './stage.ts'
 
 const emptyDiskWithinMs = 8000
 
@@ -62,4 +62,17 @@ export const outForAWhile = async (stage: Stage): Promise<void> => {
   one.obey(withoutRecords)
   await eventually(() => one.said('joined the group') > joined)
   one.obey({})
+}
+
+/** A task moves to another worker and comes back; meanwhile its first owner keeps its store as a standby. */
+export const backToStandby = async (stage: Stage): Promise<void> => {
+  const settings = { standbyReplicas: 1 }
+  const one = await stage.start('one', settings)
+  await stage.fedAndDrained()
+  const two = await stage.start('two', settings)
+  const tasksOf = (life: Life): number => life.test.worker.status().tasks.length
+  await eventually(() => tasksOf(two) === 1 && one.test.worker.status().standbys[0]?.lag === 0)
+  await stage.fedAndDrained()
+  await two.close()
+  await eventually(() => tasksOf(one) === 2)
 }

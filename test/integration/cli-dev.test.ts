@@ -53,11 +53,11 @@ it('finds what is lost and what is counted twice, and ends with 1', async () => 
   expect(lossy.code).toBe(1)
 
   const other = prepare()
-  expect((await other.dev(['--for', '1s']).ended).code).toBe(0)
+  expect((await other.dev(['--for', '3s']).ended).code).toBe(0)
   const bytes = Buffer.alloc(8)
   bytes.writeBigInt64BE(1n)
   await judge.produce(`${other.name}-counts`, [{ key: 'one', value: bytes }])
-  const twice = await other.dev(['--for', '1s'], '').ended
+  const twice = await other.dev(['--for', '3s'], '').ended
   expect(verdict(twice.stdout)).toMatch(/14 records in, 14 counted, 0 lost, 1 duplicated$/)
   expect(twice.code).toBe(1)
 })

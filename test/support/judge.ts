@@ -315,8 +315,10 @@ export class Judge implements AsyncDisposable {
   }
 
   /** Creates topics and waits until their partitions have leaders. */
+  /** Records are kept for ever unless `settings` says otherwise: those of tests may be years old. */
   createTopics(...topics: TopicToCreate[]): Promise<void> {
-    return this.#result('createTopics', { topics })
+    const kept = topics.map((one) => ({ ...one, settings: { 'retention.ms': '-1', ...one.settings } }))
+    return this.#result('createTopics', { topics: kept })
   }
 
   deleteTopics(...topics: string[]): Promise<void> {
