@@ -265,6 +265,8 @@ describe('a worker that was out of the group while another did its work', () => 
     await using first = await startWorker(app.topology, {
       ...impatiently(proxy.address, one.path),
       instanceId: 'one',
+      // Longer than all of this takes: it is not put out.
+      sessionTimeoutMs: 40_000,
     })
     await app.feed(3)
     await app.drained()
@@ -279,9 +281,10 @@ describe('a worker that was out of the group while another did its work', () => 
       .not.toBe('')
     await app.feed(5)
     await app.drained()
-    await second.worker.close({ leave: true })
     proxy.rules = {}
     proxy.cutAll()
+    await expect.poll(() => first.log.with('joined the group').length, { timeout: 20_000 }).toBeGreaterThan(1)
+    await second.worker.close({ leave: true })
     await app.judged()
     const generations = first.log.with('joined the group').map(({ fields }) => Number(fields['generation']))
     expect(generations[0]).toBe(1)
@@ -293,7 +296,7 @@ describe('a worker that was out of the group while another did its work', () => 
     expect(first.failure()).toBe(undefined)
     await first.worker.close()
     await proxy.stop()
-  })
+  }, 60_000)
 })
 
 describe('InitProducerId that fails after the group was joined', () => {
