@@ -133,6 +133,10 @@ export const errorTable = {
     reaction: 'recover',
     text: 'A local store cannot be read; it is rebuilt from its changelog.',
   },
+  STORE_DIVERGED: {
+    reaction: 'stop',
+    text: 'A store that was rebuilt from its changelog is not what was committed (see stateDigest).',
+  },
   STORE_FAILED: { reaction: 'stop', text: 'The local store refused a write (for instance a full disk).' },
   RANGE_INVALIDATED: {
     reaction: 'policy',

@@ -125,6 +125,11 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   stateDir: text('Where stores are kept on disk. They can always be rebuilt from their changelogs.', {
     default: './.millstream/state',
   }),
+  stateDigest: choice(
+    'on',
+    ['on', 'off', 'verify'],
+    'on: each commit carries a digest of each store, and a restored store that does not come to the same is rebuilt once from its changelog; if it still differs the worker stops. verify: in addition every store is read whole when its task is opened, so that values that changed on the disk are found, too. off: neither. Only with exactly_once.',
+  ),
   guarantee: choice(
     'exactly_once',
     ['exactly_once', 'at_least_once'],

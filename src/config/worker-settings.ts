@@ -12,6 +12,8 @@ export interface WorkerSettings {
   /** Stable name of this worker (group.instance.id and part of the transactional.id); undefined: kept in stateDir. */
   readonly instanceId: string | undefined
   readonly stateDir: string
+  /** Whether stores are held against the digest that was committed; verify: also what lies on the disk at a start. */
+  readonly stateDigest: 'on' | 'off' | 'verify'
   readonly guarantee: Guarantee
   readonly clientId: string
   readonly tls: ConnectionOptions | boolean

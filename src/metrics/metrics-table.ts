@@ -140,6 +140,11 @@ export const metricsTable = {
     labels: ['application'],
     text: 'Bytes of changelogs that were read.',
   },
+  millstream_diverged_stores_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Stores that came out of a restore as something else than what was committed; the log names them.',
+  },
 
   millstream_rebalances_total: {
     type: 'counter',

@@ -44,7 +44,7 @@ export const collectStatus = (
   engine: Engine | undefined,
   known: Pick<WorkerStatus, 'state' | 'counts' | 'assignedTasks'>,
 ): WorkerStatus => {
-  const { fenced, membershipsLost, stateSinceMs, restore, restored, failure, idleMs } = watch
+  const { fenced, membershipsLost, stateSinceMs, restore, restored, diverged, failure, idleMs } = watch
   return {
     applicationId: settings.applicationId,
     ...known,
@@ -59,6 +59,7 @@ export const collectStatus = (
     unacknowledgedBytes: engine?.producer.unacknowledgedBytes ?? 0,
     restore,
     restored,
+    diverged,
     failure,
   }
 }

@@ -23,6 +23,8 @@ export interface RestoreObserver {
   restoreReported(): void
   /** One round of fetching: it goes on, however long it takes. */
   turned(): void
+  /** What was restored is not what was committed. */
+  storeDiverged(): void
   /** It is over, at its end or interrupted. */
   restoreEnded(meter: RestoreMeter): void
 }

@@ -7,6 +7,7 @@
 import { partitionId } from '../base/topic-partition.ts'
 import { Fetcher, type FetchedPartition } from '../client/fetcher.ts'
 import { asMillstreamError, type MillstreamError } from '../errors.ts'
+import { keepsDigests, scannedAtOnce } from './digest-check.ts'
 import { applyFetched, type RestoreJob } from './restorer.ts'
 import {
   changelogLimits,
@@ -158,6 +159,7 @@ export class Standbys {
         this.#open()
         await this.#begin()
         await this.#advance()
+        await this.#scan()
         this.#refresh()
       } catch (error) {
         await this.#failed(asMillstreamError(error))
@@ -228,6 +230,22 @@ export class Standbys {
         this.#drop(standby, asMillstreamError(error))
       }
       await ports.timers.yield()
+    }
+  }
+
+  /** The digest of a store that was restored from nothing takes a scan, which is not left to a take-over. */
+  async #scan(): Promise<void> {
+    const { settings, ports } = this.#options
+    if (!keepsDigests(settings)) return
+    for (const standby of this.#kept.values()) {
+      if ((this.#lagOf(standby) ?? Number.POSITIVE_INFINITY) > settings.standbyLagMax) continue
+      for (const { store } of standby.stores.values()) {
+        if (store.digest !== undefined) continue
+        store.flush()
+        // What comes in meanwhile waits; a task that is taken over ends the scan.
+        while (this.#kept.get(standby.plan.id) === standby && !store.scanDigest(scannedAtOnce))
+          await ports.timers.yield()
+      }
     }
   }
 

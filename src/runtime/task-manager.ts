@@ -14,6 +14,7 @@ import { MillstreamError } from '../errors.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { RecordQueue } from '../task/record-queue.ts'
 import { StreamTask } from '../task/stream-task.ts'
+import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
 import { Restorer } from './restorer.ts'
 import type { Standbys } from './standbys.ts'
@@ -30,6 +31,7 @@ import {
   type TaskStores,
 } from './task-stores.ts'
 import { decodeWitness } from './witness.ts'
+import { restoreInterrupted } from './worker-errors.ts'
 
 /** How often the stores of an idle worker are marked as caught up, ms. */
 const refreshIntervalMs = 60_000
@@ -234,7 +236,9 @@ export class TaskManager {
     const early = wrong('offsets-before-last-produce') ? await changelogEnds(this.#options, opens) : undefined
     const committed = await this.#committed(inputs)
     await this.#restore(opens, early)
+    // The offsets are judged first: older ones than those that were committed would come with an older digest.
     const starts = await this.#starts(opens, committed)
+    await checkDigests(opens, committed, { ...this.#options, rebuild: (some) => this.#restore(some) })
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
@@ -300,9 +304,7 @@ export class TaskManager {
     const limits = await changelogLimits(this.#options, stateful, ends)
     const jobs = stateful.flatMap((open) => restoreJobs(this.#options, open, limits))
     if ((await this.#restorer.restore(jobs, this.#options.interrupted)) === 'restored') return
-    throw new MillstreamError('RESTORE_INTERRUPTED', {
-      what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker',
-    })
+    throw restoreInterrupted()
   }
 
   async #starts(
@@ -333,10 +335,12 @@ export class TaskManager {
         const id = partitionId(topic, partition)
         const offset = found[index]?.offset ?? -1
         const own = known?.get(id)
-        fresh ||= offset < 0
+        const witness = decodeWitness(found[index]?.metadata ?? '')
+        // Nor may a digest stay behind that is no longer kept up: it would be held against the store one day.
+        fresh ||= offset < 0 || (!keepsDigests(this.#options.settings) && (witness?.stores.length ?? 0) > 0)
         // A start that was chosen before is kept: asked anew, `latest` would pass over what came in meanwhile.
         positions.set(id, offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset)
-        streamTime = Math.max(streamTime, decodeWitness(found[index]?.metadata ?? '')?.streamTime ?? -1)
+        streamTime = Math.max(streamTime, witness?.streamTime ?? -1)
       }
       starts.set(open, { positions, streamTime, fresh })
     }

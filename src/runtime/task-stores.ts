@@ -15,6 +15,7 @@ import { TransactionalStore } from '../state/transactional-store.ts'
 import type { AnyStore, TaskStore } from '../task/stream-task.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
 import { changelogTopicName } from '../topology/internal-topics.ts'
+import { keepsDigests } from './digest-check.ts'
 import type { RestoreJob } from './restorer.ts'
 import type { TaskPlan } from './task-plan.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
@@ -85,6 +86,7 @@ export const openTaskStores = (parts: StoreParts, plan: TaskPlan): ReadonlyMap<s
       engine,
       clock: ports.clock,
       changeBytesMax: changelog.batchBytesMax,
+      digest: keepsDigests(parts.settings),
     })
     stores.set(name, { definition, identity: options.identity, store: store as AnyStore, changelog })
   }

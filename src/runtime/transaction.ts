@@ -185,6 +185,7 @@ export class Transaction {
         incarnation: this.#incarnation,
         transaction: this.#number + 1,
         streamTime: task.streamTime,
+        stores: task.storeStates(),
       })
       return task.positions().map((position) => ({ ...position, metadata }))
     })

@@ -1,8 +1,13 @@
 // The witness: what a commit writes beside each offset, into its metadata (KIP-211 keeps it with the offset). It says
-// who committed, in which incarnation and which transaction, and carries the stream time of the task over restarts. A
-// tool that resets offsets erases it, which is how a reset behind our back is noticed.
+// who committed, in which incarnation and which transaction, carries the stream time of the task over restarts, and the
+// digest of each store as this transaction leaves it: whoever restores the store has to come to the same
+// (docs/decisions/0012-state-digest.md). A tool that resets offsets erases it, which is how a reset behind our back is
+// noticed.
 //
 // Format 1: `ms1;<transactional.id>;<incarnation>;<transaction number>;<stream time>`. The parts hold no semicolon.
+// Format 2: `ms2;` and the same, then `;<store>@<changelog end>=<digest>` for each store. It is written only where
+// there is a digest, so that versions which know format 1 alone can be mixed with this one as long as digests are off.
+import type { StoreState } from '../task/stream-task.ts'
 
 export interface Witness {
   readonly transactionalId: string
@@ -12,19 +17,61 @@ export interface Witness {
   readonly transaction: number
   /** Of the task that owns the partition, ms; -1 for none. */
   readonly streamTime: number
+  /** Of the task that owns the partition; a store without a digest, or without room for it, is left out. */
+  readonly stores: readonly StoreState[]
 }
 
-const formatName = 'ms1'
+const format1 = 'ms1'
+const format2 = 'ms2'
 
-export const encodeWitness = ({ transactionalId, incarnation, transaction, streamTime }: Witness): string =>
-  [formatName, transactionalId, incarnation, transaction, streamTime].join(';')
+/** offset.metadata.max.bytes: what a broker takes unless it was set otherwise. */
+const metadataBytesMax = 4096
+/** Of all that stands before the stores; application id and instance id have 200 characters at most each. */
+const headBytesMax = 512
+/** `;@=`, an offset, a number of entries, a dot, and two lanes in hexadecimal, each as long as it can be. */
+const stateBytesMax = 3 + 16 + 16 + 1 + 16
+
+/**
+ * How many of these stores have their digests in the witness: as many from the first on as fit in any case. What is left
+ * out does not depend on how long the numbers happen to be, so it is always the same.
+ */
+export const witnessedStores = (names: readonly string[]): number => {
+  let room = metadataBytesMax - headBytesMax
+  let count = 0
+  for (const name of names) {
+    room -= name.length + stateBytesMax
+    if (room < 0) break
+    count++
+  }
+  return count
+}
+
+export const encodeWitness = (witness: Witness): string => {
+  const { transactionalId, incarnation, transaction, streamTime, stores } = witness
+  const head = [transactionalId, incarnation, transaction, streamTime].join(';')
+  const states = stores
+    .slice(0, witnessedStores(stores.map(({ store }) => store)))
+    .map(({ store, changelogEnd, digest }) => `;${store}@${changelogEnd}=${digest}`)
+  return states.length === 0 ? `${format1};${head}` : `${format2};${head}${states.join('')}`
+}
+
+const statePattern = /^([A-Za-z0-9_-]+)@(\d{1,16})=(-?\d{1,16}\.[0-9a-f]{16})$/
+
+/** A part that a later version may have added is passed over. */
+const decodeState = (text: string): StoreState[] => {
+  const [, store, changelogEnd, digest] = statePattern.exec(text) ?? []
+  return store === undefined || digest === undefined
+    ? []
+    : [{ store, changelogEnd: Number(changelogEnd), digest }]
+}
 
 /** The witness in an offset's metadata, or undefined where there is none of ours. */
 export const decodeWitness = (metadata: string): Witness | undefined => {
   const [format, transactionalId, incarnation, transaction, streamTime, ...more] = metadata.split(';')
-  if (format !== formatName || transactionalId === undefined || incarnation === undefined || more.length > 0)
-    return undefined
+  if (transactionalId === undefined || incarnation === undefined) return undefined
+  if (format !== format2 && (format !== format1 || more.length > 0)) return undefined
   const numbers = [Number(transaction), Number(streamTime)] as const
   if (!numbers.every(Number.isSafeInteger)) return undefined
-  return { transactionalId, incarnation, transaction: numbers[0], streamTime: numbers[1] }
+  const stores = more.flatMap(decodeState)
+  return { transactionalId, incarnation, transaction: numbers[0], streamTime: numbers[1], stores }
 }

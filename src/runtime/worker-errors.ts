@@ -7,3 +7,8 @@ export const otherTopology = (applicationId: string): MillstreamError =>
     where: { applicationId },
     fix: 'Stop the workers of the old topology first, or use a new application id.',
   })
+
+export const restoreInterrupted = (): MillstreamError =>
+  new MillstreamError('RESTORE_INTERRUPTED', {
+    what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker',
+  })

@@ -52,6 +52,8 @@ export interface WorkerStatus {
   readonly restore: RestoreProgress | undefined
   /** Of all restores, past and under way. */
   readonly restored: { readonly stores: number; readonly records: number; readonly bytes: number }
+  /** Stores that came out of a restore as something else than what was committed. */
+  readonly diverged: number
   /** What stopped it. */
   readonly failure: ErrorCode | undefined
 }

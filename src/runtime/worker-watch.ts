@@ -30,6 +30,7 @@ export class WorkerWatch implements RestoreObserver {
   readonly #meters = new Set<RestoreMeter>()
   #fenced = 0
   #membershipsLost = 0
+  #diverged = 0
   /** What stopped the worker. */
   #failure: ErrorCode | undefined
   #stateSinceMs: number
@@ -51,6 +52,10 @@ export class WorkerWatch implements RestoreObserver {
 
   get membershipsLost(): number {
     return this.#membershipsLost
+  }
+
+  get diverged(): number {
+    return this.#diverged
   }
 
   get failure(): ErrorCode | undefined {
@@ -129,6 +134,10 @@ export class WorkerWatch implements RestoreObserver {
 
   failed(error: MillstreamError): void {
     this.#failure = error.code
+  }
+
+  storeDiverged(): void {
+    this.#diverged++
   }
 
   restoreBegan(meter: RestoreMeter): void {

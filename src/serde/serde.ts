@@ -27,7 +27,8 @@ export interface Serde<R, W = R> {
   readonly acceptsAllBytes?: boolean
   /**
    * Values are immutable primitives: a store may hold the value itself instead of its bytes until the commit.
-   * Then `check` must throw whatever `encode` would throw.
+   * Then `check` must throw whatever `encode` would throw, and a value that was read is written as the bytes it was
+   * read from: the digest of a store goes by the bytes.
    */
   readonly primitive?: boolean
   check?(value: W): void

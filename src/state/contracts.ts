@@ -1,4 +1,6 @@
-// The contracts of state: what a processor sees of a store, and what a store needs of an engine.
+// The contracts of state: what a processor sees of a store, what a store is made of, and what it needs of an engine.
+import type { Clock } from '../base/ports.ts'
+import type { Serde } from '../serde/serde.ts'
 
 /** A key and its value, as read from a store. */
 export interface KeyValue<K, V> {
@@ -47,6 +49,8 @@ export interface Checkpoint {
   readonly leaderEpoch: number
   /** Wall-clock time at which the store was last known to be at the end of its changelog, ms since the epoch. */
   readonly caughtUpAtMs: number
+  /** Digest of the entries (state-digest.ts); absent where none is kept. A store writes its own, whatever it is given. */
+  readonly digest?: string
 }
 
 /** Whose data a store holds. A store whose identity differs from what the task expects is not this task's store. */
@@ -90,4 +94,37 @@ export interface StoreEngine {
   /** Makes what was written survive a crash of the machine. */
   sync(): void
   close(): void
+}
+
+/** What the store needs of a record to find its key: `StreamRecord` has this shape. */
+export interface KeyedRecord<K> {
+  readonly key: K
+  readonly keySource: Buffer | undefined
+  readonly keyStart: number
+  readonly keyLength: number
+  readonly keySerde: Serde<K, never> | undefined
+}
+
+/** One record of the changelog; `value` null deletes. The bytes may be reused after the call. */
+export interface ChangelogEntry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | null
+}
+
+export interface TransactionalStoreOptions<K, V> {
+  readonly name: string
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+  readonly engine: StoreEngine
+  readonly clock: Clock
+  /** Committed bytes that wait for a flush at most, about. Default 16 MiB. */
+  readonly flushBytesMax?: number
+  /** Time between flushes at most, looked at when a transaction commits. Default 1000. */
+  readonly flushIntervalMs?: number
+  /** max.message.bytes of the changelog: a larger change is refused. Default: no limit. */
+  readonly changeBytesMax?: number
+  /** Size of one of the two generations of the read cache, about. Default 16 MiB. */
+  readonly cacheBytesMax?: number
+  /** Keep a digest of the entries (state-digest.ts). Default false. */
+  readonly digest?: boolean
 }

@@ -1,5 +1,7 @@
-// The clean read cache of a store: what the engine holds, or is known not to hold, in two generations.
-import { type Held, entryBytes } from './store-codec.ts'
+// The clean read cache of a store: what the engine holds, or is known not to hold, in two generations. And what goes
+// down to the engine, in its order.
+import type { ChangelogEntry, EngineWrite } from './contracts.ts'
+import { absent, entryBytes, type Held, latin1Of, type StoreCodec } from './store-codec.ts'
 
 /**
  * Reads fill the young generation; when it is full it becomes the old one, and the old one is dropped. A key that is
@@ -49,4 +51,30 @@ export class ReadCache {
     this.#young = young
     this.#youngBytes = bytes
   }
+}
+
+/** The entries of a layer. */
+export const sortedWrites = <K, V>(
+  entries: ReadonlyMap<string, Held>,
+  codec: StoreCodec<K, V>,
+): EngineWrite[] => {
+  const keys = [...entries.keys()].sort()
+  return keys.map((key) => {
+    const held = entries.get(key)
+    return { key, value: held === absent ? null : codec.bytes(held) }
+  })
+}
+
+/** Records of a changelog, of each key the last. @throws SERIALIZATION_FAILED when a key is longer than the engine takes */
+export const lastWrites = <K, V>(
+  entries: readonly ChangelogEntry[],
+  codec: StoreCodec<K, V>,
+): EngineWrite[] => {
+  const last = new Map<string, Uint8Array | null>()
+  for (const { key, value } of entries) {
+    const text = latin1Of(key)
+    codec.checkKeySize(text)
+    last.set(text, value)
+  }
+  return [...last.keys()].sort().map((key) => ({ key, value: last.get(key) ?? null }))
 }

@@ -311,6 +311,7 @@ export class LmdbEngine implements StoreEngine {
       this.#db.clearSync()
       this.#db.putSync(identityKey, Buffer.from(JSON.stringify(identity)))
     })
+    this.#writtenCheckpoint = undefined
   }
 
   count(): number {

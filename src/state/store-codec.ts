@@ -4,6 +4,7 @@ import { MillstreamError, ensureError } from '../errors.ts'
 import { appendedSize } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import type { Serde } from '../serde/serde.ts'
+import type { StateDigest } from './state-digest.ts'
 
 /** Stands for "this key is absent" in a layer: a delete that was not flushed, or a miss that was remembered. */
 export const absent: unique symbol = Symbol('absent')
@@ -149,6 +150,15 @@ export class StoreCodec<K, V> {
     if (!this.primitive) return held as Buffer
     const length = encodeToScratch(this.#value, held as V)
     return length < 0 ? this.#value.encode(held as V) : copyOfScratch(length)
+  }
+
+  /** Takes a value of the key in hand out of a digest; its bytes are not kept. */
+  removeFrom(digest: StateDigest, held: Held): void {
+    if (!this.primitive) return digest.remove(held as Buffer, (held as Buffer).length)
+    const length = encodeToScratch(this.#value, held as V)
+    if (length >= 0) return digest.remove(scratch, length)
+    const bytes = this.#value.encode(held as V)
+    digest.remove(bytes, bytes.length)
   }
 
   /** Takes over bytes of the engine. @throws DESERIALIZATION_FAILED */

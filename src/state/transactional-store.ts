@@ -13,46 +13,18 @@ import { wrong } from '../base/wrong-builds.ts'
 import { MillstreamError } from '../errors.ts'
 import type { Serde } from '../serde/serde.ts'
 import type {
+  ChangelogEntry,
   Checkpoint,
-  EngineWrite,
+  KeyedRecord,
   KeyValue,
   KeyValueStore,
   StoreEngine,
   StoreIdentity,
+  TransactionalStoreOptions,
 } from './contracts.ts'
-import { ReadCache } from './layers.ts'
-import { type Held, StoreCodec, absent, entryBytes, latin1, latin1Of } from './store-codec.ts'
-
-/** What the store needs of a record to find its key: `StreamRecord` has this shape. */
-export interface KeyedRecord<K> {
-  readonly key: K
-  readonly keySource: Buffer | undefined
-  readonly keyStart: number
-  readonly keyLength: number
-  readonly keySerde: Serde<K, never> | undefined
-}
-
-/** One record of the changelog; `value` null deletes. The bytes may be reused after the call. */
-export interface ChangelogEntry {
-  readonly key: Uint8Array
-  readonly value: Uint8Array | null
-}
-
-export interface TransactionalStoreOptions<K, V> {
-  readonly name: string
-  readonly key: Serde<K>
-  readonly value: Serde<V>
-  readonly engine: StoreEngine
-  readonly clock: Clock
-  /** Committed bytes that wait for a flush at most, about. Default 16 MiB. */
-  readonly flushBytesMax?: number
-  /** Time between flushes at most, looked at when a transaction commits. Default 1000. */
-  readonly flushIntervalMs?: number
-  /** max.message.bytes of the changelog: a larger change is refused. Default: no limit. */
-  readonly changeBytesMax?: number
-  /** Size of one of the two generations of the read cache, about. Default 16 MiB. */
-  readonly cacheBytesMax?: number
-}
+import { lastWrites, ReadCache, sortedWrites } from './layers.ts'
+import { type Held, StoreCodec, absent, entryBytes, latin1 } from './store-codec.ts'
+import { StoreDigest } from './store-digest.ts'
 
 const mebibyte = 1 << 20
 type Entry = { readonly key: string; readonly held: Held }
@@ -66,6 +38,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly #flushBytesMax: number
   readonly #flushIntervalMs: number
   readonly #cache: ReadCache
+  readonly #digest: StoreDigest | undefined
 
   #overlay = new Map<string, Held>()
   #committed = new Map<string, Held>()
@@ -91,6 +64,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   // Grows with each write: a range that was begun before it is no longer right.
   #version = 0
+  /** Of the overlay that the digest was last told of. */
+  #digestedVersion = -1
   readonly #openRanges = new Set<IterableIterator<unknown>>()
   #closed = false
 
@@ -112,6 +87,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#cache = new ReadCache(options.cacheBytesMax ?? 16 * mebibyte)
     this.#flushedCheckpoint = this.#engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
+    if (options.digest === true)
+      this.#digest = new StoreDigest(this.#engine, this.#codec as never, this.#checkpoint?.digest)
     this.#flushedAt = this.#clock.monotonic()
   }
 
@@ -186,14 +163,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #find(key: string): Held {
     let held = this.#overlay.get(key)
     if (held !== undefined) return held
-    held = this.#committed.get(key)
-    if (held !== undefined) return held
-    held = this.#cache.get(key)
-    if (held !== undefined) return held
-    this.#assertOpen()
-    const bytes = this.#engine.get(key)
-    held = bytes === undefined ? absent : this.#codec.heldFrom(bytes)
-    this.#cache.add(key, held)
+    held = this.#committed.get(key) ?? this.#cache.get(key)
+    if (held === undefined) {
+      this.#assertOpen()
+      const bytes = this.#engine.get(key)
+      held = bytes === undefined ? absent : this.#codec.heldFrom(bytes)
+      this.#cache.add(key, held)
+    }
+    this.#digest?.found(key, held)
     return held
   }
 
@@ -213,8 +190,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #write(key: string, held: Held): void {
     this.#assertOpen()
     if (this.#sealed) throw this.#writtenTooLate()
+    const before = this.#overlay.get(key)
+    if (before === undefined) this.#digest?.firstWritten(key)
     this.#undoKeys[this.#undoCount] = key
-    this.#undoHeld[this.#undoCount] = this.#overlay.get(key)
+    this.#undoHeld[this.#undoCount] = before
     this.#undoCount += 1
     this.#overlay.set(key, held)
     this.#overlayBytes += entryBytes(key, held)
@@ -240,8 +219,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     for (let index = this.#undoCount - 1; index >= 0; index--) {
       const key = this.#undoKeys[index] as string
       const before = this.#undoHeld[index]
-      if (before === undefined) this.#overlay.delete(key)
-      else this.#overlay.set(key, before)
+      if (before === undefined) {
+        this.#overlay.delete(key)
+        this.#digest?.lastUndone()
+      } else this.#overlay.set(key, before)
     }
     this.#overlayBytes = this.#bytesAtMark
     this.#forgetRecord()
@@ -270,7 +251,25 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** Visits each key that the open transaction changed, once, with its last value; null deletes. The bytes may be kept. */
   drainChanges(visit: (key: string, value: Uint8Array | null) => void): void {
-    for (const [key, held] of this.#overlay) visit(key, held === absent ? null : this.#codec.bytes(held))
+    const digest = this.#digest?.begin() === true ? this.#digest : undefined
+    for (const [key, held] of this.#overlay) {
+      const value = held === absent ? null : this.#codec.bytes(held)
+      digest?.change(key, digest.nextBefore() ?? this.#committed.get(key) ?? this.#cache.get(key), value)
+      visit(key, value)
+    }
+    this.#digestedVersion = this.#version
+  }
+
+  /**
+   * Digest of what is committed when the open transaction is, after its changes were drained; undefined: none is kept, or
+   * it is not known.
+   */
+  get nextDigest(): string | undefined {
+    if (this.#digest === undefined) return undefined
+    invariant(this.#digestedVersion === this.#version, 'nothing is written after the changes were drained', {
+      store: this.name,
+    })
+    return this.#digest.nextText
   }
 
   /**
@@ -280,6 +279,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   commitOverlay(checkpoint: Checkpoint): void {
     this.#assertOpen()
     this.#assertForward(checkpoint)
+    if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
+    this.#digest?.commit()
     if (this.#committed.size === 0) {
       const empty = this.#committed
       this.#committed = this.#overlay
@@ -290,7 +291,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     }
     this.#committedBytes += this.#overlayBytes
     this.#overlayBytes = 0
-    this.#checkpoint = checkpoint
+    this.#checkpoint = this.#withDigest(checkpoint)
     this.#forgetRecord()
     this.#changed()
     invariant(this.#overlay.size === 0, 'overlay empty after postCommit', { store: this.name })
@@ -298,10 +299,17 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (this.#committedBytes >= this.#flushBytesMax || age >= this.#flushIntervalMs) this.flush()
   }
 
+  #withDigest({ changelogOffset, leaderEpoch, caughtUpAtMs }: Checkpoint): Checkpoint {
+    const digest = this.#digest?.text
+    const plain = { changelogOffset, leaderEpoch, caughtUpAtMs }
+    return digest === undefined ? plain : { ...plain, digest }
+  }
+
   /** The transaction is aborted: its writes are gone. */
   dropOverlay(): void {
     if (wrong('overlay-kept-on-revoke')) return
     this.#overlay.clear()
+    this.#digest?.drop()
     this.#overlayBytes = 0
     this.#forgetRecord()
     this.#changed()
@@ -315,7 +323,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       (this.#committed.size > 0 || this.#checkpoint !== this.#flushedCheckpoint)
     ) {
       this.#changed()
-      this.#engine.write(this.#sortedWrites(this.#committed), this.#checkpoint)
+      this.#engine.write(sortedWrites(this.#committed, this.#codec), this.#checkpoint)
       this.#cache.flushed(this.#committed, this.#committedBytes)
       this.#committed = new Map()
       this.#committedBytes = 0
@@ -323,14 +331,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     }
     invariant(this.#committed.size === 0, 'nothing is committed without a checkpoint', { store: this.name })
     this.#flushedAt = this.#clock.monotonic()
-  }
-
-  #sortedWrites(entries: ReadonlyMap<string, Held>): EngineWrite[] {
-    const keys = [...entries.keys()].sort()
-    return keys.map((key) => {
-      const held = entries.get(key)
-      return { key, value: held === absent ? null : this.#codec.bytes(held) }
-    })
   }
 
   // ---- restore
@@ -349,18 +349,37 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     invariant(this.#overlay.size === 0, 'no transaction is open while a store restores', { store: this.name })
     this.#assertForward(checkpoint)
     this.flush()
-    const last = new Map<string, Uint8Array | null>()
-    for (const { key, value } of entries) {
-      const text = latin1Of(key)
-      this.#codec.checkKeySize(text)
-      last.set(text, value)
-    }
-    const writes = [...last.keys()].sort().map((key) => ({ key, value: last.get(key) ?? null }))
+    const writes = lastWrites(entries, this.#codec)
     this.#changed()
-    this.#engine.write(writes, checkpoint)
+    this.#digest?.drop()
+    if (this.#digest?.begin() === true) {
+      for (const { key, value } of writes) this.#digest.change(key, undefined, value)
+      this.#digest.commit()
+    }
+    const reached = this.#withDigest(checkpoint)
+    this.#engine.write(writes, reached)
     if (!wrong('cache-kept-over-reload') && !wrong('standby-with-stale-cache')) this.#cache.clear()
-    this.#checkpoint = checkpoint
-    this.#flushedCheckpoint = checkpoint
+    this.#checkpoint = reached
+    this.#flushedCheckpoint = reached
+  }
+
+  /** Digest of what is committed; undefined: none is kept, or it is not known before a scan. */
+  get digest(): string | undefined {
+    return this.#digest?.text
+  }
+
+  /** The digest is not known any more: the next scan reads what lies in the engine. Only after a restore. */
+  forgetDigest(): void {
+    this.#digest?.forget()
+  }
+
+  /** Reads on through the engine until the digest is known. Only after a restore. @returns whether it is */
+  scanDigest(entriesMax: number): boolean {
+    invariant(this.#committed.size === 0, 'what is scanned is flushed', { store: this.name })
+    if (this.#digest === undefined) return true
+    if (!this.#digest.scan(entriesMax)) return false
+    if (this.#checkpoint !== undefined) this.#checkpoint = this.#withDigest(this.#checkpoint)
+    return true
   }
 
   /** Removes everything and starts anew, before a rebuild from the changelog. */
@@ -371,6 +390,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#committed.clear()
     this.#committedBytes = 0
     this.#cache.clear()
+    this.#digest?.forget()
     this.#checkpoint = undefined
     this.#flushedCheckpoint = undefined
   }

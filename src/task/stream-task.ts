@@ -57,6 +57,15 @@ export interface TaskPosition {
   readonly offset: number
 }
 
+/** A store as the transaction leaves it that is being committed. */
+export interface StoreState {
+  readonly store: string
+  /** Behind its last record in the changelog. */
+  readonly changelogEnd: number
+  /** See state-digest.ts. */
+  readonly digest: string
+}
+
 export class StreamTask implements TaskView {
   readonly applicationId: string
   readonly id: string
@@ -203,6 +212,17 @@ export class StreamTask implements TaskView {
       partition: queue.partition,
       offset: queue.position,
     }))
+  }
+
+  /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
+  storeStates(): StoreState[] {
+    return [...this.stores.values()].flatMap(({ store, changelog }) => {
+      const digest = store.nextDigest
+      if (digest === undefined) return []
+      const written = this.#collector.nextOffset(changelog.name, this.partition)
+      const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
+      return [{ store: store.name, changelogEnd, digest }]
+    })
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */

@@ -11,7 +11,7 @@ import * as aborts from './aborts.ts'
 import type { Violation } from './checker.ts'
 import { expected, invariants } from './expected.ts'
 import * as restores from './restores.ts'
-import { Stage } from './stage.ts'
+import { Stage, type StageOptions } from './stage.ts'
 import * as takeOvers from './take-overs.ts'
 
 interface Scenario {
@@ -62,15 +62,16 @@ afterAll(async () => {
 
 interface Played {
   readonly violations: readonly Violation[]
+  readonly diverged: number
   readonly log: string
 }
 
-const play = async (name: WrongBuild): Promise<Played> => {
+const play = async (name: WrongBuild, settings: Omit<StageOptions, 'kind'> = {}): Promise<Played> => {
   const { run, ...options } = scenarios[name]
-  const stage = await Stage.open(judge, seed, options)
+  const stage = await Stage.open(judge, seed, { ...options, ...settings })
   try {
     await run(stage)
-    return { violations: await stage.violations(), log: stage.log() }
+    return { violations: await stage.violations(), diverged: stage.diverged(), log: stage.log() }
   } finally {
     await stage.dispose()
   }
@@ -108,3 +109,24 @@ it.each(chosen)('%s is noticed', async (name) => {
     expected[name].invariant,
   )
 })
+
+const byDigest = chosen.filter((name) => expected[name].byDigest === true)
+
+if (byDigest.length > 0)
+  it.each(byDigest)('%s is noticed by the worker itself, by its digest', async (name) => {
+    const startedMs = performance.now()
+    const settings = { settings: { stateDigest: 'on' } } as const
+    const unchanged = await play(name, settings)
+    setWrongBuild(name)
+    const wrongly = await play(name, settings)
+    setWrongBuild(undefined)
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+    const verdicts = [
+      unchanged.violations.length === 0 && unchanged.diverged === 0 ? 'passes' : 'DOES NOT PASS',
+      wrongly.diverged > 0 ? 'digest' : 'NOT NOTICED',
+    ]
+    rows.push(`${name.padEnd(34)}${verdicts.map((text) => text.padEnd(14)).join('')}${seconds}`)
+    expect(textOf(unchanged.violations), `the unchanged build, MILLSTREAM_SEED=${seed}`).toBe('')
+    expect(unchanged.diverged).toBe(0)
+    expect(wrongly.violations.map(({ evidence }) => evidence).join()).toContain('STORE_DIVERGED')
+  })

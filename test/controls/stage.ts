@@ -16,6 +16,9 @@ import type { Invariant } from './expected.ts'
 const drainedWithinMs = 20_000
 const closedWithinMs = 6000
 
+/** What the checker has to find is not to be found by the worker before it; unless the scenario is about that. */
+const withoutDigest = { stateDigest: 'off' } as const
+
 /** For scenarios that hold requests up: nothing is given up meanwhile. */
 export const patient = {
   requestTimeoutMs: 10_000,
@@ -84,30 +87,41 @@ export class Life {
   }
 }
 
+export interface StageOptions {
+  readonly kind?: 'numbering' | 'ticking'
+  readonly partitions?: number
+  /** Of every worker. */
+  readonly settings?: Omit<SettingsInput, 'stateDir'>
+}
+
 export class Stage {
   readonly judge: Judge
   readonly app: Application
   readonly #random: Random
   readonly #kind: 'numbering' | 'ticking'
+  readonly #settings: Omit<SettingsInput, 'stateDir'>
   readonly #lives: Life[] = []
   readonly #directories = new Map<string, ReturnType<typeof temporaryDirectory>>()
   readonly #noted: Violation[] = []
   #hangs = false
 
-  private constructor(judge: Judge, app: Application, kind: 'numbering' | 'ticking', random: Random) {
+  private constructor(
+    judge: Judge,
+    app: Application,
+    { kind = 'numbering', settings = withoutDigest }: StageOptions,
+    random: Random,
+  ) {
     this.judge = judge
     this.app = app
     this.#kind = kind
+    this.#settings = settings
     this.#random = random
   }
 
-  static async open(
-    judge: Judge,
-    seed: number,
-    { kind = 'numbering', partitions = 1 }: { kind?: 'numbering' | 'ticking'; partitions?: number } = {},
-  ): Promise<Stage> {
+  static async open(judge: Judge, seed: number, options: StageOptions = {}): Promise<Stage> {
+    const { kind = 'numbering', partitions = 1 } = options
     const app = await createApplication(judge, kind, partitions)
-    return new Stage(judge, app, kind, seededRandom(seed))
+    return new Stage(judge, app, options, seededRandom(seed))
   }
 
   note(invariant: Invariant, evidence: string): void {
@@ -128,6 +142,7 @@ export class Stage {
     const test = testWorker(this.app.topology(by), {
       ...impatiently(proxy.address, directory.path),
       instanceId: by,
+      ...this.#settings,
       ...settings,
     })
     const life = new Life(test, proxy, directory.path)
@@ -186,6 +201,11 @@ export class Stage {
     const check = this.#kind === 'numbering' ? violationsOf : tickViolations
     await this.checkStores()
     return [...(await check(this.judge, this.app)), ...this.#noted]
+  }
+
+  /** Stores that a worker found to be something else than what was committed. */
+  diverged(): number {
+    return this.#lives.reduce((sum, { test }) => sum + test.worker.status().diverged, 0)
   }
 
   /** The end of what each worker wrote into its log. */

@@ -78,7 +78,9 @@ it('quix#1017: a restore ends where trailing records and markers were compacted 
   await own.deleteRecords(app.changelog, 0, (await own.offsets(app.changelog))[0]?.highWatermark ?? 0)
   await own.alterTopic(app.changelog, { 'cleanup.policy': 'compact' })
   using other = temporaryDirectory()
-  await using last = await startWorker(app.topology, quickly(kafka.brokers, other.path))
+  // The state is gone, which the digest would not let pass; here it is about the end alone.
+  const lenient = { ...quickly(kafka.brokers, other.path), stateDigest: 'off' } as const
+  await using last = await startWorker(app.topology, lenient)
   expect(last.worker.state).toBe('running')
 })
 

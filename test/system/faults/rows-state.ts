@@ -61,17 +61,27 @@ const cut = async (
   await bench.judge.setTopicSetting(topic, 'cleanup.policy', 'compact')
 }
 
+const withoutDigest = { stateDigest: 'off' } as const
+
 const rebuilt = (bench: Bench): number => bench.logged('a store is rebuilt from its changelog')
 
-/** A store that is older than what its changelog still holds begins anew: nothing of the old contents is left. */
+/**
+ * A store that is older than what its changelog still holds begins anew: nothing of the old contents is left. What is gone
+ * does not go unnoticed: a worker with the digest of what was committed refuses.
+ */
 const cutChangelog = async (bench: Bench): Promise<string> => {
+  bench.worker(1, withoutDigest)
   await workAndClose(bench, 1, 'leave')
   await workAndClose(bench, 2, 'leave')
   bench.loseDisk(2)
   await cut(bench, 'counts', () => 0)
+  await refused(bench, bench.worker(3), 'STORE_DIVERGED', 'a changelog that was cut')
+  await bench.judge.removeMember(bench.applicationId, bench.instanceOf(3)).catch(() => undefined)
+  bench.loseDisk(3)
   await bench.start(1)
   await bench.feeder.feedRound()
-  await bench.finish({ rebuilt: [partitions, partitions], changelogs: 'cut' })
+  // Of the one that refused, at least one is counted too.
+  await bench.finish({ rebuilt: [partitions + 1, 2 * partitions], changelogs: 'cut' })
   return `the changelog of one store was cut: ${rebuilt(bench)} rebuilt`
 }
 
@@ -115,6 +125,7 @@ const oddChangelogs = async (bench: Bench): Promise<string> => {
 
 /** Another topic of the same name: for a changelog the store is rebuilt, for an input the worker stops. */
 const recreatedTopics = async (bench: Bench): Promise<string> => {
+  bench.worker(1, withoutDigest)
   await workAndClose(bench, 1)
   const topic = bench.changelogOf('lists')
   await bench.judge.deleteTopics(topic)

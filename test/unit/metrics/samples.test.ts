@@ -34,6 +34,7 @@ describe('samplesOf', () => {
       restored_stores_total: 1,
       restored_records_total: 20,
       restored_bytes_total: 300,
+      diverged_stores_total: 13,
       rebalances_total: 8,
       assigned_tasks: 1,
       running_tasks: 1,

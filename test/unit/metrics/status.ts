@@ -37,6 +37,7 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
   unacknowledgedBytes: 12,
   restore: undefined,
   restored: { stores: 1, records: 20, bytes: 300 },
+  diverged: 13,
   failure: undefined,
   ...changes,
 })

@@ -50,6 +50,8 @@ describe.each(['lmdb', 'memory'])('engine %s', (kind) => {
         'topic-2',
       ])
       expect(keys(engine)).toEqual([])
+      engine.write(writes({ d: '5' }), at(1))
+      expect(keys(engine)).toEqual(['d'])
     }))
 
   it('orders keys as unsigned bytes, the empty key included, and never shows its own', () =>

@@ -6,6 +6,7 @@ import type { Serde } from '../../../src/serde/serde.ts'
 import { bytes, string } from '../../../src/serde/text.ts'
 import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
+import { StateDigest } from '../../../src/state/state-digest.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { TestClock, at, identity, withDirectory } from './support.ts'
 
@@ -85,6 +86,116 @@ describe('TransactionalStore', () => {
     store.commitOverlay(at(2))
     expect(drained(store)).toEqual([])
     expect(store.uncommittedBytes).toBe(0)
+  })
+
+  describe('takes the old value of a key for its digest from below the overlay', () => {
+    const counted = (store: TransactionalStore<string, number>): string => {
+      const digest = new StateDigest()
+      for (const { key, value } of store.all()) {
+        digest.setKey(key)
+        digest.add(int64.encode(value), 8)
+      }
+      return digest.text
+    }
+    const digested = (): TransactionalStore<string, number> => {
+      const engine = new MemoryEngine()
+      engine.reset(identity)
+      const options = { name: 'totals', key: string, value: int64, engine, clock, digest: true }
+      const store = new TransactionalStore<string, number>(options)
+      store.applyChangelog([{ key: Buffer.from('a'), value: int64.encode(1) }], at(1))
+      return store
+    }
+    const add = (store: TransactionalStore<string, number>, key: string): void => {
+      store.mark()
+      store.put(key, (store.get(key) ?? 0) + 1)
+    }
+    const scanned = (store: TransactionalStore<string, number>): void => {
+      while (!store.scanDigest(1));
+    }
+
+    it.each<[string, (store: TransactionalStore<string, number>) => void]>([
+      [
+        'when it was read in the transaction before',
+        (store) => {
+          scanned(store)
+          add(store, 'a')
+          store.commitOverlay(at(2))
+          store.put('a', 7)
+        },
+      ],
+      [
+        'when it was read before a restore',
+        (store) => {
+          store.get('a')
+          store.applyChangelog([{ key: Buffer.from('a'), value: int64.encode(5) }], at(2))
+          scanned(store)
+          store.put('a', 7)
+        },
+      ],
+      [
+        'when a record before it was undone',
+        (store) => {
+          scanned(store)
+          add(store, 'b')
+          store.undo()
+          add(store, 'a')
+        },
+      ],
+      [
+        'when a transaction before it was aborted',
+        (store) => {
+          scanned(store)
+          add(store, 'b')
+          store.dropOverlay()
+          add(store, 'a')
+        },
+      ],
+      [
+        'when its record was undone and came again',
+        (store) => {
+          scanned(store)
+          add(store, 'b')
+          add(store, 'a')
+          store.undo()
+          add(store, 'a')
+          store.delete('b')
+        },
+      ],
+    ])('%s', (_, act) => {
+      const store = digested()
+      act(store)
+      store.drainChanges(() => {})
+      const next = store.nextDigest
+      store.commitOverlay(at(9))
+      expect([next, store.digest]).toEqual([counted(store), counted(store)])
+    })
+  })
+
+  it('counts the digest anew where it was written in the middle of a scan', () => {
+    const engine = new MemoryEngine()
+    engine.reset(identity)
+    const open = () =>
+      new TransactionalStore<string, number>({
+        name: 'totals',
+        key: string,
+        value: int64,
+        engine,
+        clock,
+        digest: true,
+      })
+    const store = open()
+    const change = (key: string, value: number) => ({ key: Buffer.from(key), value: int64.encode(value) })
+    store.applyChangelog([change('a', 1), change('b', 2), change('c', 3)], at(3))
+    expect([store.scanDigest(2), store.digest]).toEqual([false, undefined])
+    store.applyChangelog([change('a', 9)], at(4))
+    while (!store.scanDigest(2));
+    const other = open()
+    while (!other.scanDigest(100));
+    expect([store.digest?.startsWith('3.'), store.digest]).toEqual([true, other.digest])
+    store.close()
+    expect(open().digest).toBe(other.digest)
+    engine.write([{ key: 'd', value: Buffer.alloc(8) }], { ...at(4), digest: other.digest as string })
+    expect(open().digest).toBe(undefined)
   })
 
   it('drops the writes of an aborted transaction', () => {

@@ -1,0 +1,133 @@
+// The digest of one store: of what is committed in it, and of what will be when the open transaction is. It is kept with
+// the checkpoint, so that data, offset and digest always reach the disk together. It is not known for a store that was
+// written without one, that is being restored from nothing, or whose number of entries is another one than it says; then
+// a scan over the engine finds it out.
+import type { StoreEngine } from './contracts.ts'
+import { StateDigest } from './state-digest.ts'
+import { absent, type Held, type StoreCodec } from './store-codec.ts'
+
+interface Scan {
+  readonly digest: StateDigest
+  /** Key at which it goes on. */
+  from: string | undefined
+}
+
+export class StoreDigest {
+  readonly #engine: StoreEngine
+  readonly #codec: StoreCodec<never, never>
+  readonly #next = new StateDigest()
+  /** Undefined where it is not known. */
+  #committed: StateDigest | undefined
+  #scan: Scan | undefined
+
+  // What the keys of the overlay had below it, in the order of their first writes, which is that of the overlay; undefined
+  // where it was not read. It is mostly at hand when a key is written, and to look for it again costs more than the hash.
+  // Only the first `#written` entries count: truncating an array gives its memory back, for each transaction anew.
+  readonly #before: Held[] = []
+  #written = 0
+  #visited = 0
+  /** What was last read below the overlay. */
+  #foundKey = ''
+  #found: Held
+
+  /** @param text as it lies beside the data of the engine */
+  constructor(engine: StoreEngine, codec: StoreCodec<never, never>, text: string | undefined) {
+    this.#engine = engine
+    this.#codec = codec
+    const stored = text === undefined ? undefined : StateDigest.parse(text)
+    if (stored !== undefined && stored.entries === engine.count()) this.#committed = stored
+  }
+
+  /** Of what is committed; undefined where it is not known. */
+  get text(): string | undefined {
+    return this.#committed?.text
+  }
+
+  /** Of what will be committed, after `begin` and a `change` for each key. */
+  get nextText(): string | undefined {
+    return this.#committed === undefined ? undefined : this.#next.text
+  }
+
+  /**
+   * Goes back to what is committed; a scan that has not ended begins anew.
+   * @returns false where it is not known, so that no change need be told
+   */
+  begin(): boolean {
+    this.#scan = undefined
+    this.#visited = 0
+    if (this.#committed === undefined) return false
+    this.#next.become(this.#committed)
+    return true
+  }
+
+  /** A key was read, and is not in the overlay. */
+  found(key: string, held: Held): void {
+    this.#foundKey = key
+    this.#found = held
+  }
+
+  /** A key comes into the overlay. */
+  firstWritten(key: string): void {
+    this.#before[this.#written++] = key === this.#foundKey ? this.#found : undefined
+  }
+
+  /** The key that came last leaves the overlay. */
+  lastUndone(): void {
+    this.#written--
+  }
+
+  /** For one key of the overlay after another, since `begin`: what it had below; undefined where that is to be looked for. */
+  nextBefore(): Held {
+    return this.#before[this.#visited++]
+  }
+
+  /** The overlay is empty, or what lies below it changed. */
+  drop(): void {
+    this.#written = 0
+    this.#foundKey = ''
+    this.#found = undefined
+  }
+
+  /**
+   * A key changes; each is told once.
+   * @param before what a layer above the engine holds for it; undefined where none does
+   */
+  change(key: string, before: Held, value: Uint8Array | null): void {
+    const next = this.#next
+    next.setKey(key)
+    if (before === undefined) {
+      const stored = this.#engine.get(key)
+      if (stored !== undefined) next.remove(stored, stored.length)
+    } else if (before !== absent) this.#codec.removeFrom(next, before)
+    if (value !== null) next.add(value, value.length)
+  }
+
+  /** What was told since `begin` is committed. */
+  commit(): void {
+    this.#committed?.become(this.#next)
+    this.drop()
+  }
+
+  forget(): void {
+    this.#committed = undefined
+    this.#scan = undefined
+  }
+
+  /** Goes on with a scan; the engine is not written until it ends. @returns whether it has ended */
+  scan(entriesMax: number): boolean {
+    this.#scan ??= { digest: new StateDigest(), from: undefined }
+    const { digest, from } = this.#scan
+    let left = entriesMax
+    for (const { key, value } of this.#engine.range(from, undefined, false)) {
+      if (left-- === 0) {
+        this.#scan.from = key
+        return false
+      }
+      digest.setKey(key)
+      digest.add(value, value.length)
+    }
+    this.#committed = digest
+    this.#scan = undefined
+    return true
+  }
+}
