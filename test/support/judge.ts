@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { buildJavaProject } from './java.ts'
+import type { PackedPart, SteadyFeed, SteadyFeedOptions } from './judge-streams.ts'
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 export type Isolation = 'read_committed' | 'read_uncommitted'
@@ -93,6 +94,8 @@ export interface PartitionOffsets {
 
 export interface GroupDescription {
   readonly state: string
+  /** Node id of the broker that coordinates it. */
+  readonly coordinator: number
   readonly assignor: string
   readonly members: ReadonlyArray<{
     readonly memberId: string
@@ -160,8 +163,9 @@ interface Line {
 }
 
 interface Call {
-  readonly parts: unknown[]
-  resolve(answer: { parts: unknown[]; result: unknown }): void
+  /** Takes the parts of a long answer as they come. */
+  readonly take: (part: unknown) => void
+  resolve(result: unknown): void
   reject(error: Error): void
 }
 
@@ -198,6 +202,7 @@ export class Judge implements AsyncDisposable {
   readonly #calls = new Map<number, Call>()
   #lastId = 0
   #producers = 0
+  #followers = 0
   #errors = ''
   #ended: Error | undefined
 
@@ -251,19 +256,19 @@ export class Judge implements AsyncDisposable {
     const call = this.#calls.get(id)
     if (call === undefined) return
     if (line.more !== undefined) {
-      for (const part of line.more) call.parts.push(part)
+      for (const part of line.more) call.take(part)
       return
     }
     this.#calls.delete(id)
     if (line.error !== undefined) call.reject(new Error(line.error))
-    else call.resolve({ parts: call.parts, result: line.result })
+    else call.resolve(line.result)
   }
 
-  async #ask(command: string, request: object = {}): Promise<{ parts: unknown[]; result: unknown }> {
+  async #ask(command: string, request: object, take: (part: unknown) => void): Promise<unknown> {
     if (this.#ended !== undefined) throw this.#ended
     const id = ++this.#lastId
-    const answer = new Promise<{ parts: unknown[]; result: unknown }>((resolve, reject) => {
-      this.#calls.set(id, { parts: [], resolve, reject })
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#calls.set(id, { take, resolve, reject })
     })
     this.#child.stdin?.write(`${JSON.stringify({ ...request, id, command })}\n`)
     return answer.catch((error: Error) => {
@@ -273,20 +278,22 @@ export class Judge implements AsyncDisposable {
   }
 
   async #result<T>(command: string, request: object = {}): Promise<T> {
-    return (await this.#ask(command, request)).result as T
+    return (await this.#ask(command, request, () => undefined)) as T
   }
 
   /** Everything that the Java consumer sees up to the end as it is now. */
   async dump(topic: string, options: DumpOptions = {}): Promise<Dump> {
-    const { parts, result } = await this.#ask('dump', { topic, ...options })
-    return { records: (parts as RawRecord[]).map(readRecord), ends: result as Record<number, number> }
+    const records: JudgedRecord[] = []
+    const take = (raw: unknown): void => void records.push(readRecord(raw as RawRecord))
+    const ends = await this.#ask('dump', { topic, ...options }, take)
+    return { records, ends: ends as Record<number, number> }
   }
 
   async openProducer(options: ProducerOptions = {}): Promise<JudgeProducer> {
     const producer = `producer-${++this.#producers}`
-    await this.#ask('openProducer', { producer, ...options })
-    const step = async (command: string, request: object = {}): Promise<void> =>
-      void (await this.#ask(command, { producer, ...request }))
+    await this.#result('openProducer', { producer, ...options })
+    const step = (command: string, request: object = {}): Promise<void> =>
+      this.#result(command, { producer, ...request })
     return {
       begin: () => step('begin'),
       send: (topic, records) => this.#result('send', { producer, topic, records: records.map(writeRecord) }),
@@ -311,6 +318,37 @@ export class Judge implements AsyncDisposable {
       if (options.transactionalId !== undefined) await producer.commit()
     } finally {
       await producer.close()
+    }
+  }
+
+  /**
+   * Follows a topic as a reader of committed records, from its beginning: until `stop`, or to its end as it is now.
+   * `ended` is settled when the last part was given.
+   */
+  follow(
+    topic: string,
+    onPart: PackedPart,
+    options: { untilEnd?: boolean } = {},
+  ): { readonly ended: Promise<void>; stop(): Promise<void> } {
+    const follow = `follower-${++this.#followers}`
+    const ended = this.#ask('follow', { topic, follow, ...options }, (part) => {
+      const [partition, position, packed] = part as [number, number, string]
+      onPart(partition, position, Buffer.from(packed, 'base64'))
+    }).then(() => undefined)
+    const stop = async (): Promise<void> => {
+      await this.#result('unfollow', { follow })
+      await ended
+    }
+    return { ended, stop }
+  }
+
+  /** Begins to feed a topic a second from now. */
+  async feedSteadily(options: SteadyFeedOptions): Promise<SteadyFeed> {
+    const feed = options.name
+    await this.#result('feed', { ...options, feed })
+    return {
+      state: () => this.#result('feedState', { feed }),
+      stop: () => this.#result('stopFeed', { feed }),
     }
   }
 

@@ -7,15 +7,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { SettingsInput } from '../../../src/config/settings.ts'
 import type { JvmKafkaHandle } from '../../../src/testing/kafka/start-kafka.ts'
 import type { Judge } from '../../support/judge.ts'
+import type { KafkaProxy } from '../../support/proxy.ts'
 import { type Random, seededRandom } from '../../support/random.ts'
 import { readStores, textOf } from '../support/evidence.ts'
 import type { Fault } from '../support/faults.ts'
 import { Feeder } from '../support/feeder.ts'
+import { readLogBatches } from '../support/log-batches.ts'
+import { OffsetWatch } from '../support/offset-watch.ts'
 import { type WorkerLife, WorkerLives, type WorkerLogLine } from '../support/worker-process.ts'
 import { check, type Evidence, explain, type Predicted, type Snapshot, type TopicDump } from './checker.ts'
 import type { Grounds } from './grounds.ts'
 import { creditsTopic, inputTopic, makeOp, makeProbes, outputTopic, storeNames } from './ops.ts'
 import { changelogVariable } from './topology.ts'
+import { type TornTransaction, tornTransactions } from './transactions.ts'
 
 export type BenchSettings = Omit<SettingsInput, 'applicationId' | 'stateDir' | 'instanceId'>
 
@@ -47,6 +51,7 @@ const fastSettings: BenchSettings = {
   sessionTimeoutMs: 13_500,
 }
 
+const offsetsTopic = '__consumer_offsets'
 const module = path.join(import.meta.dirname, 'topology.ts')
 
 /** The verdict of a scenario that failed, with everything that a person needs to look into it. */
@@ -58,6 +63,8 @@ export class Bench implements AsyncDisposable {
   readonly random: Random
   readonly judge: Judge
   readonly kafkas: readonly JvmKafkaHandle[]
+  /** Between the brokers, in their order; empty where the row has not asked for it. */
+  readonly between: readonly KafkaProxy[]
   readonly applicationId: string
   readonly directory: string
   readonly feeder: Feeder
@@ -66,11 +73,13 @@ export class Bench implements AsyncDisposable {
   /** Where it is not the usual place. */
   readonly #stateDirs = new Map<number, string>()
   readonly #snapshots: Snapshot[] = []
+  readonly #watch: OffsetWatch
   #probes = 0
   #failed = false
 
-  private constructor({ kafkas, judge }: Grounds, options: BenchOptions) {
+  private constructor({ kafkas, judge, between }: Grounds, options: BenchOptions) {
     this.kafkas = kafkas
+    this.between = between
     this.judge = judge
     this.#options = options
     this.seed = options.seed
@@ -78,6 +87,7 @@ export class Bench implements AsyncDisposable {
     this.random = seededRandom(options.seed)
     this.applicationId = `${options.row.toLowerCase()}-${randomBytes(4).toString('hex')}`
     this.directory = fs.mkdtempSync(path.join(os.tmpdir(), `millstream-faults-${options.row}-`))
+    this.#watch = new OffsetWatch(() => judge.groupOffsets(this.applicationId))
     let number = 0
     this.feeder = new Feeder({
       judge,
@@ -291,10 +301,25 @@ export class Bench implements AsyncDisposable {
       transactions: transactions.filter(({ transactionalId }) =>
         transactionalId.startsWith(`${applicationId}.`),
       ),
+      torn: this.#torn(predicted),
+      wentBack: this.#watch.history.wentBack,
       log: this.log(),
       drain,
       predicted,
     }
+  }
+
+  #torn({ epochs, changelogs }: Predicted): TornTransaction[] {
+    if (epochs === 'shared') return []
+    // Compaction keeps the last batch of a producer, without its records, and may take its marker away.
+    const whole = changelogs === 'compacted' ? [] : storeNames.map((store) => this.changelogOf(store))
+    const topics = [this.output, this.credits, offsetsTopic, ...whole]
+    const [kafka] = this.kafkas
+    const batches = readLogBatches(kafka?.dataDirectory ?? '', topics)
+    // Else a reader that finds nothing would have passed.
+    if (!batches.some(({ marker }) => marker === 'commit'))
+      this.fail(['the logs of the broker hold no commit'])
+    return tornTransactions(batches, offsetsTopic)
   }
 
   /** @throws Failed with the report, the seed and the end of the logs. */
@@ -321,6 +346,7 @@ export class Bench implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#watch.stop()
     for (const lives of this.#workers.values()) {
       lives.signal('SIGCONT')
       await lives.stop()

@@ -1,7 +1,15 @@
 // What has to hold whatever happened to the workers, as pure functions over what the Java consumer read, what lies on the
 // disks and what the workers logged. The letters are those of docs/faults.md.
 import type { JudgedRecord, PartitionOffsets, TransactionListing } from '../../support/judge.ts'
-import { type Finding, fold, type StoredTask, storeFindings, textOf } from '../support/evidence.ts'
+import {
+  type Finding,
+  fold,
+  lastCopies,
+  type StoredTask,
+  storeFindings,
+  textOf,
+} from '../support/evidence.ts'
+import type { WentBack } from '../support/offset-watch.ts'
 import type { WorkerLogLine } from '../support/worker-process.ts'
 import {
   abortedMark,
@@ -14,8 +22,9 @@ import {
   sourceHeader,
   writerHeader,
 } from './ops.ts'
+import type { TornTransaction } from './transactions.ts'
 
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I7' | 'I8' | 'I10' | 'I11'
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9' | 'I10' | 'I11'
 
 export interface Violation extends Finding {
   readonly invariant: Invariant
@@ -51,6 +60,10 @@ export interface Evidence {
   readonly snapshots: readonly Snapshot[]
   /** Committed positions: `<topic>/<partition>`. */
   readonly committed: ReadonlyMap<string, number>
+  /** Transactions of which only a part came through. */
+  readonly torn: readonly TornTransaction[]
+  /** What was seen on the way. */
+  readonly wentBack: readonly WentBack[]
   /** Of this application alone. */
   readonly transactions: readonly TransactionListing[]
   readonly log: readonly WorkerLogLine[]
@@ -69,6 +82,10 @@ export interface Predicted {
    * compacted: it no longer shows what an older copy of a store held.
    */
   readonly changelogs?: 'cut' | 'compacted'
+  /** Transactions of one producer share an epoch (transaction version 1), so they cannot be told from the logs. */
+  readonly epochs?: 'shared'
+  /** Offsets of the group go back, because somebody took them away. */
+  readonly offsets?: 'set back'
 }
 
 const violation = (
@@ -162,18 +179,6 @@ const positions = ({ ops, credits, committed }: Evidence): Violation[] =>
     }),
   )
 
-/** The copy that is furthest of each store of each task; its owner was the last one. */
-const lastCopies = (stores: readonly Snapshot[]): StoredTask<string>[] => {
-  const last = new Map<string, StoredTask<string>>()
-  const positionOf = (stored: StoredTask<string> | undefined): number =>
-    stored?.checkpoint?.changelogOffset ?? -1
-  for (const { stored } of stores) {
-    const id = `${stored.taskId}/${stored.store}`
-    if (!last.has(id) || positionOf(stored) > positionOf(last.get(id))) last.set(id, stored)
-  }
-  return [...last.values()]
-}
-
 const compare = (
   what: string,
   expected: ReadonlyMap<string, string>,
@@ -189,7 +194,7 @@ const compare = (
 const sameState = (evidence: Evidence, expected: Expected, seen: readonly SeenEffect[]): Violation[] => {
   const { changelogs, stores, snapshots, predicted } = evidence
   const found: Violation[] = []
-  const last = lastCopies(stores)
+  const last = lastCopies(stores.map(({ stored }) => stored))
   for (const [name, { committed }] of changelogs) {
     const folded = fold(committed, textOf)
     const wanted = expected.stores.get(name) ?? new Map<string, string>()
@@ -261,6 +266,12 @@ const nothingAborted = ({ ops, effects, credits, changelogs, stores, snapshots }
   return found
 }
 
+/** I6: all parts of a transaction (outputs, changelogs, offsets) are committed, or none. */
+const allOrNothing = ({ torn }: Evidence): Violation[] =>
+  torn.map(({ transaction, what }) =>
+    violation('I6', `transaction ${transaction}`, 'all of it or nothing', what),
+  )
+
 /**
  * I7: of each input partition the processes own ranges that follow each other. Outputs of one input partition in one
  * output partition, in the order of the log: whoever comes next begins behind where the last one ended.
@@ -297,7 +308,7 @@ const sum = (values: Iterable<string>): number =>
 /** I8: what was paid is received, in the stores and in their changelogs. */
 const nothingLostOnTheWay = ({ stores, changelogs, predicted }: Evidence): Violation[] => {
   if (predicted.changelogs === 'cut') return []
-  const last = lastCopies(stores)
+  const last = lastCopies(stores.map(({ stored }) => stored))
   const inStores = (name: string): number =>
     sum(last.filter(({ store }) => store === name).flatMap(({ values }) => [...values.values()]))
   const inChangelog = (name: string): number =>
@@ -309,6 +320,14 @@ const nothingLostOnTheWay = ({ stores, changelogs, predicted }: Evidence): Viola
     .filter(([, paid, received]) => paid !== received)
     .map(([what, paid, received]) => violation('I8', `received in all ${what}`, paid, received))
 }
+
+/** I9: a committed position never goes back. */
+const positionsOnlyGrow = ({ wentBack, predicted }: Evidence): Violation[] =>
+  predicted.offsets === 'set back'
+    ? []
+    : wentBack.map(({ topic, partition, from, to }) =>
+        violation('I9', `committed offset of ${topic}-${partition}`, `${from} or more`, to),
+      )
 
 /** I10: after the faults everything goes on in bounded time, and no transaction is open. */
 const alive = ({ ops, effects, credits, changelogs, transactions, drain }: Evidence): Violation[] => {
@@ -362,8 +381,10 @@ export const check = (evidence: Evidence): Violation[] => {
     ...sameState(evidence, expected, seen),
     ...inOrder(seen),
     ...nothingAborted(evidence),
+    ...allOrNothing(evidence),
     ...ownersInTurn(seen),
     ...nothingLostOnTheWay(evidence),
+    ...positionsOnlyGrow(evidence),
     ...alive(evidence),
     ...asPredicted(evidence),
   ]

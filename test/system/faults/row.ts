@@ -12,6 +12,10 @@ export interface BenchRow extends RowBase {
   readonly short: boolean
   /** Three: replicated three times, at least two in sync. Default 1. */
   readonly brokers?: 1 | 3
+  /** Settings of brokers that no other row uses. */
+  readonly brokerSettings?: Readonly<Record<string, string>>
+  /** Brokers that no other row uses, with proxies between them. */
+  readonly proxied?: true
   readonly settings?: BenchSettings
   /** Settings of the changelogs. */
   readonly changelog?: Readonly<Record<string, string>>

@@ -169,7 +169,7 @@ const raisedTransactionVersion = async (bench: Bench): Promise<string> => {
     await bench.start(2)
     await sleep(2000)
     bench.expect(bench.worker(1).isRunning, 'the worker', 'it runs', 'an end')
-    await bench.finish()
+    await bench.finish({ epochs: 'shared' })
     return `raised under a running worker, ${bench.logged('the worker recovers')} recoveries`
   } finally {
     await bench.judge.setTransactionVersion(2)

@@ -12,7 +12,7 @@ import { storeNames } from './ops.ts'
 import type { BenchRow } from './row.ts'
 
 /** Feeds a running worker, lets it come to the end, and closes it. */
-const workAndClose = async (
+export const workAndClose = async (
   bench: Bench,
   number: number,
   how: 'close' | 'leave' = 'close',

@@ -24,6 +24,15 @@ export const testedRows: readonly TestedRow[] = [
     title: 'Produce that arrives late',
     tests: integration('outcome', 'lost requests and 20 lost answers of Produce'),
   },
+  {
+    id: 'F10',
+    title: 'a processor that blocks the main thread',
+    tests: [
+      ...integration('blocked'),
+      'test/integration/blocked-too-long.test.ts',
+      'test/integration/heartbeat-thread.test.ts',
+    ],
+  },
   { id: 'F15', title: 'interleaved aborted transactions', tests: integration('abort-filter') },
   {
     id: 'F19',

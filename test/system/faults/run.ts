@@ -77,7 +77,20 @@ const parse = (args: string[]): CommandLine | 'help' => {
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
-const runOnBench = async (grounds: Grounds, row: BenchRow, seed: number, short: boolean): Promise<string> => {
+type SharedGrounds = (brokers: 1 | 3) => Promise<Grounds>
+
+const runOnBench = async (
+  shared: SharedGrounds,
+  row: BenchRow,
+  seed: number,
+  short: boolean,
+): Promise<string> => {
+  const { brokers = 1, brokerSettings, proxied } = row
+  await using own = new AsyncDisposableStack()
+  const grounds =
+    brokerSettings === undefined && proxied === undefined
+      ? await shared(brokers)
+      : await openGrounds({ brokers, brokerSettings, proxied }, own, say)
   await using bench = await Bench.open(grounds, { ...row, row: row.id, seed, short })
   try {
     return await row.run(bench)
@@ -100,11 +113,7 @@ const runTests = async ({ tests }: TestedRow): Promise<string> => {
   return 'by the tests above'
 }
 
-const runRow = async (
-  grounds: (brokers: 1 | 3) => Promise<Grounds>,
-  row: Row,
-  line: CommandLine,
-): Promise<boolean[]> => {
+const runRow = async (grounds: SharedGrounds, row: Row, line: CommandLine): Promise<boolean[]> => {
   const outcomes: boolean[] = []
   const isTested = 'tests' in row
   for (let round = 0; round < (isTested ? 1 : line.rounds); round++) {
@@ -112,9 +121,7 @@ const runRow = async (
     const startedMs = performance.now()
     const seconds = (): string => `${((performance.now() - startedMs) / 1000).toFixed(1)} s`
     try {
-      const told = isTested
-        ? await runTests(row)
-        : await runOnBench(await grounds(row.brokers ?? 1), row, seed, line.short)
+      const told = isTested ? await runTests(row) : await runOnBench(grounds, row, seed, line.short)
       say(`${row.id.padEnd(4)} passed, ${seconds()}, seed ${seed}: ${row.title}: ${told}`)
       outcomes.push(true)
     } catch (error) {
@@ -130,8 +137,8 @@ const runRow = async (
 const main = async (line: CommandLine): Promise<boolean> => {
   await using resources = new AsyncDisposableStack()
   const opened = new Map<number, Promise<Grounds>>()
-  const grounds = (brokers: 1 | 3): Promise<Grounds> => {
-    const known = opened.get(brokers) ?? openGrounds(brokers, resources, say)
+  const grounds: SharedGrounds = (brokers) => {
+    const known = opened.get(brokers) ?? openGrounds({ brokers }, resources, say)
     opened.set(brokers, known)
     return known
   }

@@ -98,6 +98,17 @@ export const readStores = <V>(
   }
 }
 
+/** Of each store of each task the copy that is furthest; its owner was the last one. */
+export const lastCopies = <V>(stores: readonly StoredTask<V>[]): StoredTask<V>[] => {
+  const last = new Map<string, StoredTask<V>>()
+  const positionOf = (stored: StoredTask<V> | undefined): number => stored?.checkpoint?.changelogOffset ?? -1
+  for (const stored of stores) {
+    const id = `${stored.taskId}/${stored.store}`
+    if (!last.has(id) || positionOf(stored) > positionOf(last.get(id))) last.set(id, stored)
+  }
+  return [...last.values()]
+}
+
 /** The store holds what its changelog holds below its checkpoint: nothing that is not committed, and all that is. */
 export const storeFindings = <V>(
   stored: StoredTask<V>,

@@ -27,7 +27,7 @@ export class Feeder {
     this.#options = options
   }
 
-  /** Opens the producers and commits the first records. */
+  /** Opens the producers and commits the first records. May be called again after `close`. */
   async open(first: readonly RecordToWrite[] = []): Promise<void> {
     const { judge, transactionalId } = this.#options
     const open = (name: string): Promise<JudgeProducer> =>

@@ -69,6 +69,9 @@ const insideOnly: ReadonlySet<FaultPoint> = new Set([
   'offset-commit-sent',
 ])
 
+/** A worker with little to do commits before it is ever found inside: from then on each passage is a hit. */
+const insidePatienceMs = 20_000
+
 const transactionAfter: Partial<Record<FaultPoint, KillLine['transaction']>> = {
   'after-produce': 'open',
   'after-offset-commit': 'open',
@@ -82,6 +85,7 @@ class FaultyPoints {
   #hits = 0
   #transaction: KillLine['transaction'] = 'none'
   #runningSince = Number.POSITIVE_INFINITY
+  #firstPassedMs: number | undefined
 
   constructor(fault: Fault | undefined) {
     this.#fault = fault
@@ -101,7 +105,9 @@ class FaultyPoints {
     const fault = this.#fault
     if (fault?.point !== point) return
     if (fault.afterMs !== undefined && performance.now() - this.#runningSince < fault.afterMs) return
-    if (insideOnly.has(point) && this.#transaction !== 'open') return
+    this.#firstPassedMs ??= performance.now()
+    const isPatient = performance.now() - this.#firstPassedMs < insidePatienceMs
+    if (insideOnly.has(point) && this.#transaction !== 'open' && isPatient) return
     this.#hits++
     if (fault.action === 'abort') {
       if (this.#hits % fault.hit === 0)

@@ -111,6 +111,8 @@ const rightRun = () => ({
     ['ops/0', 11],
     ['credits/0', 2],
   ]),
+  torn: [] as Evidence['torn'][number][],
+  wentBack: [] as Mutable<Evidence['wentBack'][number]>[],
   transactions: [{ transactionalId: 'app.w1.0', producerId: 1, state: 'CompleteCommit' }],
   log: [{ at: 1, life: 1, level: 'info', text: 'worker state' }],
   drain: { tookMs: 100, boundMs: 1000 },
@@ -210,6 +212,11 @@ const wrongRuns: [string, Invariant, (run: Run) => void][] = [
     (run) => run.changelogs.get('counts')?.all.push(record(9, 'ABORTED-a', 1)),
   ],
   [
+    'a transaction came through in parts',
+    'I6',
+    (run) => run.torn.push({ transaction: '1:2', what: 'committed in effects-0, aborted in c-0' }),
+  ],
+  [
     'a process wrote on after the next one had begun',
     'I7',
     (run) => {
@@ -222,6 +229,11 @@ const wrongRuns: [string, Invariant, (run: Run) => void][] = [
     'money appeared in a changelog',
     'I8',
     (run) => run.changelogs.get('paid')?.committed.push(record(1, 'c', 7)),
+  ],
+  [
+    'a committed offset went back on the way',
+    'I9',
+    (run) => run.wentBack.push({ topic: 'ops', partition: 0, from: 9, to: 5 }),
   ],
   ['the end was reached too late', 'I10', (run) => void Object.assign(run.drain, { tookMs: 1001 })],
   [
@@ -280,8 +292,10 @@ describe('the checker of the fault bench', () => {
       'I3',
       'I4',
       'I5',
+      'I6',
       'I7',
       'I8',
+      'I9',
       'I10',
       'I11',
     ])

@@ -185,12 +185,13 @@ final class Cluster {
         return offsets;
     }
 
-    /** {state, assignor, members: [{memberId, instanceId, clientId, partitions: [[topic, partition]]}]}. */
+    /** {state, coordinator (node id), assignor, members: [{memberId, instanceId, clientId, partitions: [[topic, partition]]}]}. */
     JsonNode describeGroup(JsonNode request) throws Exception {
         String group = request.get("group").asText();
         var found = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
         ObjectNode node = Judge.JSON.createObjectNode();
         node.put("state", found.groupState().toString()).put("assignor", found.partitionAssignor());
+        node.put("coordinator", found.coordinator().id());
         ArrayNode members = node.putArray("members");
         found.members().forEach(member -> {
             ObjectNode entry = members.addObject().put("memberId", member.consumerId());

@@ -35,6 +35,8 @@ public final class Judge {
         Writer writer = new Writer(brokers);
         Cluster cluster = new Cluster(brokers);
         Operator operator = new Operator(brokers);
+        Steady steady = new Steady(brokers);
+        Follower follower = new Follower(brokers);
         commands.put("dump", reader::dump);
         commands.put("openProducer", (request, more) -> writer.open(request));
         commands.put("begin", (request, more) -> writer.begin(request));
@@ -66,6 +68,11 @@ public final class Judge {
         commands.put("alterTopic", (request, more) -> operator.alterTopic(request));
         commands.put("clientQuotas", (request, more) -> operator.clientQuotas(request));
         commands.put("joinNewProtocol", (request, more) -> operator.joinNewProtocol(request));
+        commands.put("feed", (request, more) -> steady.start(request));
+        commands.put("feedState", (request, more) -> steady.state(request));
+        commands.put("stopFeed", (request, more) -> steady.stop(request));
+        commands.put("follow", follower::follow);
+        commands.put("unfollow", (request, more) -> follower.unfollow(request));
     }
 
     public static void main(String[] arguments) throws IOException {
