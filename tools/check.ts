@@ -59,7 +59,7 @@ const faults: Suite = {
 
 const suites = {
   unit: suite('unit', 90),
-  integration: suite('integration', 400),
+  integration: suite('integration', 480),
   controls: suite('controls', 200),
   system: suite('system', 180),
   faults,

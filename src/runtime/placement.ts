@@ -97,9 +97,29 @@ class Claims {
   }
 }
 
+/** `<sub-topology>_<partition>` */
+const subtopologyOf = (task: string): string => task.slice(0, task.indexOf('_'))
+
+/** Counts of something by member and sub-topology. */
+class Tally {
+  readonly #counts = new Map<string, number>()
+
+  of(member: string, task: string): number {
+    return this.#counts.get(`${member} ${subtopologyOf(task)}`) ?? 0
+  }
+
+  /** @returns the count before */
+  add(member: string, task: string): number {
+    const count = this.of(member, task)
+    this.#counts.set(`${member} ${subtopologyOf(task)}`, count + 1)
+    return count
+  }
+}
+
 /**
  * The even distribution that the group works towards: each task with one member, and nobody with more than its share. It
  * goes to the member that runs it, then to one that has its state, then to whoever has least; being close comes first.
+ * Each member gets of every sub-topology, as far as that needs no further move: their loads differ.
  */
 const balance = (taskIds: readonly string[], claims: Claims): ReadonlyMap<string, string> => {
   const { members } = claims
@@ -107,12 +127,14 @@ const balance = (taskIds: readonly string[], claims: Claims): ReadonlyMap<string
   const share = Math.floor(taskIds.length / Math.max(1, members.length))
   let extra = taskIds.length - share * members.length
   const planned = new Map<string, string>()
+  const kinds = new Tally()
   const take = (member: string, task: string): void => {
     const has = load.get(member) ?? 0
     if (planned.has(task) || has > share || (has === share && extra === 0)) return
     if (has === share) extra--
     planned.set(task, member)
     load.set(member, has + 1)
+    kinds.add(member, task)
   }
   /** Others could have it at once: of what a member has to give away, that is best. */
   const alternatives = (task: string): number =>
@@ -121,10 +143,17 @@ const balance = (taskIds: readonly string[], claims: Claims): ReadonlyMap<string
       : members.filter(
           (member) => claims.position(member, task) !== undefined && claims.isClose(member, task),
         ).length
+  const seen = new Tally()
+  const kindCount = new Set(taskIds.map(subtopologyOf)).size
   const running = taskIds
     .filter((task) => claims.ownerOf(task) !== undefined)
-    .map((task) => ({ task, member: claims.ownerOf(task) as string, others: alternatives(task) }))
-    .sort((a, b) => a.others - b.others)
+    .map((task) => {
+      const member = claims.ownerOf(task) as string
+      // Members begin with different sub-topologies, so that what they give up is no single one.
+      const turn = (Number(subtopologyOf(task)) + members.indexOf(member)) % kindCount
+      return { task, member, others: alternatives(task), nth: seen.add(member, task), turn }
+    })
+    .sort((a, b) => a.others - b.others || a.nth - b.nth || a.turn - b.turn)
   const stored = taskIds
     .flatMap((task) =>
       members.map((member) => ({ task, member, position: claims.position(member, task) ?? -1 })),
@@ -137,9 +166,11 @@ const balance = (taskIds: readonly string[], claims: Claims): ReadonlyMap<string
   }
   for (const task of taskIds) {
     if (planned.has(task)) continue
-    const least = members.reduce((best, one) => ((load.get(one) ?? 0) < (load.get(best) ?? 0) ? one : best))
+    const rank = (member: string): number[] => [load.get(member) ?? 0, kinds.of(member, task)]
+    const least = members.reduce((best, one) => (isBefore(rank(one), rank(best)) ? one : best))
     planned.set(task, least)
     load.set(least, (load.get(least) ?? 0) + 1)
+    kinds.add(least, task)
   }
   return planned
 }

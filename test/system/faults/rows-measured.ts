@@ -164,4 +164,11 @@ const steady = { short: false, settings, recordsPerChunk: 40, pauseMs: 20 }
 export const measuredRows: readonly BenchRow[] = [
   { ...steady, id: 'ROLLING', title: 'a rolling restart of three workers', run: measured(rollingRestart) },
   { ...steady, id: 'TAKEOVER', title: 'three workers die one after the other', run: measured(takeOver) },
+  {
+    ...steady,
+    id: 'TAKEOVER',
+    title: 'three workers with standbys die one after the other',
+    settings: { ...settings, standbyReplicas: 1 },
+    run: measured(takeOver),
+  },
 ]

@@ -34,6 +34,7 @@ export const testedRows: readonly TestedRow[] = [
     ],
   },
   { id: 'F15', title: 'interleaved aborted transactions', tests: integration('abort-filter') },
+  { id: 'F17', title: 'a transaction that the coordinator left behind', tests: integration('hanging') },
   {
     id: 'F19',
     title: 'the coordinator answers offsets of long ago',

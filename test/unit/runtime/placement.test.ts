@@ -169,6 +169,15 @@ describe('tasks without state', () => {
     expect(tasksOf(settled(taskIds(4), claims, stateless))).toEqual({ a: ['0_0', '0_1'], b: ['0_2', '0_3'] })
   })
 
+  it('are shared so that every worker has some of each sub-topology', () => {
+    const ids = ['0', '1'].flatMap((kind) => [0, 1, 2, 3].map((partition) => `${kind}_${partition}`))
+    let claims: Claims = new Map([['a', claimOf(ids)]])
+    for (const name of ['b', 'c'])
+      claims = afterwards(claims, settled(ids, new Map([...claims, [name, claimOf([])]]), stateless), 20)
+    for (const { running } of claims.values())
+      expect(new Set(running.map((task) => task[0])).size, running.join(' ')).toBe(2)
+  })
+
   it('go with the later of two claims, and the other is not asked to give them up', () => {
     const claims = new Map([
       ['a', claimOf(['0_0'], {}, 3)],

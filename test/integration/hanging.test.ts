@@ -1,0 +1,144 @@
+// KAFKA-20734 on real brokers: a coordinator that ends a transaction while a partition of it has no leader leaves the
+// marker out there for ever, and the producer's next marker would end those records, too. Fixed brokers write the marker
+// when the partition is back; then there is nothing to be seen here, and nothing to be repaired.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { silentLogger } from '../../src/base/log.ts'
+import { nodePorts } from '../../src/base/node-ports.ts'
+import type { Cluster } from '../../src/client/cluster.ts'
+import { TransactionalProducer } from '../../src/client/transactional-producer.ts'
+import { MillstreamError } from '../../src/errors.ts'
+import { BatchBuilder } from '../../src/record/batch-builder.ts'
+import type { JvmKafkaHandle } from '../../src/testing/kafka/start-kafka.ts'
+import { connect } from '../support/client.ts'
+import type { Judge } from '../support/judge.ts'
+import { uniqueTopic } from '../support/kafka.ts'
+import { openGrounds } from '../system/faults/grounds.ts'
+
+const resources = new AsyncDisposableStack()
+let kafkas: readonly JvmKafkaHandle[]
+let judge: Judge
+let cluster: Cluster
+
+beforeAll(async () => {
+  const grounds = await openGrounds({ brokers: 3 }, resources, () => {})
+  ;({ kafkas, judge } = grounds)
+  cluster = await connect({ brokers: kafkas.flatMap((kafka) => kafka.brokers) })
+  resources.defer(() => cluster.close())
+})
+
+afterAll(async () => {
+  await resources.disposeAsync()
+})
+
+const producerOf = (transactionalId: string): TransactionalProducer =>
+  new TransactionalProducer(
+    cluster,
+    nodePorts,
+    {
+      transactionalId,
+      transactionTimeoutMs: 30_000,
+      requestTimeoutMs: 10_000,
+      requestBytesMax: 1 << 20,
+      compression: 'none',
+      markerWaitMs: 2,
+    },
+    silentLogger,
+  )
+
+const send = (producer: TransactionalProducer, topic: string, partition: number, value: string): void => {
+  const builder = new BatchBuilder(1024)
+  const bytes = Buffer.from(value)
+  builder.append(Date.now(), bytes, 0, bytes.length, bytes, 0, bytes.length, [])
+  producer.send(topic, partition, builder)
+}
+
+const commit = async (producer: TransactionalProducer, group: string, topic: string): Promise<void> => {
+  const nobody = { groupId: group, memberId: '', generationId: -1, instanceId: undefined }
+  const source = { current: () => Promise.resolve(nobody), outlives: () => Promise.resolve(false) }
+  await producer.commitOffsets(source, [{ topic, partition: 0, offset: 0, metadata: '' }])
+  await producer.commit()
+}
+
+const leaderOf = async (topic: string, partition: number): Promise<number | undefined> => {
+  await cluster.refreshMetadata([topic]).catch(() => {})
+  const leader = cluster.partition(topic, partition)?.leader ?? -1
+  return leader < 0 ? undefined : leader
+}
+
+interface Left {
+  readonly topic: string
+  readonly partition: number
+  readonly transactionalId: string
+  readonly producer: TransactionalProducer
+  /** Whether the broker has the fault: the aborted record is still open. */
+  readonly isOpen: boolean
+}
+
+/** A transaction that was aborted while the only replica of a partition of it was down; that is back now. */
+const leftOpen = async (name: string): Promise<Left> => {
+  const topic = uniqueTopic(name)
+  const transactionalId = `${topic}.one.0`
+  await judge.createTopics({ name: topic, partitions: 6, replicationFactor: 1 })
+  const producer = producerOf(transactionalId)
+  await producer.init(true)
+  const coordinator = await cluster.coordinator('transaction', transactionalId)
+  let partition = 0
+  while ([undefined, coordinator].includes(await leaderOf(topic, partition))) partition = (partition + 1) % 6
+  const leader = await leaderOf(topic, partition)
+  const kafka = kafkas[(leader as number) - 1] as JvmKafkaHandle
+
+  producer.begin()
+  send(producer, topic, partition, 'aborted')
+  await producer.flush()
+  await kafka.kill('SIGKILL')
+  await expect.poll(() => leaderOf(topic, partition), { timeout: 30_000 }).toBe(undefined)
+  await producer.abort()
+  const state = async (): Promise<string | undefined> =>
+    (await judge.describeTransactions(transactionalId))[0]?.state
+  await expect.poll(state, { timeout: 30_000 }).toMatch(/CompleteAbort|PrepareAbort/)
+  // A broker without the fault waits here, and has not ended it.
+  await nodePorts.timers.sleep(1000)
+  await kafka.restart()
+  await expect.poll(() => leaderOf(topic, partition), { timeout: 60_000 }).toBe(leader)
+  await expect.poll(state, { timeout: 30_000 }).toBe('CompleteAbort')
+  const open = (await judge.describeProducers(topic, partition)).some(
+    ({ openTransactionStart }) => openTransactionStart !== null,
+  )
+  return { topic, partition, transactionalId, producer, isOpen: open }
+}
+
+const committedValues = async ({ topic }: Left): Promise<unknown[]> =>
+  (await judge.dump(topic)).records.map(({ value }) => String(value))
+
+describe('a transaction that the coordinator has aborted, and a partition has not', () => {
+  it('is ended before the next one begins there, by the producer itself and by its next life', async () => {
+    for (const nextLife of [false, true]) {
+      const left = await leftOpen(nextLife ? 'hanging-restart' : 'hanging')
+      const producer = nextLife ? producerOf(left.transactionalId) : left.producer
+      if (nextLife) await producer.init(true)
+      producer.begin()
+      send(producer, left.topic, left.partition, 'committed')
+      await producer.flush()
+      await commit(producer, `${left.topic}-group`, left.topic)
+      await expect.poll(() => committedValues(left), { timeout: 20_000 }).toEqual(['committed'])
+    }
+  }, 240_000)
+
+  it('stops a producer that cannot know how it ended', async () => {
+    const left = await leftOpen('hanging-unknown')
+    const producer = producerOf(left.transactionalId)
+    await producer.init(true)
+    // The coordinator has forgotten the end by now.
+    await producer.init(false)
+    producer.begin()
+    send(producer, left.topic, left.partition, 'never')
+    const error = await producer.flush().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    )
+    if (!left.isOpen) return expect(error).toBe(undefined)
+    expect(error).toBeInstanceOf(MillstreamError)
+    expect(error).toMatchObject({ code: 'TRANSACTION_HANGING', where: { partition: left.partition } })
+    expect(await committedValues(left)).toEqual([])
+  }, 120_000)
+})
