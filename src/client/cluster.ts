@@ -149,6 +149,12 @@ export class Cluster {
     })
   }
 
+  /** The open connection of this broker and role, to see whether it is still the same one later; undefined: none is open. */
+  connection(node: number, role: ConnectionRole): object | undefined {
+    const connection = this.#slots.get(slotKey(node, role))?.connection
+    return connection?.isOpen ? connection : undefined
+  }
+
   /**
    * Sends a request that any broker answers, to the next one where one does not answer; so it may arrive twice.
    * @throws MillstreamError CONNECTION_LOST when none answers (it names each), else as send().

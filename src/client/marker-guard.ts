@@ -20,19 +20,48 @@ import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
 import { withCoordinator } from './coordinator.ts'
 
-/** A transaction of ours, and how it ended; `committed` undefined where nobody told us. */
+/** A transaction of ours, and how it ended. */
 export interface EndedTransaction {
   readonly producerId: number
   readonly epoch: number
-  readonly committed: boolean | undefined
+  readonly committed: boolean
+}
+
+/** More than lie between two looks at a partition that is written now and then would be forgotten: then a worker stops. */
+const endingsMax = 10_000
+
+/** How the last transactions of a producer ended, as far as that is known. */
+export class Endings {
+  readonly #committed = new Map<string, boolean>()
+
+  note({ producerId, epoch, committed }: EndedTransaction): void {
+    this.#committed.set(`${producerId}:${epoch}`, committed)
+    if (this.#committed.size <= endingsMax) return
+    for (const oldest of this.#committed.keys()) return void this.#committed.delete(oldest)
+  }
+
+  /** Undefined: nobody told us. */
+  of(producerId: number, epoch: number): boolean | undefined {
+    return this.#committed.get(`${producerId}:${epoch}`)
+  }
+}
+
+/** When a partition was seen to be settled. What happened since may have left a transaction open there. */
+export interface Settled {
+  /** The connection to its leader: while that holds, the leader has not gone. */
+  readonly over: object | undefined
+  /** Number of other reasons to look again, until then. */
+  readonly doubts: number
 }
 
 export interface GuardedPartition {
   readonly topic: string
   readonly partition: number
-  /** The last transaction that this process wrote to it. */
-  readonly ended: EndedTransaction | undefined
 }
+
+/** Whether what was seen then still holds now. */
+export const isSettled = (then: Settled | undefined, now: Settled): boolean =>
+  then !== undefined && now.over !== undefined && then.over === now.over && then.doubts === now.doubts
 
 export const offsetsTopic = '__consumer_offsets'
 
@@ -78,14 +107,14 @@ export class MarkerGuard {
 
   /**
    * Returns when nothing of this producer id is open in these partitions, to which its open transaction has not written.
-   * @param before the last transaction that the coordinator knew of when the producer was initialised
+   * @param endings of this producer's transactions
    * @param deadlineMs on the monotonic clock
    * @throws TRANSACTION_HANGING; TRANSACTION_ABORTABLE when the deadline was over first
    */
   async settle(
     partitions: readonly GuardedPartition[],
     producerId: number,
-    before: EndedTransaction | undefined,
+    endings: Endings,
     deadlineMs: number,
   ): Promise<void> {
     for (let attempt = 0; ; attempt++) {
@@ -94,7 +123,7 @@ export class MarkerGuard {
       // In this order: what is open after the coordinator has said that it is done stays open.
       if (await this.#coordinatorIsDone(deadlineMs)) {
         open = await this.#open(open, producerId, deadlineMs)
-        for (const one of open) await this.#end(one, before)
+        for (const one of open) await this.#end(one, endings)
       }
       if (this.#ports.clock.monotonic() >= deadlineMs) throw late(open)
       await this.#ports.timers.sleep(backoffMs(attempt))
@@ -221,19 +250,17 @@ export class MarkerGuard {
   }
 
   /** Writes the marker that the coordinator has left out. */
-  async #end(open: OpenPartition, before: EndedTransaction | undefined): Promise<void> {
+  async #end(open: OpenPartition, endings: Endings): Promise<void> {
     const { topic, partition, producer } = open
     const { producerId, producerEpoch, coordinatorEpoch } = producer
-    const ended = [open.ended, before].find(
-      (one) => one?.producerId === producerId && one.epoch === producerEpoch && one.committed !== undefined,
-    )
-    if (ended?.committed === undefined) throw hanging(open, undefined, 'it is not known how it ended')
+    const committed = endings.of(producerId, producerEpoch)
+    if (committed === undefined) throw hanging(open, undefined, 'it is not known how it ended')
     const node = this.#cluster.partition(topic, partition)?.leader ?? -1
     if (node < 0) return
     const marker = {
       producerId,
       producerEpoch,
-      committed: ended.committed,
+      committed,
       topics: [{ topic, partitions: [partition] }],
       // None yet: the epoch of the first coordinator.
       coordinatorEpoch: Math.max(0, coordinatorEpoch),
@@ -242,7 +269,7 @@ export class MarkerGuard {
       const answer = await this.#cluster.send(node, 'admin', writeTxnMarkers, { markers: [marker] })
       const errorCode = answer.markers[0]?.topics[0]?.partitions[0]?.errorCode ?? NONE
       if (errorCode !== NONE && !this.#mayPass(errorCode))
-        throw hanging(open, ended.committed, `WriteTxnMarkers was answered ${brokerError(errorCode).name}`)
+        throw hanging(open, committed, `WriteTxnMarkers was answered ${brokerError(errorCode).name}`)
     } catch (error) {
       if (isMillstreamError(error) && isRepeatable(error)) return
       throw error
@@ -252,7 +279,7 @@ export class MarkerGuard {
       partition,
       producer: `${producerId}:${producerEpoch}`,
       from: producer.currentTransactionStart,
-      as: ended.committed ? 'committed' : 'aborted',
+      as: committed ? 'committed' : 'aborted',
     })
   }
 }

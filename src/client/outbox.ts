@@ -25,7 +25,7 @@ import type { Compression } from '../record/compression.ts'
 import { nextSequence } from '../record/varint.ts'
 import { backoffMs, transactionFailure, byTopic, isRepeatable } from './answers.ts'
 import type { Cluster } from './cluster.ts'
-import type { EndedTransaction } from './marker-guard.ts'
+import type { Settled } from './marker-guard.ts'
 
 export interface ProducerIdentity {
   readonly transactionalId: string | null
@@ -74,12 +74,10 @@ export class Lane {
   added = false
   nextSequence = 0
   attempts = 0
-  /** Nothing of an earlier transaction is open here: see MarkerGuard. */
-  settled = false
   /** The open transaction has written to it, or may have. */
   written = false
-  /** The last transaction that has. */
-  ended: EndedTransaction | undefined
+  /** When nothing of an earlier transaction was seen to be open here: see MarkerGuard. */
+  settled: Settled | undefined
 
   constructor(topic: string, partition: number) {
     this.topic = topic
@@ -214,19 +212,6 @@ export class Outbox {
     return dropped
   }
 
-  /** How the transaction ended, for the partitions that it has written to; or that nobody told us. */
-  ended(transaction: EndedTransaction): void {
-    for (const lane of this.#lanes.values()) {
-      if (lane.written) lane.ended = transaction
-      lane.written = false
-    }
-  }
-
-  /** From the next transaction on no partition is taken for settled. */
-  unsettle(): void {
-    for (const lane of this.#lanes.values()) lane.settled = false
-  }
-
   /** Begins anew after the end of a transaction; `sequences`: the epoch is another one, so they restart at 0. */
   reset(sequences: 'restart' | 'keep'): void {
     invariant(
@@ -235,6 +220,7 @@ export class Outbox {
     )
     for (const lane of this.#lanes.values()) {
       lane.added = false
+      lane.written = false
       lane.attempts = 0
       if (sequences === 'restart') lane.nextSequence = 0
     }

@@ -26,7 +26,14 @@ import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { backoffMs, transactionFailure, byTopic, firstError, isRepeatable } from './answers.ts'
 import type { Cluster } from './cluster.ts'
-import { type EndedTransaction, MarkerGuard, offsetsPartition, offsetsTopic } from './marker-guard.ts'
+import {
+  Endings,
+  isSettled,
+  MarkerGuard,
+  offsetsPartition,
+  offsetsTopic,
+  type Settled,
+} from './marker-guard.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
 
@@ -68,12 +75,11 @@ export class TransactionalProducer implements CommittingProducer {
    */
   #ghostPossible = false
   #offsetsCommitted = false
-  /** A broker may have gone since partitions were last seen to be settled, or a transaction did not end by a commit. */
-  #doubt = true
-  /** The last transaction of this transactional id before the producer was initialised. */
-  #before: EndedTransaction | undefined
-  /** For the partition with the offsets of the group, what a lane is for the others. */
-  readonly #offsets = { settled: false, written: false, ended: undefined as EndedTransaction | undefined }
+  readonly #endings = new Endings()
+  /** Reasons to look at partitions again: a leader had to be looked up, or a transaction did not end by a commit. */
+  #doubts = 0
+  /** For the partition with the offsets of the group, what a lane has for the others. */
+  #offsetsSettled: Settled | undefined
 
   constructor(cluster: Cluster, ports: Ports, settings: TransactionalProducerSettings, log: Logger) {
     this.#cluster = cluster
@@ -89,7 +95,7 @@ export class TransactionalProducer implements CommittingProducer {
         this.#ghostPossible = true
       },
       doubted: () => {
-        this.#doubt = true
+        this.#doubts++
       },
       deadlineMs: () => this.#deadlineMs,
       failed: () => {
@@ -130,9 +136,9 @@ export class TransactionalProducer implements CommittingProducer {
     await this.#outbox.quiesce()
     if (this.#state.current !== 'uninitialised') this.#state.transitionTo('lost')
     const known = !fresh && this.#producerId >= 0
-    this.#doubt = true
-    this.#endedAs(undefined)
-    this.#before = await this.#guard.lastTransaction()
+    this.#doubts++
+    const last = await this.#guard.lastTransaction()
+    if (last !== undefined) this.#endings.note(last)
     const response = await this.#ask(
       'transaction',
       this.#settings.transactionalId,
@@ -158,10 +164,6 @@ export class TransactionalProducer implements CommittingProducer {
   begin(): void {
     this.#state.transitionTo('open')
     this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.transactionTimeoutMs
-    if (!this.#doubt) return
-    this.#doubt = false
-    this.#offsets.settled = false
-    this.#outbox.unsettle()
   }
 
   send(
@@ -198,7 +200,6 @@ export class TransactionalProducer implements CommittingProducer {
       this.#registered = true
       let membership = await source.current()
       await this.#settleOffsets(membership.groupId)
-      this.#offsets.written = true
       if (this.#cluster.transactionVersion === 1) await this.#addOffsets(membership.groupId)
       faultPoint('before-offset-commit')
       // A join may be answered while the request is under way: the transaction then belongs to the next generation.
@@ -228,7 +229,7 @@ export class TransactionalProducer implements CommittingProducer {
     })
     if (response.errorCode !== 0) {
       // INVALID_TXN_STATE: the coordinator aborted it by its own timeout, or a repeated EndTxn met its own success.
-      this.#lose()
+      this.#state.transitionTo('lost')
       throw this.#outcomeUnknown(`EndTxn was answered ${brokerError(response.errorCode).name}`, undefined)
     }
     faultPoint('end-txn-acked')
@@ -238,7 +239,7 @@ export class TransactionalProducer implements CommittingProducer {
   /** EndTxn(abort). Where that does not reach the coordinator the producer is `lost`, and init aborts instead. */
   async abort(): Promise<void> {
     if (!this.inTransaction) return
-    this.#doubt = true
+    this.#doubts++
     // A dropped batch leaves a gap in its sequences (TV1), or was sent and given up: the epoch must change.
     if (await this.#outbox.quiesce()) this.#ghostPossible = !wrong('sequence-rolled-back')
     if (!this.#registered) {
@@ -254,7 +255,7 @@ export class TransactionalProducer implements CommittingProducer {
       this.#log.warn('the abort was refused: the producer is initialised anew', {
         error: brokerError(response.errorCode).name,
       })
-      this.#lose()
+      this.#state.transitionTo('lost')
     } catch (error) {
       if (!isMillstreamError(error) || error.code !== 'OUTCOME_UNKNOWN') throw error
       this.#log.warn('the abort was not answered: the producer is initialised anew', { cause: error.message })
@@ -320,26 +321,15 @@ export class TransactionalProducer implements CommittingProducer {
       )
       return await asked
     } catch (error) {
-      this.#lose()
+      this.#state.transitionTo('lost')
       throw this.#outcomeUnknown('EndTxn was not answered', error)
     }
   }
 
-  #endedAs(committed: boolean | undefined): void {
-    const ended = { producerId: this.#producerId, epoch: this.#epoch, committed }
-    this.#outbox.ended(ended)
-    if (this.#offsets.written) this.#offsets.ended = ended
-    this.#offsets.written = false
-  }
-
-  /** The transaction ended, and nobody told us how. */
-  #lose(): void {
-    this.#endedAs(undefined)
-    this.#state.transitionTo('lost')
-  }
-
   async #ended(response: EndTxnResponse, committed: boolean): Promise<void> {
-    this.#endedAs(committed)
+    // KIP-890: an epoch has one transaction. With TV1 it has many, and it is not known which of them a partition means.
+    if (this.#cluster.transactionVersion === 2)
+      this.#endings.note({ producerId: this.#producerId, epoch: this.#epoch, committed })
     this.#outbox.holdUntil(this.#ports.clock.monotonic() + this.#settings.markerWaitMs)
     if (this.#cluster.transactionVersion === 2) {
       // KIP-890: each EndTxn answers the next epoch, near its end a new producer id; the sequences restart.
@@ -401,20 +391,27 @@ export class TransactionalProducer implements CommittingProducer {
 
   /** Before the first records of a transaction for these partitions. */
   async #settle(lanes: readonly Lane[]): Promise<void> {
-    const doubtful = lanes.filter((lane) => !lane.settled)
+    const now = (lane: Lane): Settled => {
+      const leader = this.#cluster.partition(lane.topic, lane.partition)?.leader ?? -1
+      return { over: this.#cluster.connection(leader, 'produce'), doubts: this.#doubts }
+    }
+    const doubtful = lanes.filter((lane) => !lane.written && !isSettled(lane.settled, now(lane)))
     if (doubtful.length === 0) return
-    await this.#guard.settle(doubtful, this.#producerId, this.#before, this.#deadlineMs)
-    for (const lane of doubtful) lane.settled = true
+    const seen = doubtful.map(now)
+    await this.#guard.settle(doubtful, this.#producerId, this.#endings, this.#deadlineMs)
+    for (const [index, lane] of doubtful.entries()) lane.settled = seen[index]
   }
 
   async #settleOffsets(groupId: string): Promise<void> {
-    if (this.#offsets.settled) return
+    const node = await this.#cluster.coordinator('group', groupId).catch(() => -1)
+    const now = { over: this.#cluster.connection(node, 'coordinator'), doubts: this.#doubts }
+    if (isSettled(this.#offsetsSettled, now)) return
     const partition = await offsetsPartition(this.#cluster, groupId)
     if (partition !== undefined) {
-      const place = { topic: offsetsTopic, partition, ended: this.#offsets.ended }
-      await this.#guard.settle([place], this.#producerId, this.#before, this.#deadlineMs)
+      const place = { topic: offsetsTopic, partition }
+      await this.#guard.settle([place], this.#producerId, this.#endings, this.#deadlineMs)
     }
-    this.#offsets.settled = true
+    this.#offsetsSettled = now
   }
 
   async #addOffsets(groupId: string): Promise<void> {

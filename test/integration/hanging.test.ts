@@ -126,10 +126,10 @@ describe('a transaction that the coordinator has aborted, and a partition has no
 
   it('stops a producer that cannot know how it ended', async () => {
     const left = await leftOpen('hanging-unknown')
+    // Of a life that wrote nothing: the coordinator has forgotten the end by now.
+    await producerOf(left.transactionalId).init(true)
     const producer = producerOf(left.transactionalId)
     await producer.init(true)
-    // The coordinator has forgotten the end by now.
-    await producer.init(false)
     producer.begin()
     send(producer, left.topic, left.partition, 'never')
     const error = await producer.flush().then(
