@@ -268,7 +268,8 @@ export class MarkerGuard {
     try {
       const answer = await this.#cluster.send(node, 'admin', writeTxnMarkers, { markers: [marker] })
       const errorCode = answer.markers[0]?.topics[0]?.partitions[0]?.errorCode ?? NONE
-      if (errorCode !== NONE && !this.#mayPass(errorCode))
+      if (this.#mayPass(errorCode)) return
+      if (errorCode !== NONE)
         throw hanging(open, committed, `WriteTxnMarkers was answered ${brokerError(errorCode).name}`)
     } catch (error) {
       if (isMillstreamError(error) && isRepeatable(error)) return
