@@ -100,8 +100,8 @@ export class Standbys {
    */
   follow(tasks: readonly string[], warming: readonly string[]): void {
     this.#wanted = tasks
+    // `#askAgainAtMs` stays: where the leader still finds it too far behind, it is not to be asked again at once, for ever.
     this.#warming = new Set(warming)
-    this.#askAgainAtMs = 0
     for (const [id, standby] of this.#kept) {
       if (tasks.includes(id)) continue
       this.#forget(standby)
