@@ -15,8 +15,8 @@ export class MemoryJournal implements Journal {
   readonly #kinds = new Map<string, Map<string, unknown>>()
 
   put(kind: string, key: string, value: unknown): void {
-    let entries = this.#kinds.get(kind)
-    if (entries === undefined) this.#kinds.set(kind, (entries = new Map()))
+    const entries = this.#kinds.get(kind) ?? new Map<string, unknown>()
+    this.#kinds.set(kind, entries)
     if (value === null) entries.delete(key)
     else entries.set(key, value)
   }
