@@ -18,7 +18,11 @@ export class SeededRandom implements Random {
   }
 
   uuid(): string {
-    const digits = Array.from({ length: 4 }, () => this.below(2 ** 32).toString(16).padStart(8, '0')).join('')
+    const digits = Array.from({ length: 4 }, () =>
+      this.below(2 ** 32)
+        .toString(16)
+        .padStart(8, '0'),
+    ).join('')
     const variant = '89ab'[Number.parseInt(digits[16] as string, 16) & 3]
     return `${digits.slice(0, 8)}-${digits.slice(8, 12)}-4${digits.slice(13, 16)}-${variant}${digits.slice(17, 20)}-${digits.slice(20)}`
   }

@@ -68,6 +68,23 @@ export class SimulatedDisk {
         const known = this.#files.get(file) ?? Buffer.alloc(0)
         if (alive()) this.#files.set(file, Buffer.concat([known, Buffer.alloc(size - known.length)]))
       },
+      append: (file) => ({
+        write: (bytes) => {
+          const known = this.#files.get(file) ?? Buffer.alloc(0)
+          if (alive()) this.#files.set(file, Buffer.concat([known, bytes]))
+        },
+        close: () => {},
+      }),
+      rename: (from, to) => {
+        const known = this.#files.get(from)
+        if (!alive() || known === undefined) return
+        this.#files.delete(from)
+        this.#files.set(to, known)
+      },
+      cut: (file, size) => {
+        const known = this.#files.get(file)
+        if (alive() && known !== undefined) this.#files.set(file, known.subarray(0, size))
+      },
       makeDirectory: (directory) => {
         if (alive()) this.#directories.add(directory)
       },

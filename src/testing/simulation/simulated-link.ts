@@ -22,7 +22,7 @@ export interface Request {
 /** What a link asks of the network that it belongs to. */
 export interface LinkWorld {
   /** Runs at the broker when the bytes have arrived. */
-  toBroker(link: SimulatedLink, run: () => void): void
+  toBroker(link: SimulatedLink, run: () => void, heldMs?: number): void
   /** Runs at the client. */
   toClient(link: SimulatedLink, run: () => void): void
   later(delayMs: number, run: () => void): void
@@ -68,7 +68,10 @@ export class SimulatedLink {
 
   /** The client wrote a request: a whole frame, as it is written under cork. */
   send(frame: Buffer): void {
-    if (this.#isGone || this.#mute) return
+    // The code of a dead process may still write.
+    if (this.#isGone || this.#mute || this.owner.state === 'dead') return
+    // Stopped in the middle of its work: what it does until its next wait counts as done when it goes on.
+    if (this.owner.state === 'paused') return this.owner.later(() => this.send(frame))
     const apiKey = frame.readInt16BE(4)
     const fault = this.#world.faultFor(this, apiKey)
     const request = {
@@ -88,12 +91,10 @@ export class SimulatedLink {
         return
       case 'ghost':
         return this.#haunt(request, fault.holdMs)
-      case 'delayed':
-        this.atBrokerMs += fault.holdMs
-        break
       default:
     }
-    this.#world.toBroker(this, () => this.#deliver(request))
+    const heldMs = fault?.effect === 'delayed' ? fault.holdMs : 0
+    this.#world.toBroker(this, () => this.#deliver(request), heldMs)
   }
 
   /** The broker wrote an answer: a whole frame, too. */

@@ -13,7 +13,11 @@ export interface ReachableBroker {
   /** The node at that address, whether it is up or not. */
   nodeAt(host: string, port: number): number | undefined
   isUp(nodeId: number): boolean
-  connect(nodeId: number, clientHost: string, link: { write(bytes: Buffer): void; end(): void }): BrokerSession
+  connect(
+    nodeId: number,
+    clientHost: string,
+    link: { write(bytes: Buffer): void; end(): void },
+  ): BrokerSession
 }
 
 /** Told of what goes over the network. */
@@ -53,8 +57,9 @@ export class SimulatedNet {
     this.#options = options
     const { time, observer } = options
     this.#world = {
-      toBroker: (link, run) => {
-        link.atBrokerMs = this.#arrival(link.atBrokerMs, this.#blockedToBroker.get(placeOf(link)))
+      toBroker: (link, run, heldMs = 0) => {
+        const blockedMs = this.#blockedToBroker.get(placeOf(link))
+        link.atBrokerMs = this.#arrival(link.atBrokerMs, blockedMs) + heldMs
         time.scheduleAt(link.atBrokerMs, undefined, run)
       },
       toClient: (link, run) => {
@@ -149,9 +154,8 @@ export class SimulatedNet {
     const { time, random, latencyMs, slowRate } = this.#options
     const slow = slowRate > 0 && random.chance(slowRate) ? 100 * random.next() : 1
     const onWayMs = latencyMs * (0.2 + 0.8 * random.next()) * slow
-    return Math.max(time.nowMs, blockedUntilMs, lastMs) === lastMs && lastMs > time.nowMs + onWayMs
-      ? lastMs
-      : Math.max(lastMs, blockedUntilMs, time.nowMs) + onWayMs
+    // What waited for the end of a block arrives in the order in which it was sent.
+    return Math.max(time.nowMs + onWayMs, blockedUntilMs, lastMs)
   }
 }
 

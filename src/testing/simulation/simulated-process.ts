@@ -42,6 +42,12 @@ export class SimulatedProcess implements Owner {
     this.#held.push(event)
   }
 
+  /** Runs code of a process that is stopped, when it goes on. */
+  later(run: () => void): void {
+    const { nowMs } = this.#time
+    this.hold({ atMs: nowMs, number: 0, owner: this, run })
+  }
+
   /** As SIGSTOP does. */
   pause(): void {
     if (this.#state === 'running') this.#state = 'paused'

@@ -1,0 +1,128 @@
+// Which faults a run has: chosen by its seed. Not every kind in every run (a swarm): a fault that is everywhere hides what
+// only shows where it is absent.
+import { type FaultPoint, faultPoints } from '../../base/fault-point.ts'
+import type { CrashKind, Fault, FaultAction, FaultKind, Trigger } from './fault.ts'
+import { type RequestEffect, requestEffects } from './request-faults.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+export interface PlanOptions {
+  readonly random: SeededRandom
+  readonly hosts: readonly string[]
+  readonly nodes: number
+  /** The phase in which faults happen. */
+  readonly untilMs: number
+  /** Least and most number of faults. */
+  readonly count: readonly [least: number, most: number]
+  /** Only these; default: all. */
+  readonly kinds?: readonly FaultKind[] | undefined
+}
+
+const weights: Readonly<Record<FaultKind, number>> = {
+  request: 6,
+  kill: 5,
+  pause: 3,
+  restart: 2,
+  block: 2,
+  cut: 1,
+  'move coordinator': 2,
+  'move leader': 1,
+  'stop node': 1,
+  'slow markers': 2,
+  clock: 1,
+}
+
+const allKinds = Object.keys(weights) as FaultKind[]
+const effects = Object.keys(requestEffects) as RequestEffect[]
+
+/** Requests by key, the more often the more is at stake. */
+const apiKeys: readonly number[] = [
+  26, 26, 26, 26, 28, 28, 28, 0, 0, 0, 22, 22, 9, 9, 11, 14, 12, 1, 1, 2, 3, 10, 24, 25, 13, 8,
+]
+const crashes: readonly CrashKind[] = ['process', 'process', 'process', 'machine', 'disk lost']
+/** Those of a commit are what matters. */
+const points: readonly FaultPoint[] = [...faultPoints, ...faultPoints.slice(3)]
+
+/** Short mostly, long now and then: shorter and longer than the timeouts of sessions and transactions. */
+const someTime = (random: SeededRandom): number =>
+  Math.round(random.chance(0.6) ? random.between(5, 1500) : random.between(1500, 16_000))
+
+const draw = (random: SeededRandom, kinds: readonly FaultKind[]): FaultKind => {
+  let ticket = random.next() * kinds.reduce((sum, kind) => sum + weights[kind], 0)
+  for (const kind of kinds) {
+    ticket -= weights[kind]
+    if (ticket < 0) return kind
+  }
+  return kinds[0] as FaultKind
+}
+
+const action = (kind: FaultKind, { random, hosts, nodes }: PlanOptions): FaultAction => {
+  const host = random.pick(hosts)
+  const nodeId = 1 + random.below(nodes)
+  switch (kind) {
+    case 'request':
+      return {
+        kind,
+        effect: random.pick(effects),
+        apiKey: random.pick(apiKeys),
+        host,
+        holdMs: someTime(random),
+      }
+    case 'block': {
+      const direction = random.pick(['both ways', 'to the broker', 'to the client'] as const)
+      return { kind, host, nodeId, forMs: someTime(random), direction }
+    }
+    case 'cut':
+      return { kind, host }
+    case 'kill':
+      return { kind, host, crash: random.pick(crashes), downMs: someTime(random) }
+    case 'pause':
+      return { kind, host, forMs: someTime(random) }
+    case 'restart':
+      return { kind, host, leave: random.chance(0.5), downMs: someTime(random) }
+    case 'move coordinator': {
+      const of = random.chance(0.5) ? 'group' : 'transaction'
+      return { kind, of, host, nodeId, loadMs: random.chance(0.5) ? 0 : someTime(random) }
+    }
+    case 'move leader':
+      return { kind, pick: random.below(1000), nodeId }
+    case 'stop node':
+      return { kind, nodeId, forMs: someTime(random) }
+    case 'slow markers':
+      return { kind, delayMs: Math.round(random.between(5, 800)), forMs: someTime(random) }
+    case 'clock':
+      return { kind, host, skewMs: Math.round(random.between(-3_600_000, 3_600_000)) }
+  }
+}
+
+/** Faults that mean most in the middle of a commit. */
+const triggered: ReadonlySet<FaultKind> = new Set([
+  'kill',
+  'pause',
+  'move coordinator',
+  'cut',
+  'slow markers',
+])
+
+const trigger = (
+  random: SeededRandom,
+  { kind, ...details }: FaultAction,
+  hosts: readonly string[],
+): Trigger | undefined => {
+  if (!triggered.has(kind) || random.chance(0.3)) return undefined
+  const host = 'host' in details ? details.host : random.pick(hosts)
+  return { host, point: random.pick(points), nth: 1 + random.below(4) }
+}
+
+export const planFaults = (options: PlanOptions): Fault[] => {
+  const { random, hosts, untilMs, count, kinds = allKinds } = options
+  const chosen = kinds.filter(() => random.chance(0.6))
+  if (chosen.length === 0) chosen.push(...kinds)
+  const [least, most] = count
+  const faults = Array.from({ length: least + random.below(most - least + 1) }, (): Fault => {
+    const atMs = Math.round(random.between(0, untilMs))
+    const act = action(draw(random, chosen), options)
+    const when = trigger(random, act, hosts)
+    return when === undefined ? { ...act, atMs } : { ...act, atMs, when }
+  })
+  return faults.sort((one, other) => one.atMs - other.atMs)
+}
