@@ -136,8 +136,14 @@ export class TransactionMarkers {
 
   /** A partition that is gone needs no marker. */
   #write({ entry, coordinatorEpoch }: Ending, { topic, partition }: TopicPartition): number {
-    const { producerId, producerEpoch } = entry.record
-    const marker: Marker = { producerId, producerEpoch, coordinatorEpoch, committed: entry.isCommitting }
+    const { producerId, producerEpoch, raisesEpoch } = entry.record
+    const marker: Marker = {
+      producerId,
+      producerEpoch,
+      coordinatorEpoch,
+      committed: entry.isCommitting,
+      transactionVersion: raisesEpoch ? 2 : 1,
+    }
     if (topic === offsetsTopic) {
       this.#broker.groups.applyMarker(partition, marker)
       return codes.NONE
