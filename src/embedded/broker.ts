@@ -3,12 +3,11 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { BrokerDirectory } from './broker-directory.ts'
 import type { BrokerSettings, BrokerState, Topic } from './broker-state.ts'
-import { GroupTable, LogFile, PartitionLog } from './interim.ts'
+import { GroupTable, PartitionLog } from './interim.ts'
 import type { Journal } from './journal.ts'
 import { LogFile } from './log-file.ts'
 import { Nodes } from './nodes.ts'
 import { TopicTable } from './topic-table.ts'
-import { TransactionCoordinator } from './transaction-coordinator.ts'
 import { TransactionCoordinator } from './transaction-coordinator.ts'
 
 interface BrokerOptions {
