@@ -63,11 +63,13 @@ export interface Marker {
   readonly producerEpoch: number
   readonly coordinatorEpoch: number
   readonly committed: boolean
+  /** 2: a marker with the epoch that the open transaction has comes too late (KIP-1228). Else only a lower one does. */
+  readonly transactionVersion?: number | undefined
 }
 
 /** What the other parts ask of the log of a partition; requests of the data plane know the class itself. */
 export interface MarkedLog {
-  /** Appends a control batch and ends the transaction of this producer here. @returns NONE or INVALID_PRODUCER_EPOCH */
+  /** Appends a control batch and ends the transaction of this producer here. @returns NONE or why not: INVALID_PRODUCER_EPOCH, … */
   appendMarker(marker: Marker): number
   /** Producers whose transaction is open here, with its first offset. */
   openTransactions(): ReadonlyMap<number, number>
@@ -84,10 +86,15 @@ export interface Topic<Log extends MarkedLog = MarkedLog> {
   setting(name: string): string
 }
 
-export interface Topics {
-  get(name: string): Topic | undefined
-  byId(id: string): Topic | undefined
-  all(): Iterable<Topic>
+export interface Topics<Log extends MarkedLog = MarkedLog> {
+  get(name: string): Topic<Log> | undefined
+  byId(id: string): Topic<Log> | undefined
+  all(): Iterable<Topic<Log>>
+  /** Whether `create` would do it. */
+  check(
+    name: string,
+    options: { readonly partitions: number; readonly settings?: Readonly<Record<string, string>> },
+  ): { readonly errorCode: number; readonly message: string | null }
   /** @returns NONE or why not, with a sentence */
   create(
     name: string,

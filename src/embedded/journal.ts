@@ -25,5 +25,16 @@ export class MemoryJournal implements Journal {
     return [...(this.#kinds.get(kind) ?? [])]
   }
 
+  /** Number of keys that have a value. */
+  get size(): number {
+    let size = 0
+    for (const entries of this.#kinds.values()) size += entries.size
+    return size
+  }
+
+  *lines(): Iterable<[kind: string, key: string, value: unknown]> {
+    for (const [kind, entries] of this.#kinds) for (const [key, value] of entries) yield [kind, key, value]
+  }
+
   close(): void {}
 }

@@ -17,6 +17,8 @@ interface Place {
   readonly nodeId: number
   /** Monotonic time until which its state is being loaded. */
   readonly loadedAt: number
+  /** How often it has moved. */
+  readonly epoch: number
 }
 
 /** As Java's String.hashCode, by which Kafka picks the partition of a coordinator's topic. */
@@ -38,6 +40,7 @@ export class Nodes {
   readonly #leaders = new Map<string, number>()
   readonly #epochs = new Map<string, number>()
   readonly #coordinators = new Map<string, Place>()
+  readonly #watchers = new Set<() => void>()
 
   /** @param partitions of the topics of the coordinators */
   constructor(clock: Clock, partitions: number) {
@@ -49,9 +52,20 @@ export class Nodes {
     this.#addresses.push(address)
   }
 
+  /** Calls back whenever a leader, a coordinator or a node has changed, until the returned function is called. */
+  watch(changed: () => void): () => void {
+    this.#watchers.add(changed)
+    return () => this.#watchers.delete(changed)
+  }
+
   /** Those that are up. */
   addresses(): readonly NodeAddress[] {
     return this.#addresses.filter(({ nodeId }) => !this.#down.has(nodeId))
+  }
+
+  /** All of them. */
+  ids(): readonly number[] {
+    return this.#addresses.map(({ nodeId }) => nodeId)
   }
 
   isUp(nodeId: number): boolean {
@@ -62,6 +76,7 @@ export class Nodes {
   setUp(nodeId: number, up: boolean): void {
     if (up) this.#down.delete(nodeId)
     else this.#down.add(nodeId)
+    this.#changed()
   }
 
   /** -1 where no node is up that could. */
@@ -77,6 +92,7 @@ export class Nodes {
   moveLeader(topic: string, partition: number, nodeId: number): void {
     this.#leaders.set(`${topic}-${partition}`, nodeId)
     this.#epochs.set(`${topic}-${partition}`, this.leaderEpoch(topic, partition) + 1)
+    this.#changed()
   }
 
   /** -1 where no node is up that could. */
@@ -93,10 +109,21 @@ export class Nodes {
     return isLoading ? codes.COORDINATOR_LOAD_IN_PROGRESS : codes.NONE
   }
 
+  /** Raised by each move: what an earlier coordinator still had to do is not done by it any more. */
+  coordinatorEpoch(kind: CoordinatorKind, key: string): number {
+    return this.#coordinators.get(`${kind}/${coordinatorPartition(key, this.#partitions)}`)?.epoch ?? 0
+  }
+
   /** To another node (or the same one, which then loads again), which needs so long to read its state. */
   moveCoordinator(kind: CoordinatorKind, key: string, nodeId: number, loadMs = 0): void {
-    const partition = coordinatorPartition(key, this.#partitions)
-    this.#coordinators.set(`${kind}/${partition}`, { nodeId, loadedAt: this.#clock.monotonic() + loadMs })
+    const place = `${kind}/${coordinatorPartition(key, this.#partitions)}`
+    const loadedAt = this.#clock.monotonic() + loadMs
+    this.#coordinators.set(place, { nodeId, loadedAt, epoch: this.coordinatorEpoch(kind, key) + 1 })
+    this.#changed()
+  }
+
+  #changed(): void {
+    for (const changed of [...this.#watchers]) changed()
   }
 
   #spread(number: number): number {

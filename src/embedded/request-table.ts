@@ -1,8 +1,28 @@
 // The requests that the broker takes, by their keys: what ApiVersions offers.
 import type { AnyHandler } from './request-handler.ts'
+import { addOffsetsToTxnHandler } from './requests/add-offsets-to-txn.ts'
+import { addPartitionsToTxnHandler } from './requests/add-partitions-to-txn.ts'
 import { apiVersionsHandler } from './requests/api-versions.ts'
+import { createTopicsHandler } from './requests/create-topics.ts'
+import { describeTransactionsHandler } from './requests/describe-transactions.ts'
+import { endTxnHandler } from './requests/end-txn.ts'
+import { findCoordinatorHandler } from './requests/find-coordinator.ts'
+import { initProducerIdHandler } from './requests/init-producer-id.ts'
+import { listTransactionsHandler } from './requests/list-transactions.ts'
+import { metadataHandler } from './requests/metadata.ts'
 
-const handlers: readonly AnyHandler[] = [apiVersionsHandler(() => offeredVersions())]
+const handlers: readonly AnyHandler[] = [
+  apiVersionsHandler(() => offeredVersions()),
+  addOffsetsToTxnHandler,
+  addPartitionsToTxnHandler,
+  createTopicsHandler,
+  describeTransactionsHandler,
+  endTxnHandler,
+  findCoordinatorHandler,
+  initProducerIdHandler,
+  listTransactionsHandler,
+  metadataHandler,
+]
 
 const byKey = new Map(handlers.map((handler) => [handler.key, handler]))
 

@@ -1,18 +1,28 @@
 // One connection of a client: frames in, frames out, one request at a time and in order, as a broker serves it. It knows
 // the headers of requests and answers and nothing of sockets, so that the same code serves TCP and a link in memory.
 //
+// Memory is bounded: while an answer is being waited for, or while the client does not take what was sent, little is
+// read from it. A frame is put together once it is complete, and only bytes that came take room, whatever its head says.
+//
 // Garbage ends the connection with a log line, as it does on Kafka. A version of ApiVersions that is not offered is
 // answered in v0 with UNSUPPORTED_VERSION and the list (KIP-511); any other request in a version that is not offered
 // ends the connection.
 import { ensureError } from '../errors.ts'
 import { Reader, Writer } from '../protocol/wire.ts'
 import type { BrokerState } from './broker-state.ts'
+import { FrameCollector } from './frame-collector.ts'
 import type { AnyHandler, RequestContext } from './request-handler.ts'
 import { handlerOf } from './request-table.ts'
 
 export interface SessionLink {
-  /** Sends bytes to the client. They are not changed afterwards. */
-  write(bytes: Buffer): void
+  /**
+   * Sends bytes to the client. They are not changed afterwards.
+   * @returns false where the client does not take them as fast: nothing more is answered until `drained`
+   */
+  write(bytes: Buffer): boolean | undefined
+  /** No bytes are to be given until `resume`. A link may give more all the same. */
+  pause?(): void
+  resume?(): void
   /** Ends the connection from the broker's side. */
   end(): void
 }
@@ -26,8 +36,8 @@ interface Header {
 
 const apiVersionsKey = 18
 const lengthBytes = 4
-/** Key, version and correlation id. */
-const headerBytesMin = 8
+/** A client may send so much ahead; a link that is not read does not tell that the client is gone. */
+const waitingBytesMax = 128 * 1024
 
 export class Session {
   readonly #broker: BrokerState
@@ -35,43 +45,63 @@ export class Session {
   readonly #clientHost: string
   readonly #link: SessionLink
   readonly #gone = new AbortController()
-  readonly #waiting: Buffer[] = []
-  #partial: Buffer = Buffer.alloc(0)
+  readonly #frames: FrameCollector
+  readonly #onClosed: (() => void) | undefined
+  /** A request is being answered: the next one has to wait. */
   #serving = false
+  /** The link has not taken yet what was written. */
+  #isFull = false
+  #isPaused = false
 
-  constructor(broker: BrokerState, nodeId: number, clientHost: string, link: SessionLink) {
+  /** @param onClosed called once, when the connection is gone */
+  constructor(
+    broker: BrokerState,
+    nodeId: number,
+    clientHost: string,
+    link: SessionLink,
+    onClosed?: (() => void) | undefined,
+  ) {
     this.#broker = broker
     this.#nodeId = nodeId
     this.#clientHost = clientHost
     this.#link = link
+    this.#onClosed = onClosed
+    this.#frames = new FrameCollector(broker.settings.requestBytesMax)
   }
 
   /** Bytes of the client, in any pieces. They must not change afterwards. */
   received(bytes: Buffer): void {
     if (this.#gone.signal.aborted) return
-    this.#partial = this.#partial.length === 0 ? bytes : Buffer.concat([this.#partial, bytes])
-    while (this.#partial.length >= lengthBytes) {
-      const size = this.#partial.readInt32BE(0)
-      const { requestBytesMax } = this.#broker.settings
-      if (size < headerBytesMin || size > requestBytesMax) {
-        this.#refuse(`a frame of ${size} bytes: a request has ${headerBytesMin} to ${requestBytesMax}`)
-        return
-      }
-      if (this.#partial.length < lengthBytes + size) return
-      this.#waiting.push(this.#partial.subarray(lengthBytes, lengthBytes + size))
-      this.#partial = this.#partial.subarray(lengthBytes + size)
-    }
-    if (!this.#serving) this.#serve()
+    this.#frames.add(bytes)
+    this.#serve()
+  }
+
+  /** The link has taken what was written. */
+  drained(): void {
+    this.#isFull = false
+    this.#serve()
   }
 
   /** The connection is gone, whoever ended it. */
   closed(): void {
-    this.#waiting.length = 0
+    if (this.#gone.signal.aborted) return
+    this.#frames.clear()
     this.#gone.abort()
+    this.#onClosed?.()
+  }
+
+  /** Ends the connection from the broker's side. */
+  end(): void {
+    if (this.#gone.signal.aborted) return
+    this.closed()
+    this.#link.end()
   }
 
   #serve(): void {
-    for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
+    while (!this.#serving && !this.#isFull && !this.#gone.signal.aborted) {
+      const frame = this.#frames.next()
+      if (frame === undefined) break
+      if (typeof frame === 'string') return this.#refuse(frame)
       const pending = this.#answer(frame)
       if (pending === undefined) continue
       this.#serving = true
@@ -79,8 +109,16 @@ export class Session {
         this.#serving = false
         this.#serve()
       })
-      return
     }
+    this.#pace()
+  }
+
+  #pace(): void {
+    const isPaused = (this.#serving || this.#isFull) && this.#frames.bytes > waitingBytesMax
+    if (isPaused === this.#isPaused || this.#gone.signal.aborted) return
+    this.#isPaused = isPaused
+    if (isPaused) this.#link.pause?.()
+    else this.#link.resume?.()
   }
 
   /** @returns a promise where the answer is not there yet; it never rejects */
@@ -150,7 +188,7 @@ export class Session {
     const head = Buffer.alloc(lengthBytes + 4)
     head.writeInt32BE(4 + writer.size, 0)
     head.writeInt32BE(correlationId, lengthBytes)
-    this.#link.write(Buffer.concat([head, ...writer.parts()]))
+    this.#isFull = this.#link.write(Buffer.concat([head, ...writer.parts()])) === false
   }
 
   #fail(error: unknown, header: Header | undefined): void {
@@ -164,8 +202,7 @@ export class Session {
 
   #refuse(why: string, fields: Readonly<Record<string, string | number>> = {}): void {
     this.#broker.log.warn(`a connection is closed: ${why}`, { client: this.#clientHost, ...fields })
-    this.closed()
-    this.#link.end()
+    this.end()
   }
 }
 
