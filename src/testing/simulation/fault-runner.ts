@@ -16,6 +16,8 @@ export interface FaultTargets {
   readonly topics: readonly string[]
   /** Told of each fault that took place. */
   readonly onFault?: ((fault: Fault) => void) | undefined
+  /** Told after a kill, when the disk is as the next life finds it, and how many local transactions it lost. */
+  readonly onCrash?: ((host: string, lost: number) => void) | undefined
 }
 
 export class FaultRunner {
@@ -97,8 +99,9 @@ export class FaultRunner {
         return void net.cut(({ host }) => host === fault.host)
       case 'kill': {
         const worker = simulation.worker(fault.host)
-        worker?.kill(fault.crash)
-        return worker?.startIn(fault.downMs)
+        if (worker === undefined) return
+        this.#targets.onCrash?.(fault.host, worker.kill(fault.crash))
+        return worker.startIn(fault.downMs)
       }
       case 'pause': {
         const process = simulation.worker(fault.host)?.process

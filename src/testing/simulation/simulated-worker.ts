@@ -84,11 +84,11 @@ export class SimulatedWorker {
     })
   }
 
-  /** As kill -9, or a crash of the machine under it. */
-  kill(crash: CrashKind): void {
+  /** As kill -9, or a crash of the machine under it. @returns how many local transactions were lost */
+  kill(crash: CrashKind): number {
     if (this.isUp) this.#simulation.trace.add(this.host, `is killed (${crash})`)
     this.#process?.kill()
-    this.#simulation.crash(this.host, crash)
+    return this.#simulation.crash(this.host, crash)
   }
 
   /** Starts it again after a while, where it does not run by then. */

@@ -4,6 +4,7 @@ import { silentLogger } from '../../base/log.ts'
 import type { Ports } from '../../base/ports.ts'
 import { EmbeddedKafka } from '../../embedded/embedded-kafka.ts'
 import type { CrashKind } from './fault.ts'
+import { LogAccess } from './log-access.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { SimulatedDisk } from './simulated-disk.ts'
 import { type NetObserver, SimulatedNet } from './simulated-net.ts'
@@ -46,6 +47,7 @@ export class Simulation {
   readonly trace: Trace
   readonly net: SimulatedNet
   readonly kafka: EmbeddedKafka
+  readonly logs: LogAccess
   readonly workers: SimulatedWorker[] = []
   /** Markers of transactions take up to so long, each partition a time of its own. */
   markerDelayMs = 0
@@ -64,6 +66,7 @@ export class Simulation {
       slowRate: options.slowRate ?? 0,
     })
     this.kafka = this.#startKafka()
+    this.logs = new LogAccess(this.kafka)
     this.net.serve({
       nodeAt: (_host, port) => this.nodeIds.find((nodeId) => nominalPort + nodeId - 1 === port),
       isUp: (nodeId) => this.kafka.state.nodes.isUp(nodeId),
