@@ -3,7 +3,8 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { BrokerDirectory } from './broker-directory.ts'
 import type { BrokerSettings, BrokerState, Topic } from './broker-state.ts'
-import { GroupTable, PartitionLog } from './interim.ts'
+import { GroupTable } from './group-table.ts'
+import { PartitionLog } from './interim.ts'
 import type { Journal } from './journal.ts'
 import { LogFile } from './log-file.ts'
 import { Nodes } from './nodes.ts'
@@ -40,7 +41,7 @@ export class Broker implements BrokerState {
       create: (topic, partition) => this.#createLog(topic, partition, directory),
       removeFiles: (topic) => directory?.removeLogs(topic),
     })
-    this.groups = new (GroupTable as any)(this)
+    this.groups = new GroupTable(this)
     this.transactions = new TransactionCoordinator(this)
     this.topics.load()
     directory?.removeStrays(this.topics.all())

@@ -4,24 +4,46 @@ import { addOffsetsToTxnHandler } from './requests/add-offsets-to-txn.ts'
 import { addPartitionsToTxnHandler } from './requests/add-partitions-to-txn.ts'
 import { apiVersionsHandler } from './requests/api-versions.ts'
 import { createTopicsHandler } from './requests/create-topics.ts'
+import { deleteGroupsHandler } from './requests/delete-groups.ts'
+import { describeGroupsHandler } from './requests/describe-groups.ts'
 import { describeTransactionsHandler } from './requests/describe-transactions.ts'
 import { endTxnHandler } from './requests/end-txn.ts'
 import { findCoordinatorHandler } from './requests/find-coordinator.ts'
+import { heartbeatHandler } from './requests/heartbeat.ts'
 import { initProducerIdHandler } from './requests/init-producer-id.ts'
+import { joinGroupHandler } from './requests/join-group.ts'
+import { leaveGroupHandler } from './requests/leave-group.ts'
+import { listGroupsHandler } from './requests/list-groups.ts'
 import { listTransactionsHandler } from './requests/list-transactions.ts'
 import { metadataHandler } from './requests/metadata.ts'
+import { offsetCommitHandler } from './requests/offset-commit.ts'
+import { offsetDeleteHandler } from './requests/offset-delete.ts'
+import { offsetFetchHandler } from './requests/offset-fetch.ts'
+import { syncGroupHandler } from './requests/sync-group.ts'
+import { txnOffsetCommitHandler } from './requests/txn-offset-commit.ts'
 
 const handlers: readonly AnyHandler[] = [
   apiVersionsHandler(() => offeredVersions()),
   addOffsetsToTxnHandler,
   addPartitionsToTxnHandler,
   createTopicsHandler,
+  deleteGroupsHandler,
+  describeGroupsHandler,
   describeTransactionsHandler,
   endTxnHandler,
   findCoordinatorHandler,
+  heartbeatHandler,
   initProducerIdHandler,
+  joinGroupHandler,
+  leaveGroupHandler,
+  listGroupsHandler,
   listTransactionsHandler,
   metadataHandler,
+  offsetCommitHandler,
+  offsetDeleteHandler,
+  offsetFetchHandler,
+  syncGroupHandler,
+  txnOffsetCommitHandler,
 ]
 
 const byKey = new Map(handlers.map((handler) => [handler.key, handler]))
