@@ -4,10 +4,10 @@ import type { Ports } from '../base/ports.ts'
 import type { BrokerDirectory } from './broker-directory.ts'
 import type { BrokerSettings, BrokerState, Topic } from './broker-state.ts'
 import { GroupTable } from './group-table.ts'
-import { PartitionLog } from './interim.ts'
 import type { Journal } from './journal.ts'
 import { LogFile } from './log-file.ts'
 import { Nodes } from './nodes.ts'
+import { PartitionLog } from './partition-log.ts'
 import { TopicTable } from './topic-table.ts'
 import { TransactionCoordinator } from './transaction-coordinator.ts'
 
@@ -85,7 +85,7 @@ export class Broker implements BrokerState {
 
   #createLog(topic: Topic, partition: number, directory: BrokerDirectory | undefined): PartitionLog {
     const path = directory?.logFile(topic, partition)
-    return new (PartitionLog as any)({
+    return new PartitionLog({
       topic: topic.name,
       partition,
       broker: this,
