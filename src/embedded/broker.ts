@@ -39,7 +39,10 @@ export class Broker implements BrokerState {
     this.nodes = new Nodes(ports.clock, settings.coordinatorPartitions)
     this.topics = new TopicTable(ports.random, journal, {
       create: (topic, partition) => this.#createLog(topic, partition, directory),
-      removeFiles: (topic) => directory?.removeLogs(topic),
+      deleted: (topic) => {
+        directory?.removeLogs(topic)
+        this.groups.topicDeleted(topic.name)
+      },
     })
     this.groups = new GroupTable(this)
     this.transactions = new TransactionCoordinator(this)
