@@ -113,6 +113,8 @@ export interface Topics<Log extends MarkedLog = MarkedLog> {
 export interface Groups {
   /** The marker reached a partition of the offsets topic: offsets pending under this producer are in force, or gone. */
   applyMarker(partition: number, marker: Marker): void
+  /** Offsets of all groups in it are gone. */
+  topicDeleted(topic: string): void
 }
 
 export interface TopicPartitionName {

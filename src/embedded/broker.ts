@@ -3,10 +3,11 @@ import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { BrokerDirectory } from './broker-directory.ts'
 import type { BrokerSettings, BrokerState, Topic } from './broker-state.ts'
-import { GroupTable, PartitionLog } from './interim.ts'
+import { GroupTable } from './group-table.ts'
 import type { Journal } from './journal.ts'
 import { LogFile } from './log-file.ts'
 import { Nodes } from './nodes.ts'
+import { PartitionLog } from './partition-log.ts'
 import { TopicTable } from './topic-table.ts'
 import { TransactionCoordinator } from './transaction-coordinator.ts'
 
@@ -38,9 +39,12 @@ export class Broker implements BrokerState {
     this.nodes = new Nodes(ports.clock, settings.coordinatorPartitions)
     this.topics = new TopicTable(ports.random, journal, {
       create: (topic, partition) => this.#createLog(topic, partition, directory),
-      removeFiles: (topic) => directory?.removeLogs(topic),
+      deleted: (topic) => {
+        directory?.removeLogs(topic)
+        this.groups.topicDeleted(topic.name)
+      },
     })
-    this.groups = new (GroupTable as any)(this)
+    this.groups = new GroupTable(this)
     this.transactions = new TransactionCoordinator(this)
     this.topics.load()
     directory?.removeStrays(this.topics.all())
@@ -84,7 +88,7 @@ export class Broker implements BrokerState {
 
   #createLog(topic: Topic, partition: number, directory: BrokerDirectory | undefined): PartitionLog {
     const path = directory?.logFile(topic, partition)
-    return new (PartitionLog as any)({
+    return new PartitionLog({
       topic: topic.name,
       partition,
       broker: this,

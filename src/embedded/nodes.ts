@@ -50,6 +50,7 @@ export class Nodes {
 
   add(address: NodeAddress): void {
     this.#addresses.push(address)
+    this.#changed()
   }
 
   /** Calls back whenever a leader, a coordinator or a node has changed, until the returned function is called. */
@@ -89,6 +90,11 @@ export class Nodes {
     return this.#epochs.get(`${topic}-${partition}`) ?? 0
   }
 
+  /** A log that was kept over a restart has batches of this epoch: it goes on from there. */
+  raiseLeaderEpoch(topic: string, partition: number, epoch: number): void {
+    if (epoch > this.leaderEpoch(topic, partition)) this.#epochs.set(`${topic}-${partition}`, epoch)
+  }
+
   moveLeader(topic: string, partition: number, nodeId: number): void {
     this.#leaders.set(`${topic}-${partition}`, nodeId)
     this.#epochs.set(`${topic}-${partition}`, this.leaderEpoch(topic, partition) + 1)
@@ -104,9 +110,13 @@ export class Nodes {
   /** NONE, or why this node does not answer for that key now. */
   coordinatorError(kind: CoordinatorKind, key: string, nodeId: number): number {
     if (this.coordinator(kind, key) !== nodeId) return codes.NOT_COORDINATOR
+    return this.coordinatorLoadMs(kind, key) > 0 ? codes.COORDINATOR_LOAD_IN_PROGRESS : codes.NONE
+  }
+
+  /** How long the coordinator still reads its state. */
+  coordinatorLoadMs(kind: CoordinatorKind, key: string): number {
     const place = this.#coordinators.get(`${kind}/${coordinatorPartition(key, this.#partitions)}`)
-    const isLoading = place !== undefined && this.#clock.monotonic() < place.loadedAt
-    return isLoading ? codes.COORDINATOR_LOAD_IN_PROGRESS : codes.NONE
+    return place === undefined ? 0 : Math.max(0, place.loadedAt - this.#clock.monotonic())
   }
 
   /** Raised by each move: what an earlier coordinator still had to do is not done by it any more. */

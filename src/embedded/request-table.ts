@@ -2,26 +2,66 @@
 import type { AnyHandler } from './request-handler.ts'
 import { addOffsetsToTxnHandler } from './requests/add-offsets-to-txn.ts'
 import { addPartitionsToTxnHandler } from './requests/add-partitions-to-txn.ts'
+import { alterConfigsHandler } from './requests/alter-configs.ts'
 import { apiVersionsHandler } from './requests/api-versions.ts'
+import { createPartitionsHandler } from './requests/create-partitions.ts'
 import { createTopicsHandler } from './requests/create-topics.ts'
+import { deleteGroupsHandler } from './requests/delete-groups.ts'
+import { deleteTopicsHandler } from './requests/delete-topics.ts'
+import { describeClusterHandler } from './requests/describe-cluster.ts'
+import { describeConfigsHandler } from './requests/describe-configs.ts'
+import { describeGroupsHandler } from './requests/describe-groups.ts'
 import { describeTransactionsHandler } from './requests/describe-transactions.ts'
 import { endTxnHandler } from './requests/end-txn.ts'
+import { fetchHandler } from './requests/fetch.ts'
 import { findCoordinatorHandler } from './requests/find-coordinator.ts'
+import { heartbeatHandler } from './requests/heartbeat.ts'
+import { incrementalAlterConfigsHandler } from './requests/incremental-alter-configs.ts'
 import { initProducerIdHandler } from './requests/init-producer-id.ts'
+import { joinGroupHandler } from './requests/join-group.ts'
+import { leaveGroupHandler } from './requests/leave-group.ts'
+import { listGroupsHandler } from './requests/list-groups.ts'
+import { listOffsetsHandler } from './requests/list-offsets.ts'
 import { listTransactionsHandler } from './requests/list-transactions.ts'
 import { metadataHandler } from './requests/metadata.ts'
+import { offsetCommitHandler } from './requests/offset-commit.ts'
+import { offsetDeleteHandler } from './requests/offset-delete.ts'
+import { offsetFetchHandler } from './requests/offset-fetch.ts'
+import { produceHandler } from './requests/produce.ts'
+import { syncGroupHandler } from './requests/sync-group.ts'
+import { txnOffsetCommitHandler } from './requests/txn-offset-commit.ts'
 
 const handlers: readonly AnyHandler[] = [
   apiVersionsHandler(() => offeredVersions()),
   addOffsetsToTxnHandler,
   addPartitionsToTxnHandler,
+  alterConfigsHandler,
+  createPartitionsHandler,
   createTopicsHandler,
+  deleteGroupsHandler,
+  deleteTopicsHandler,
+  describeClusterHandler,
+  describeConfigsHandler,
+  describeGroupsHandler,
   describeTransactionsHandler,
   endTxnHandler,
+  fetchHandler,
   findCoordinatorHandler,
+  heartbeatHandler,
+  incrementalAlterConfigsHandler,
   initProducerIdHandler,
+  joinGroupHandler,
+  leaveGroupHandler,
+  listGroupsHandler,
+  listOffsetsHandler,
   listTransactionsHandler,
   metadataHandler,
+  offsetCommitHandler,
+  offsetDeleteHandler,
+  offsetFetchHandler,
+  produceHandler,
+  syncGroupHandler,
+  txnOffsetCommitHandler,
 ]
 
 const byKey = new Map(handlers.map((handler) => [handler.key, handler]))

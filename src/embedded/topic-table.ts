@@ -13,10 +13,10 @@ export interface TableLog extends MarkedLog {
   close(): void
 }
 
-/** Where logs come from, and where those of a deleted topic go. */
+/** Where logs come from, and what happens to what belongs to a deleted topic. */
 export interface LogMaker<Log> {
   create(topic: Topic, partition: number): Log
-  removeFiles(topic: Topic): void
+  deleted(topic: Topic): void
 }
 
 interface Answer {
@@ -167,7 +167,7 @@ export class TopicTable<Log extends TableLog> implements Topics<Log> {
     this.#topics.delete(name)
     this.#byId.delete(topic.id)
     for (const log of topic.logs) log.close()
-    this.#maker.removeFiles(topic)
+    this.#maker.deleted(topic)
     return codes.NONE
   }
 

@@ -17,6 +17,8 @@ interface Waiting {
 
 interface Ending {
   readonly entry: TransactionEntry
+  /** Who writes them. */
+  node: number
   coordinatorEpoch: number
   readonly waiting: Map<string, Waiting>
 }
@@ -53,9 +55,8 @@ export class TransactionMarkers {
 
   /** Sends the markers that the decision in the entry asks for. */
   send(entry: TransactionEntry): void {
-    const { transactionalId } = entry
-    const ending = { entry, coordinatorEpoch: this.#epochOf(transactionalId), waiting: new Map() }
-    this.#endings.set(transactionalId, ending)
+    const ending = { entry, node: 0, coordinatorEpoch: 0, waiting: new Map() }
+    this.#endings.set(entry.transactionalId, ending)
     this.#begin(ending)
   }
 
@@ -85,7 +86,9 @@ export class TransactionMarkers {
 
   #begin(ending: Ending): void {
     this.#stop(ending)
-    ending.coordinatorEpoch = this.#epochOf(ending.entry.transactionalId)
+    const { transactionalId } = ending.entry
+    ending.node = this.#broker.nodes.coordinator('transaction', transactionalId)
+    ending.coordinatorEpoch = this.#epochOf(transactionalId)
     for (const to of ending.entry.partitions) {
       ending.waiting.set(partitionId(to.topic, to.partition), { to, timer: undefined })
     }
@@ -158,8 +161,9 @@ export class TransactionMarkers {
     this.#done(entry)
   }
 
-  #hasMoved(ending: Ending): boolean {
-    return ending.coordinatorEpoch !== this.#epochOf(ending.entry.transactionalId)
+  #hasMoved({ entry: { transactionalId }, node, coordinatorEpoch }: Ending): boolean {
+    const isElsewhere = node !== this.#broker.nodes.coordinator('transaction', transactionalId)
+    return isElsewhere || coordinatorEpoch !== this.#epochOf(transactionalId)
   }
 
   #stop(ending: Ending): void {

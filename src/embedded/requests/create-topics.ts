@@ -13,6 +13,7 @@
 //               · tags ] (nullable) · tags ] · tags
 import type { BrokerState } from '../broker-state.ts'
 import { codes } from '../codes.ts'
+import { replicasProblem } from '../replica-assignment.ts'
 import { defineHandler, type RequestHandler } from '../request-handler.ts'
 import { type DescribedSetting, describeTopic } from '../topic-settings.ts'
 
@@ -70,27 +71,23 @@ const refuse = (
 
 const assignmentProblem = (broker: BrokerState, topic: TopicToCreate): Problem | undefined => {
   const { assignments, partitions, replicationFactor } = topic
-  const invalid = (errorCode: number, message: string): Problem => ({ errorCode, message })
-  if (replicationFactor !== takeDefault) {
-    const text = 'A manual partition assignment was specified, but replication factor was not set to -1.'
-    return invalid(codes.INVALID_REQUEST, text)
+  const unset = (what: string): Problem => ({
+    errorCode: codes.INVALID_REQUEST,
+    message: `A manual partition assignment was specified, but ${what} was not set to -1.`,
+  })
+  const invalid = (message: string): Problem => ({ errorCode: codes.INVALID_REPLICA_ASSIGNMENT, message })
+  if (replicationFactor !== takeDefault) return unset('replication factor')
+  if (partitions !== takeDefault) return unset('numPartitions')
+  const numbers = new Set<number>()
+  for (const { partition, nodes } of assignments) {
+    if (numbers.has(partition))
+      return invalid(`Found multiple manual partition assignments for partition ${partition}`)
+    numbers.add(partition)
+    const problem = replicasProblem(broker, nodes)
+    if (problem !== undefined) return invalid(problem)
   }
-  if (partitions !== takeDefault) {
-    const text = 'A manual partition assignment was specified, but numPartitions was not set to -1.'
-    return invalid(codes.INVALID_REQUEST, text)
-  }
-  const numbers = new Set(assignments.map(({ partition }) => partition))
-  if (numbers.size < assignments.length || assignments.some((_, at) => !numbers.has(at))) {
-    const text = 'partitions should be a consecutive 0-based integer sequence'
-    return invalid(codes.INVALID_REPLICA_ASSIGNMENT, text)
-  }
-  const ids = broker.nodes.ids()
-  const wrong = assignments.flatMap(({ nodes }) => nodes).find((id) => !ids.includes(id))
-  if (wrong !== undefined) {
-    const text = `The manual partition assignment includes broker ${wrong}, but no such broker is registered.`
-    return invalid(codes.INVALID_REPLICA_ASSIGNMENT, text)
-  }
-  return undefined
+  const isConsecutive = assignments.every((_, at) => numbers.has(at))
+  return isConsecutive ? undefined : invalid('partitions should be a consecutive 0-based integer sequence')
 }
 
 const replicationProblem = (

@@ -1,6 +1,7 @@
 // FindCoordinator, key 10, v0-5: which node coordinates a group (type 0) or a transactional id (type 1; v1+). v3 is
-// flexible, v4 takes several keys (KIP-699), v5 may answer TRANSACTION_ABORTABLE, which never happens here. An empty
-// transactional id and a type that is neither are INVALID_REQUEST; with no node up it is COORDINATOR_NOT_AVAILABLE.
+// flexible, v4 takes several keys (KIP-699), v5 may answer TRANSACTION_ABORTABLE, which never happens here. A type that is
+// neither is INVALID_REQUEST; with no node up it is COORDINATOR_NOT_AVAILABLE. On a real broker the first question makes
+// the topic of the coordinators and meets COORDINATOR_NOT_AVAILABLE; here there is nothing to make.
 //
 // request   v0-3  key string · (v1+) key_type int8 · tags
 //           v4+   key_type int8 · coordinator_keys [string] · tags
@@ -34,8 +35,7 @@ const transactionType = 1
 
 const find = ({ nodes }: BrokerState, keyType: number, key: string): Coordinator => {
   const refuse = (errorCode: number): Coordinator => ({ key, nodeId: -1, host: '', port: -1, errorCode })
-  const isUnknown = keyType !== groupType && keyType !== transactionType
-  if (isUnknown || (keyType === transactionType && key === '')) return refuse(codes.INVALID_REQUEST)
+  if (keyType !== groupType && keyType !== transactionType) return refuse(codes.INVALID_REQUEST)
   const nodeId = nodes.coordinator(keyType === groupType ? 'group' : 'transaction', key)
   const node = nodes.addresses().find((one) => one.nodeId === nodeId)
   return node === undefined

@@ -93,10 +93,16 @@ const byName = (broker: BrokerState, name: string, mayCreate: boolean): Answered
 }
 
 const answer = (broker: BrokerState, asked: Asked, mayCreate: boolean): AnsweredTopic => {
-  if (asked.name !== null && asked.id === null) return byName(broker, asked.name, mayCreate)
-  const topic = asked.id === null ? undefined : broker.topics.byId(asked.id)
+  if (asked.name !== null) return byName(broker, asked.name, mayCreate)
+  if (asked.id === null) return unknown(codes.UNKNOWN_SERVER_ERROR, { name: '', id: null })
+  const topic = broker.topics.byId(asked.id)
   return topic === undefined ? unknown(codes.UNKNOWN_TOPIC_ID, asked) : known(broker, topic)
 }
+
+/** A topic that is asked for twice is answered once. */
+const distinct = (topics: readonly Asked[]): readonly Asked[] => [
+  ...new Map(topics.map((asked) => [asked.name ?? `id ${asked.id}`, asked])).values(),
+]
 
 const writeTopic = (
   writer: Writer,
@@ -157,7 +163,7 @@ export const metadataHandler: RequestHandler<Request, Response> = defineHandler(
     const answered =
       topics === null
         ? [...broker.topics.all()].map((topic) => known(broker, topic))
-        : topics.map((asked) => answer(broker, asked, mayCreate))
+        : distinct(topics).map((asked) => answer(broker, asked, mayCreate))
     return {
       nodes: broker.nodes.addresses(),
       allNodes: broker.nodes.ids(),
