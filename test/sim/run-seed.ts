@@ -53,7 +53,6 @@ class Run {
   readonly #early: Violation[] = []
   readonly #log: WorkerLogLine[] = []
   readonly #snapshots: Snapshot[] = []
-  #committedAtLook = 0
   #failovers = 0
 
   constructor(plan: Plan, trace: boolean) {
@@ -192,7 +191,6 @@ class Run {
         this.#outputs.add(name)
       }
     })
-    this.#committedAtLook = this.#outputs.size
   }
 
   #isDrained(): boolean {
