@@ -39,7 +39,14 @@ export const marks = [
 
 export type Mark = (typeof marks)[number]
 
-const key = { joinGroup: 11, offsetFetch: 9, initProducerId: 22, endTxn: 26, txnOffsetCommit: 28, listOffsets: 2 } as const
+const key = {
+  joinGroup: 11,
+  offsetFetch: 9,
+  initProducerId: 22,
+  endTxn: 26,
+  txnOffsetCommit: 28,
+  listOffsets: 2,
+} as const
 const code = {
   ILLEGAL_GENERATION: 22,
   UNKNOWN_MEMBER_ID: 25,

@@ -57,7 +57,12 @@ export class LogAccess {
 
   endTransaction({ producerId, parts }: ForeignTransaction, committed: boolean): void {
     for (const { topic, partition } of parts.values())
-      this.#log(topic, partition).appendMarker({ producerId, producerEpoch: 0, coordinatorEpoch: 0, committed })
+      this.#log(topic, partition).appendMarker({
+        producerId,
+        producerEpoch: 0,
+        coordinatorEpoch: 0,
+        committed,
+      })
   }
 
   /** Appends records, in a transaction or at once. */
@@ -91,7 +96,8 @@ export class LogAccess {
       const follower = followers[partition] ?? new LogFollower(partition)
       followers[partition] = follower
       if (follower.end >= log.endOffset) continue
-      const { parts = [] } = log.read(Math.max(follower.end, log.startOffset), readBytesMax, false, true) ?? {}
+      const { parts = [] } =
+        log.read(Math.max(follower.end, log.startOffset), readBytesMax, false, true) ?? {}
       for (const part of parts) {
         const fresh = follower.follow(part)
         if (fresh.length > 0) onCommitted?.(fresh)
