@@ -154,6 +154,16 @@ describe('EndTxn of transactions version 2', () => {
     expect(one.end(true, { as: second }).error).toBe('INVALID_TXN_STATE')
   })
 
+  it('whose answer was lost is made good by InitProducerId with the epoch before', () => {
+    const { coordinator } = transactionStand()
+    const one = producerOn(coordinator)
+    const before = one.held
+    one.write('a')
+    const ended = one.end(true)
+    expect(one.init(before)).toEqual(ended)
+    expect(one.init(ended).producerEpoch).toBe(ended.producerEpoch + 1)
+  })
+
   it('may abort where nothing is open, and not commit', () => {
     const { coordinator, written } = transactionStand()
     const one = producerOn(coordinator)
@@ -239,7 +249,10 @@ describe('a transaction that is too old', () => {
     const one = producerOn(stand.coordinator)
     one.init(undefined, 1500)
     one.write('a')
-    stand.pass(1999)
+    stand.pass(1400)
+    // Its age counts from its first partition, not from its last.
+    one.write('b')
+    stand.pass(599)
     expect(one.state()).toBe('Ongoing')
     stand.pass(1)
     expect(one.state()).toBe('CompleteAbort')
