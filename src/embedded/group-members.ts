@@ -65,7 +65,7 @@ export const joinError = (errorCode: number, memberId = ''): JoinAnswer => ({
   errorCode,
   generationId: -1,
   protocolType: null,
-  protocolName: '',
+  protocolName: null,
   leader: '',
   skipAssignment: false,
   memberId,
@@ -241,7 +241,7 @@ export class GroupMembers {
 
   /** A static member came back: it has a new id from now on, and the old one is fenced. */
   replace(old: Member, memberId: string): Member {
-    old.answerJoin({ ...joinError(codes.FENCED_INSTANCE_ID, old.memberId), protocolName: null })
+    old.answerJoin(joinError(codes.FENCED_INSTANCE_ID, old.memberId))
     old.answerSync(syncError(codes.FENCED_INSTANCE_ID))
     const led = this.leaderId === old.memberId
     this.#members.delete(old.memberId)

@@ -100,7 +100,7 @@ export class Group {
     const error = this.members.check(memberId, instanceId)
     const member = this.members.get(memberId)
     if (error !== codes.NONE || member === undefined) {
-      answer({ ...joinError(error, memberId), protocolName: null })
+      answer(joinError(error, memberId))
       return
     }
     const { state } = this
