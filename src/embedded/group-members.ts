@@ -59,6 +59,9 @@ export interface SyncAnswer {
   readonly assignment: Buffer
 }
 
+/** max.message.bytes of the offsets topic. */
+const recordBytesMax = 1_048_588
+
 export const noAssignment: Buffer = Buffer.alloc(0)
 
 export const joinError = (errorCode: number, memberId = ''): JoinAnswer => ({
@@ -272,6 +275,17 @@ export class GroupMembers {
     let largest = 0
     for (const member of this.#members.values()) largest = Math.max(largest, member.rebalanceTimeoutMs)
     return largest
+  }
+
+  /** Whether the one record, about, that Kafka writes of all members is not too large for the offsets topic. */
+  fitRecord(protocol: string | null): boolean {
+    let bytes = 0
+    for (const member of this.#members.values()) {
+      const names = [member.memberId, member.instanceId ?? '', member.clientId, member.clientHost]
+      for (const name of names) bytes += name.length
+      bytes += member.metadataOf(protocol).length + member.assignment.length
+    }
+    return bytes <= recordBytesMax
   }
 
   /** Whether one of these assignors is known to every member. */

@@ -289,6 +289,12 @@ export class Group {
     for (const one of this.members.all()) {
       one.assignment = request.assignments.get(one.memberId) ?? noAssignment
     }
+    if (!this.members.fitRecord(this.protocolName)) {
+      for (const one of this.members.all()) one.assignment = noAssignment
+      this.#propagate(syncError(codes.UNKNOWN_SERVER_ERROR))
+      this.#prepare()
+      return
+    }
     this.#keep()
     this.#propagate(undefined)
     this.#machine.transitionTo('Stable')
