@@ -59,13 +59,16 @@ export interface SyncAnswer {
   readonly assignment: Buffer
 }
 
+/** max.message.bytes of the offsets topic. */
+const recordBytesMax = 1_048_588
+
 export const noAssignment: Buffer = Buffer.alloc(0)
 
 export const joinError = (errorCode: number, memberId = ''): JoinAnswer => ({
   errorCode,
   generationId: -1,
   protocolType: null,
-  protocolName: '',
+  protocolName: null,
   leader: '',
   skipAssignment: false,
   memberId,
@@ -241,7 +244,7 @@ export class GroupMembers {
 
   /** A static member came back: it has a new id from now on, and the old one is fenced. */
   replace(old: Member, memberId: string): Member {
-    old.answerJoin({ ...joinError(codes.FENCED_INSTANCE_ID, old.memberId), protocolName: null })
+    old.answerJoin(joinError(codes.FENCED_INSTANCE_ID, old.memberId))
     old.answerSync(syncError(codes.FENCED_INSTANCE_ID))
     const led = this.leaderId === old.memberId
     this.#members.delete(old.memberId)
@@ -272,6 +275,17 @@ export class GroupMembers {
     let largest = 0
     for (const member of this.#members.values()) largest = Math.max(largest, member.rebalanceTimeoutMs)
     return largest
+  }
+
+  /** Whether the one record, about, that Kafka writes of all members is not too large for the offsets topic. */
+  fitRecord(protocol: string | null): boolean {
+    let bytes = 0
+    for (const member of this.#members.values()) {
+      const names = [member.memberId, member.instanceId ?? '', member.clientId, member.clientHost]
+      for (const name of names) bytes += name.length
+      bytes += member.metadataOf(protocol).length + member.assignment.length
+    }
+    return bytes <= recordBytesMax
   }
 
   /** Whether one of these assignors is known to every member. */

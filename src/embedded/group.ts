@@ -100,7 +100,7 @@ export class Group {
     const error = this.members.check(memberId, instanceId)
     const member = this.members.get(memberId)
     if (error !== codes.NONE || member === undefined) {
-      answer({ ...joinError(error, memberId), protocolName: null })
+      answer(joinError(error, memberId))
       return
     }
     const { state } = this
@@ -288,6 +288,12 @@ export class Group {
     if (this.members.leaderId !== member.memberId) return
     for (const one of this.members.all()) {
       one.assignment = request.assignments.get(one.memberId) ?? noAssignment
+    }
+    if (!this.members.fitRecord(this.protocolName)) {
+      for (const one of this.members.all()) one.assignment = noAssignment
+      this.#propagate(syncError(codes.UNKNOWN_SERVER_ERROR))
+      this.#prepare()
+      return
     }
     this.#keep()
     this.#propagate(undefined)

@@ -86,6 +86,11 @@ export class LogSegments {
     return this.#segments.findLast(({ baseOffset }) => baseOffset <= offset)?.baseOffset ?? offset
   }
 
+  /** Where the segment ends that holds an offset: where the next one begins, undefined in the last one. */
+  endOf(offset: number): number | undefined {
+    return this.#segments.find(({ baseOffset }) => baseOffset > offset)?.baseOffset
+  }
+
   /** First segment that began to be young at `youngMs`, by its largest timestamp: where compaction has to stop. */
   firstYoungerThan(youngMs: number): number | undefined {
     return this.#segments.find(({ maxTimestamp }) => maxTimestamp > youngMs)?.baseOffset
@@ -105,22 +110,20 @@ export class LogSegments {
       this.#segments = [begin(endOffset)]
   }
 
-  /** Counts anew what the segments below `end` hold, after compaction. Those that hold nothing are joined to others. */
+  /** Counts anew what the segments below `end` hold, after compaction; small ones are joined. */
   recount(
     end: number,
     batches: Iterable<{ baseOffset: number; sizeInBytes: number; maxTimestamp: number }>,
+    { bytesMax }: SegmentLimits,
   ): void {
-    const closed = this.#segments
-      .filter(({ baseOffset }) => baseOffset < end)
-      .map((old) => begin(old.baseOffset))
-    const rest = this.#segments.slice(closed.length)
-    let at = 0
+    const rest = this.#segments.filter(({ baseOffset }) => baseOffset >= end)
+    const joined = [begin((this.#segments[0] as Segment).baseOffset)]
     for (const { baseOffset, sizeInBytes, maxTimestamp } of batches) {
-      while (at + 1 < closed.length && (closed[at + 1] as Segment).baseOffset <= baseOffset) at++
-      const segment = closed[at]
-      if (segment !== undefined) this.#add(segment, sizeInBytes, maxTimestamp)
+      const isFull = (joined.at(-1) as Segment).bytes + sizeInBytes > bytesMax
+      if (isFull) joined.push(begin(baseOffset))
+      this.#add(joined.at(-1) as Segment, sizeInBytes, maxTimestamp)
     }
-    this.#segments = [...closed.filter(({ bytes }) => bytes > 0), ...rest]
+    this.#segments = [...joined.filter(({ bytes }) => bytes > 0), ...rest]
   }
 
   get #active(): Segment {

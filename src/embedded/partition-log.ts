@@ -17,7 +17,7 @@ import { codes } from './codes.ts'
 import { type EpochEnd, LeaderEpochs } from './leader-epochs.ts'
 import { cleanableEnd, compact } from './log-cleaner.ts'
 import type { LogFile } from './log-file.ts'
-import { LogSegments } from './log-segments.ts'
+import { LogSegments, type SegmentLimits } from './log-segments.ts'
 import { type ProducerState, ProducerStates } from './producer-states.ts'
 
 export interface PartitionLogOptions {
@@ -134,16 +134,14 @@ export class PartitionLog implements MarkedLog {
     const rules = this.#rules()
     const checked = checkBatch(batch, this.#place, rules, nowMs)
     if (typeof checked !== 'number') return this.#refused(checked)
-    const bytes = Buffer.from(batch)
-    stampBatch(bytes, rules.stampsRecords ? nowMs : checked, rules.stampsRecords)
-    const view = new BatchView(bytes, 0, this.#place)
+    const view = new BatchView(batch, 0, this.#place)
     if (view.producerId >= 0) {
       const duplicate = this.#producers.duplicateOf(view)
       if (duplicate !== undefined) return this.#done(duplicate.firstOffset, duplicate.timestamp)
       const errorCode = this.#producerError(view, isVerified)
       if (errorCode !== codes.NONE) return this.#refused({ errorCode, message: null, recordErrors: [] })
     }
-    const appended = this.#add(bytes)
+    const appended = this.#add(batch, rules.stampsRecords ? nowMs : checked, rules.stampsRecords)
     if (appended.producerId >= 0) this.#producers.appended(appended)
     this.#changed()
     return this.#done(appended.baseOffset, rules.stampsRecords ? nowMs : -1)
@@ -153,24 +151,26 @@ export class PartitionLog implements MarkedLog {
     const errorCode = this.#producers.checkMarker(marker)
     if (errorCode !== codes.NONE) return errorCode
     const nowMs = this.#broker.ports.clock.now()
-    const { baseOffset } = this.#add(markerBatch(marker, nowMs))
+    const { baseOffset } = this.#add(markerBatch(marker, nowMs), nowMs, false)
     this.#endTransaction(marker, baseOffset, nowMs)
     this.#changed()
     return codes.NONE
   }
 
   /**
-   * Batches from the one that holds `offset` on, as many as fit; all of them are whole.
+   * Batches from the one that holds `offset` on, as many as fit; all of them are whole, and of one segment, since a broker
+   * reads no further in one go either.
    * @param atLeastOne the first one comes even where it is larger than `bytesMax` (KIP-74)
    * @returns undefined where the offset lies outside the log
    */
   read(offset: number, bytesMax: number, isCommitted: boolean, atLeastOne: boolean): LogRead | undefined {
     if (offset < this.#start || offset > this.#end) return undefined
-    const limit = isCommitted ? this.lastStableOffset : this.#end
+    let at = this.#indexOf(offset)
+    const segmentEnd = this.#segments.endOf(this.#batches[at]?.baseOffset ?? offset) ?? this.#end
+    const limit = Math.min(isCommitted ? this.lastStableOffset : this.#end, segmentEnd)
     const parts: Buffer[] = []
     let bytes = 0
     let end = offset
-    let at = this.#indexOf(offset)
     while (at < this.#batches.length) {
       const first = this.#batches[at] as BatchView
       let last: BatchView | undefined
@@ -269,21 +269,22 @@ export class PartitionLog implements MarkedLog {
     return view.isTransactional && !isInTransaction ? codes.INVALID_TXN_STATE : this.#producers.check(view)
   }
 
-  /** Puts a batch at the end of the log and into the file. */
-  #add(bytes: Buffer): BatchView {
+  /** Puts a copy of a batch at the end of the log and into the file. */
+  #add(batch: Buffer, timestampMs: number, stampedByBroker: boolean): BatchView {
+    const { buffer, start } = this.#store.add(batch)
+    const bytes = buffer.subarray(start, start + batch.length)
     placeBatch(bytes, this.#end, this.leaderEpoch)
+    stampBatch(bytes, timestampMs, stampedByBroker)
     this.#file?.append(bytes)
-    return this.#take(bytes)
+    return this.#take(buffer, start)
   }
 
-  /** A batch that has its offsets. */
-  #take(bytes: Buffer): BatchView {
-    const { buffer, start } = this.#store.add(bytes)
+  /** A batch in memory that has its offsets. */
+  #take(buffer: Buffer, start: number): BatchView {
     const view = new BatchView(buffer, start, this.#place)
-    const limits = { bytesMax: this.#number('segment.bytes'), ageMsMax: this.#number('segment.ms') }
-    this.#segments.append(view.baseOffset, bytes.length, view.maxTimestamp, limits)
+    this.#segments.append(view.baseOffset, view.sizeInBytes, view.maxTimestamp, this.#segmentLimits())
     this.#batches.push(view)
-    this.#bytes += bytes.length
+    this.#bytes += view.sizeInBytes
     this.#end = view.nextOffset
     return view
   }
@@ -298,7 +299,8 @@ export class PartitionLog implements MarkedLog {
   #load(file: LogFile): void {
     const { batches, startOffset } = file.load()
     for (const bytes of batches) {
-      const view = this.#take(bytes)
+      const { buffer, start } = this.#store.add(bytes)
+      const view = this.#take(buffer, start)
       this.#epochs.seen(view.partitionLeaderEpoch, view.baseOffset)
       if (view.isControl) this.#replayMarker(view)
       else if (view.producerId >= 0) this.#producers.appended(view)
@@ -362,7 +364,7 @@ export class PartitionLog implements MarkedLog {
     this.#aborted.replaceBelow(end, aborted)
     this.#cleanedTo = end
     this.#replace(count, batches)
-    this.#segments.recount(end, this.#batches.slice(0, batches.length))
+    this.#segments.recount(end, this.#batches.slice(0, batches.length), this.#segmentLimits())
     if (this.#file !== undefined) this.#rewrite(this.#file)
   }
 
@@ -409,6 +411,10 @@ export class PartitionLog implements MarkedLog {
       beforeMsMax: this.#number('message.timestamp.before.max.ms'),
       afterMsMax: this.#number('message.timestamp.after.max.ms'),
     }
+  }
+
+  #segmentLimits(): SegmentLimits {
+    return { bytesMax: this.#number('segment.bytes'), ageMsMax: this.#number('segment.ms') }
   }
 
   #number(name: string): number {

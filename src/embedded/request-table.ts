@@ -7,10 +7,12 @@ import { apiVersionsHandler } from './requests/api-versions.ts'
 import { createPartitionsHandler } from './requests/create-partitions.ts'
 import { createTopicsHandler } from './requests/create-topics.ts'
 import { deleteGroupsHandler } from './requests/delete-groups.ts'
+import { deleteRecordsHandler } from './requests/delete-records.ts'
 import { deleteTopicsHandler } from './requests/delete-topics.ts'
 import { describeClusterHandler } from './requests/describe-cluster.ts'
 import { describeConfigsHandler } from './requests/describe-configs.ts'
 import { describeGroupsHandler } from './requests/describe-groups.ts'
+import { describeProducersHandler } from './requests/describe-producers.ts'
 import { describeTransactionsHandler } from './requests/describe-transactions.ts'
 import { endTxnHandler } from './requests/end-txn.ts'
 import { fetchHandler } from './requests/fetch.ts'
@@ -27,9 +29,11 @@ import { metadataHandler } from './requests/metadata.ts'
 import { offsetCommitHandler } from './requests/offset-commit.ts'
 import { offsetDeleteHandler } from './requests/offset-delete.ts'
 import { offsetFetchHandler } from './requests/offset-fetch.ts'
+import { offsetForLeaderEpochHandler } from './requests/offset-for-leader-epoch.ts'
 import { produceHandler } from './requests/produce.ts'
 import { syncGroupHandler } from './requests/sync-group.ts'
 import { txnOffsetCommitHandler } from './requests/txn-offset-commit.ts'
+import { writeTxnMarkersHandler } from './requests/write-txn-markers.ts'
 
 const handlers: readonly AnyHandler[] = [
   apiVersionsHandler(() => offeredVersions()),
@@ -39,10 +43,12 @@ const handlers: readonly AnyHandler[] = [
   createPartitionsHandler,
   createTopicsHandler,
   deleteGroupsHandler,
+  deleteRecordsHandler,
   deleteTopicsHandler,
   describeClusterHandler,
   describeConfigsHandler,
   describeGroupsHandler,
+  describeProducersHandler,
   describeTransactionsHandler,
   endTxnHandler,
   fetchHandler,
@@ -59,9 +65,11 @@ const handlers: readonly AnyHandler[] = [
   offsetCommitHandler,
   offsetDeleteHandler,
   offsetFetchHandler,
+  offsetForLeaderEpochHandler,
   produceHandler,
   syncGroupHandler,
   txnOffsetCommitHandler,
+  writeTxnMarkersHandler,
 ]
 
 const byKey = new Map(handlers.map((handler) => [handler.key, handler]))

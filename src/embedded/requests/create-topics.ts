@@ -104,7 +104,8 @@ const replicationProblem = (
   if (replicationFactor <= count) return undefined
   const message =
     `Unable to replicate the partition ${replicationFactor} time(s): The target replication factor of ` +
-    `${replicationFactor} cannot be reached because only ${count} broker(s) are registered.`
+    `${replicationFactor} cannot be reached because only ${count} broker(s) are registered or some brokers have all their log directories ` +
+    'cordoned.'
   return { errorCode, message }
 }
 

@@ -5,8 +5,8 @@
 // group is, so that v5 also begins a transaction whose offsets are then refused.
 // v2 adds the leader epoch; v3 is flexible and names member and generation, so that a zombie is refused (KIP-447).
 // A rebalance does not stand in the way: the generation counts, not the state. While the coordinator of the transaction
-// is busy with the one before, it is COORDINATOR_LOAD_IN_PROGRESS (below v2 COORDINATOR_NOT_AVAILABLE, since old
-// clients do not know better).
+// ends the one before, v5 is CONCURRENT_TRANSACTIONS. A coordinator that reads its state is COORDINATOR_NOT_AVAILABLE
+// below v2, since old clients do not know better.
 //
 // request   transactional_id string · group_id string · producer_id int64 · producer_epoch int16
 //           · (v3+) generation_id int32 · (v3+) member_id string · (v3+) group_instance_id string?
@@ -42,14 +42,6 @@ const addsFrom = 5
 const abortableFrom = 4
 const loadingFrom = 2
 
-/** Answers of the transaction coordinator that pass by themselves: a client of the group coordinator asks again. */
-const passing: ReadonlySet<number> = new Set([
-  codes.CONCURRENT_TRANSACTIONS,
-  codes.COORDINATOR_LOAD_IN_PROGRESS,
-  codes.COORDINATOR_NOT_AVAILABLE,
-  codes.NOT_COORDINATOR,
-])
-
 /** NONE, or why this producer may not write offsets of this group in a transaction. */
 const checkProducer = (broker: BrokerState, request: Request, version: number): number => {
   const { transactionalId, groupId, producerId, producerEpoch } = request
@@ -59,7 +51,6 @@ const checkProducer = (broker: BrokerState, request: Request, version: number): 
   const partitions = [{ topic: offsetsTopic, partition: groups.partitionOf(groupId) }]
   const isAdded = version >= addsFrom
   const answer = broker.transactions.admit(transactionalId, producerId, producerEpoch, partitions, isAdded)
-  if (passing.has(answer)) return codes.COORDINATOR_LOAD_IN_PROGRESS
   const isAbortable = answer === codes.INVALID_TXN_STATE && version >= abortableFrom
   return isAbortable ? codes.TRANSACTION_ABORTABLE : answer
 }

@@ -1,5 +1,6 @@
 // Members of groups for the cases of the contract: the requests of the classic group protocol, one at a time, and
 // nothing by themselves.
+import { decodeSubscription, encodeSubscription } from '../../../src/protocol/consumer-protocol.ts'
 import { describeGroups, type DescribedGroup } from '../../../src/protocol/describe-groups.ts'
 import { heartbeat } from '../../../src/protocol/heartbeat.ts'
 import { type JoinGroupRequest, type JoinGroupResponse, joinGroup } from '../../../src/protocol/join-group.ts'
@@ -29,6 +30,22 @@ export interface Joined extends JoinGroupResponse {
   readonly metadataOf: Readonly<Record<string, string>>
 }
 
+/** What a member says of itself: the coordinator reads it, so it has to be a subscription. */
+const subscription = (userData: string): Buffer =>
+  encodeSubscription({
+    ...{
+      topics: ['topic'],
+      userData: Buffer.from(userData),
+      ownedPartitions: [],
+      generationId: -1,
+      rackId: null,
+    },
+  })
+
+/** The user data of a subscription. */
+export const subscribed = (metadata: Buffer): string =>
+  decodeSubscription(metadata).userData?.toString() ?? ''
+
 export const joinOnce = async (
   wire: Wire,
   request: Partial<JoinGroupRequest>,
@@ -43,13 +60,13 @@ export const joinOnce = async (
       memberId: '',
       groupInstanceId: null,
       protocolType: 'consumer',
-      protocols: [{ name: 'range', metadata: Buffer.from('m') }],
+      protocols: [{ name: 'range', metadata: subscription('m') }],
       reason: null,
       ...request,
     },
     version,
   )
-  const metadataOf = answer.members.map((one) => [one.memberId, one.metadata.toString()] as const)
+  const metadataOf = answer.members.map((one) => [one.memberId, subscribed(one.metadata)] as const)
   return { ...answer, error: nameOf(answer.errorCode), metadataOf: Object.fromEntries(metadataOf) }
 }
 
@@ -84,7 +101,7 @@ export class Member {
         {
           ...{ groupId: this.groupId, sessionTimeoutMs, rebalanceTimeoutMs, protocolType },
           ...{ memberId: this.memberId, groupInstanceId: this.instanceId },
-          protocols: protocols.map((name) => ({ name, metadata: Buffer.from(this.metadata) })),
+          protocols: protocols.map((name) => ({ name, metadata: subscription(this.metadata) })),
         },
         version,
       )

@@ -154,6 +154,16 @@ describe('EndTxn of transactions version 2', () => {
     expect(one.end(true, { as: second }).error).toBe('INVALID_TXN_STATE')
   })
 
+  it('whose answer was lost is made good by InitProducerId with the epoch before', () => {
+    const { coordinator } = transactionStand()
+    const one = producerOn(coordinator)
+    const before = one.held
+    one.write('a')
+    const ended = one.end(true)
+    expect(one.init(before)).toEqual(ended)
+    expect(one.init(ended).producerEpoch).toBe(ended.producerEpoch + 1)
+  })
+
   it('may abort where nothing is open, and not commit', () => {
     const { coordinator, written } = transactionStand()
     const one = producerOn(coordinator)
@@ -224,12 +234,14 @@ describe('EndTxn of transactions version 1', () => {
   it('of a producer whose transaction timed out is fenced for good', () => {
     const stand = transactionStand({ transactionVersion: 1, transactionCleanupIntervalMs: 1000 })
     const one = producerOn(stand.coordinator)
-    one.init(undefined, 500)
+    const before = one.held
+    one.init(before, 500)
     one.write('a')
     stand.pass(1000)
     expect(stand.written).toMatchObject([{ committed: false, producerEpoch: 2 }])
     expect(one.end(false, { v1: true }).error).toBe('PRODUCER_FENCED')
     expect(one.init(one.held).error).toBe('PRODUCER_FENCED')
+    expect(one.init(before).error).toBe('PRODUCER_FENCED')
   })
 })
 
@@ -239,7 +251,10 @@ describe('a transaction that is too old', () => {
     const one = producerOn(stand.coordinator)
     one.init(undefined, 1500)
     one.write('a')
-    stand.pass(1999)
+    stand.pass(1400)
+    // Its age counts from its first partition, not from its last.
+    one.write('b')
+    stand.pass(599)
     expect(one.state()).toBe('Ongoing')
     stand.pass(1)
     expect(one.state()).toBe('CompleteAbort')
@@ -299,6 +314,17 @@ describe('markers', () => {
       ['b-0', 1],
     ])
     expect([one.state(), two.state()]).toEqual(['CompleteCommit', 'CompleteCommit'])
+  })
+
+  it('that were held are those of the new coordinator where it has moved', () => {
+    const stand = transactionStand({ markerDelayMs: () => Number.POSITIVE_INFINITY })
+    const { nodes } = stand.broker
+    const one = producerOn(stand.coordinator)
+    one.write('a')
+    one.end(true)
+    nodes.moveCoordinator('transaction', id, nodes.coordinator('transaction', id))
+    stand.coordinator.releaseMarkers()
+    expect(stand.written).toMatchObject([{ to: 'a-0', coordinatorEpoch: 1 }])
   })
 
   it('go to the groups where offsets are committed, and need no topic that is gone', () => {
@@ -372,29 +398,34 @@ describe('markers', () => {
   })
 })
 
+/** As a file does: what changes later is not in it. */
+class KeptJournal extends MemoryJournal {
+  override put(kind: string, key: string, value: unknown): void {
+    super.put(kind, key, JSON.parse(JSON.stringify(value)))
+  }
+}
+
 describe('after a restart of the broker', () => {
   it('decided ends write their markers, open transactions time out, epochs and ids go on', () => {
-    const journal = new MemoryJournal()
-    const before = transactionStand({ markerDelayMs: () => Number.POSITIVE_INFINITY }, journal)
+    const journal = new KeptJournal()
+    const before = transactionStand({ markerDelayMs: (topic) => (topic === 'a' ? 1e9 : 0) }, journal)
     const decided = producerOn(before.coordinator, 'decided')
     const open = producerOn(before.coordinator, 'open')
-    const idle = producerOn(before.coordinator, 'idle')
+    const ended = producerOn(before.coordinator, 'ended')
     for (const one of [decided, open]) one.write('a')
-    decided.end(true)
+    ended.write('b')
+    for (const one of [decided, ended]) one.end(true)
+    expect(before.written).toMatchObject([{ to: 'b-0', coordinatorEpoch: 0 }])
     before.coordinator.close()
-    const kept = new MemoryJournal()
-    for (const kind of ['transaction', 'producer', 'transaction-coordinator']) {
-      for (const [key, value] of journal.entries(kind)) kept.put(kind, key, JSON.parse(JSON.stringify(value)))
-    }
 
-    const after = transactionStand({}, kept)
+    const after = transactionStand({}, journal)
     expect(after.written).toMatchObject([{ to: 'a-0', producerId: 0, coordinatorEpoch: 1, committed: true }])
-    expect(after.coordinator.describe('decided')?.state).toBe('CompleteCommit')
-    expect(after.coordinator.describe('open')?.state).toBe('Ongoing')
+    const states = ['decided', 'open', 'ended'].map((name) => after.coordinator.describe(name)?.state)
+    expect(states).toEqual(['CompleteCommit', 'Ongoing', 'CompleteCommit'])
     expect(after.coordinator.newProducerId()).toBe(1000)
-    expect(after.coordinator.init('idle', timeoutMs, idle.held)).toMatchObject({
-      producerId: idle.held.producerId,
-      producerEpoch: 1,
+    expect(after.coordinator.init('ended', timeoutMs, ended.held)).toMatchObject({
+      producerId: ended.held.producerId,
+      producerEpoch: 2,
     })
     after.pass(timeoutMs + 10_000)
     expect(after.coordinator.describe('open')?.state).toBe('CompleteAbort')
