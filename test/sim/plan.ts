@@ -85,10 +85,12 @@ const settingsOf = (random: SeededRandom): SettingsInput => {
     // Small ones give a transaction many produces.
     batchBytes: random.pick([1024, 4096, 65_536]),
     fetchWaitMs: random.pick([100, 500]),
-    fetchBytesMax: random.pick([2048, 65_536]),
-    partitionFetchBytesMax: random.pick([1024, 2048]),
+    fetchBytesMax: 65_536,
+    partitionFetchBytesMax: random.pick([1024, 2048, 65_536]),
     bufferedBytesMax: 65_536,
     uncommittedBytesMax: 65_536,
+    // On: a worker finds out by itself what the checker is to find.
+    stateDigest: random.pick(['on', 'off']),
     purgeIntervalMs: random.pick([1000, 60_000]),
     standbyReplicas: random.pick([0, 0, 1]),
     standbyLagMax: random.pick([0, 10_000]),
@@ -121,7 +123,7 @@ export const planOf = (seed: number): Plan => {
       hosts,
       nodes,
       untilMs: safetyMs,
-      count: [3, 14],
+      count: [3, 18],
     }),
     healAtMs: safetyMs,
   }

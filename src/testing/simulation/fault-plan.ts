@@ -18,21 +18,27 @@ export interface PlanOptions {
 }
 
 const weights: Readonly<Record<FaultKind, number>> = {
-  request: 6,
+  request: 7,
   kill: 5,
   pause: 3,
-  restart: 2,
+  restart: 3,
   block: 2,
   cut: 1,
   'move coordinator': 2,
   'move leader': 1,
   'stop node': 1,
-  'slow markers': 2,
+  'slow markers': 3,
   clock: 1,
 }
 
 const allKinds = Object.keys(weights) as FaultKind[]
-const effects = Object.keys(requestEffects) as RequestEffect[]
+/** An outcome that stays unknown is worth more than a delay. */
+const effects: readonly RequestEffect[] = [
+  ...(Object.keys(requestEffects) as RequestEffect[]),
+  'answer lost',
+  'unanswered',
+  'ghost',
+]
 
 /** Requests by key, the more often the more is at stake. */
 const apiKeys: readonly number[] = [
@@ -88,7 +94,7 @@ const action = (kind: FaultKind, { random, hosts, nodes }: PlanOptions): FaultAc
     case 'stop node':
       return { kind, nodeId, forMs: someTime(random) }
     case 'slow markers':
-      return { kind, delayMs: Math.round(random.between(5, 800)), forMs: someTime(random) }
+      return { kind, delayMs: Math.round(random.chance(0.5) ? random.between(5, 500) : random.between(500, 8000)), forMs: someTime(random) }
     case 'clock':
       return { kind, host, skewMs: Math.round(random.between(-3_600_000, 3_600_000)) }
   }

@@ -17,14 +17,17 @@ export interface NewRecord {
   readonly partition?: number | undefined
 }
 
-interface ForeignPart extends TopicPartition {
-  nextSequence: number
+/** A transactional producer that no coordinator knows of. */
+interface ForeignProducer {
+  readonly producerId: number
+  /** Of the next record, by partition. */
+  readonly sequences: Map<string, number>
 }
 
-/** A transaction of a foreign producer; no coordinator knows of it. */
 export interface ForeignTransaction {
-  readonly producerId: number
-  readonly parts: Map<string, ForeignPart>
+  readonly producer: ForeignProducer
+  /** Where it has records. */
+  readonly parts: Map<string, TopicPartition>
 }
 
 /** Far beyond what a coordinator gives out. */
@@ -35,6 +38,8 @@ const noBytes = Buffer.alloc(0)
 export class LogAccess {
   readonly #kafka: EmbeddedKafka
   readonly #followers = new Map<string, LogFollower[]>()
+  /** Without an open transaction. */
+  readonly #idle: ForeignProducer[] = []
   #nextForeignId = firstForeignId
 
   constructor(kafka: EmbeddedKafka) {
@@ -51,11 +56,14 @@ export class LogAccess {
     return this.#kafka.state.topics.get(topic)?.logs ?? []
   }
 
+  /** Of a producer that has none open: one after the other, as far as they do not overlap. */
   beginTransaction(): ForeignTransaction {
-    return { producerId: this.#nextForeignId++, parts: new Map() }
+    const producer = this.#idle.pop() ?? { producerId: this.#nextForeignId++, sequences: new Map() }
+    return { producer, parts: new Map() }
   }
 
-  endTransaction({ producerId, parts }: ForeignTransaction, committed: boolean): void {
+  endTransaction({ producer, parts }: ForeignTransaction, committed: boolean): void {
+    const { producerId } = producer
     for (const { topic, partition } of parts.values())
       this.#log(topic, partition).appendMarker({
         producerId,
@@ -63,6 +71,7 @@ export class LogAccess {
         coordinatorEpoch: 0,
         committed,
       })
+    this.#idle.push(producer)
   }
 
   /** Appends records, in a transaction or at once. */
@@ -113,16 +122,16 @@ export class LogAccess {
   ): void {
     const { count } = builder
     const id = `${topic}/${partition}`
-    const part = transaction?.parts.get(id) ?? { topic, partition, nextSequence: 0 }
-    transaction?.parts.set(id, part)
+    transaction?.parts.set(id, { topic, partition })
+    const sequence = transaction?.producer.sequences.get(id) ?? 0
+    transaction?.producer.sequences.set(id, sequence + count)
     const batch = builder.seal({
       compression: 'none',
       transactional: transaction !== undefined,
-      producerId: transaction?.producerId ?? -1,
+      producerId: transaction?.producer.producerId ?? -1,
       producerEpoch: transaction === undefined ? -1 : 0,
-      baseSequence: transaction === undefined ? -1 : part.nextSequence,
+      baseSequence: transaction === undefined ? -1 : sequence,
     })
-    part.nextSequence += count
     const { errorCode, message } = this.#log(topic, partition).append(batch, true)
     if (errorCode !== 0) throw new Error(`${id} takes no records: ${message ?? errorCode}`)
   }
