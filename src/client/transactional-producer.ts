@@ -21,7 +21,7 @@ import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts'
 import type { Api } from '../protocol/api.ts'
 import { type EndTxnResponse, endTxn } from '../protocol/end-txn.ts'
 import { brokerError, reactionFor } from '../protocol/error-codes.ts'
-import { initProducerId } from '../protocol/init-producer-id.ts'
+import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { backoffMs, transactionFailure, byTopic, firstError, isRepeatable } from './answers.ts'
@@ -36,6 +36,9 @@ import {
 } from './marker-guard.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
+
+const UNKNOWN_SERVER_ERROR = -1
+const PRODUCER_FENCED = 90
 
 type ProducerState = 'uninitialised' | 'ready' | 'open' | 'failed' | 'ending' | 'lost'
 
@@ -139,6 +142,10 @@ export class TransactionalProducer implements CommittingProducer {
     this.#doubts++
     const last = await this.#guard.lastTransaction()
     if (last !== undefined) this.#endings.note(last)
+    // Asked with an older epoch when the present one is the last of its producer id, a coordinator fails each time
+    // (Kafka 4.3). The holder was overtaken, by its own timeout maybe: what may be done then the group says.
+    const codeOf = ({ errorCode }: InitProducerIdResponse): number =>
+      known && errorCode === UNKNOWN_SERVER_ERROR ? PRODUCER_FENCED : errorCode
     const response = await this.#ask(
       'transaction',
       this.#settings.transactionalId,
@@ -149,14 +156,14 @@ export class TransactionalProducer implements CommittingProducer {
         producerId: known ? this.#producerId : -1,
         producerEpoch: known ? this.#epoch : -1,
       },
-      (answer) => answer.errorCode,
+      codeOf,
       // An open transaction is aborted first, which takes the coordinator as long as its markers take.
       this.#ports.clock.monotonic() +
         this.#settings.transactionTimeoutMs +
         2 * this.#settings.requestTimeoutMs,
     )
-    if (response.errorCode !== 0)
-      throw transactionFailure('InitProducerId', response.errorCode, this.#place())
+    const errorCode = codeOf(response)
+    if (errorCode !== 0) throw transactionFailure('InitProducerId', errorCode, this.#place())
     this.#becomeReady(response.producerId, response.producerEpoch)
     this.#log.debug('producer initialised', { ...this.#place() })
   }

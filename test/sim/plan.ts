@@ -78,8 +78,8 @@ const settingsOf = (random: SeededRandom): SettingsInput => {
     sessionTimeoutMs,
     heartbeatIntervalMs: random.pick([500, 1000]),
     rebalanceTimeoutMs: random.pick([2000, 4000]),
-    transactionTimeoutMs: random.pick([2000, 4000, 12_000]),
-    requestTimeoutMs: random.pick([800, 2000, 5000]),
+    transactionTimeoutMs: random.pick([2000, 4000, 12_000, 30_000]),
+    requestTimeoutMs: random.pick([800, 2000, 5000, 15_000]),
     connectionTimeoutMs: 1000,
     commitIntervalMs: random.pick([20, 60, 150]),
     // Small ones give a transaction many produces.

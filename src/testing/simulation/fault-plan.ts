@@ -24,6 +24,8 @@ const weights: Readonly<Record<FaultKind, number>> = {
   restart: 3,
   block: 2,
   cut: 1,
+  silence: 3,
+  'foreign transaction': 2,
   'move coordinator': 2,
   'move leader': 1,
   'stop node': 1,
@@ -73,9 +75,13 @@ const action = (kind: FaultKind, { random, hosts, nodes }: PlanOptions): FaultAc
         host,
         holdMs: someTime(random),
       }
+    case 'silence':
+      return { kind, host, forMs: Math.round(random.between(1000, 16_000)) }
+    case 'foreign transaction':
+      return { kind, pick: random.below(1000), forMs: someTime(random) }
     case 'block': {
       const direction = random.pick(['both ways', 'to the broker', 'to the client'] as const)
-      return { kind, host, nodeId, forMs: someTime(random), direction }
+      return { kind, host, nodeId: random.chance(0.5) ? 0 : nodeId, forMs: someTime(random), direction }
     }
     case 'cut':
       return { kind, host }
@@ -94,7 +100,11 @@ const action = (kind: FaultKind, { random, hosts, nodes }: PlanOptions): FaultAc
     case 'stop node':
       return { kind, nodeId, forMs: someTime(random) }
     case 'slow markers':
-      return { kind, delayMs: Math.round(random.chance(0.5) ? random.between(5, 500) : random.between(500, 8000)), forMs: someTime(random) }
+      return {
+        kind,
+        delayMs: Math.round(random.chance(0.5) ? random.between(5, 500) : random.between(500, 8000)),
+        forMs: someTime(random),
+      }
     case 'clock':
       return { kind, host, skewMs: Math.round(random.between(-3_600_000, 3_600_000)) }
   }
@@ -119,6 +129,20 @@ const trigger = (
   return { host, point: random.pick(points), nth: 1 + random.below(4) }
 }
 
+/** A member that is put out of its group while something of its transaction is on its way, and arrives afterwards. */
+const zombie = ({ random, hosts, untilMs }: PlanOptions): Fault[] => {
+  const host = random.pick(hosts)
+  const atMs = Math.round(random.between(0, untilMs * 0.6))
+  const holdMs = Math.round(random.between(4000, 14_000))
+  const apiKey = random.pick([0, 0, 26, 28])
+  const effect = random.pick(['delayed', 'delayed', 'ghost'] as const)
+  const laterMs = atMs + Math.round(random.between(0, 4000))
+  return [
+    { atMs, kind: 'silence', host, forMs: Math.round(random.between(6000, 16_000)) },
+    { atMs: laterMs, kind: 'request', effect, apiKey, host, holdMs },
+  ]
+}
+
 export const planFaults = (options: PlanOptions): Fault[] => {
   const { random, hosts, untilMs, count, kinds = allKinds } = options
   const chosen = kinds.filter(() => random.chance(0.6))
@@ -130,5 +154,6 @@ export const planFaults = (options: PlanOptions): Fault[] => {
     const when = trigger(random, act, hosts)
     return when === undefined ? { ...act, atMs } : { ...act, atMs, when }
   })
+  if (chosen.includes('silence') && chosen.includes('request')) faults.push(...zombie(options))
   return faults.sort((one, other) => one.atMs - other.atMs)
 }

@@ -1,9 +1,15 @@
 // Carries the faults of a plan out, each at its time or at its point of a worker's work, and takes them all away again.
 import type { FaultPoint } from '../../base/fault-point.ts'
+import type { TopicPartition } from '../../base/topic-partition.ts'
 import { transactionalIdOf } from '../../runtime/transactional-id.ts'
 import { describeFault, type Fault } from './fault.ts'
-import type { SimulatedProcess } from './simulated-process.ts'
+import type { ForeignTransaction } from './log-access.ts'
+import { epochMs, type SimulatedProcess } from './simulated-process.ts'
 import type { Simulation } from './simulation.ts'
+
+/** Heartbeat, JoinGroup, SyncGroup */
+const groupKeys = [12, 11, 14]
+const foreign = Buffer.from('foreign')
 
 interface Waiting {
   readonly fault: Fault
@@ -24,6 +30,7 @@ export class FaultRunner {
   readonly #simulation: Simulation
   readonly #targets: FaultTargets
   readonly #waiting = new Map<string, Waiting[]>()
+  readonly #foreign = new Set<ForeignTransaction>()
   #isHealed = false
   #happened = 0
 
@@ -64,6 +71,7 @@ export class FaultRunner {
     trace.add('-', 'everything is healed')
     net.heal()
     this.#simulation.markerDelayMs = 0
+    for (const transaction of this.#foreign) this.#endForeign(transaction)
     for (const node of this.#simulation.nodeIds) this.#simulation.startNode(node)
     for (const worker of workers) {
       worker.process?.resume()
@@ -93,8 +101,15 @@ export class FaultRunner {
     switch (fault.kind) {
       case 'request':
         return net.arm(fault)
-      case 'block':
-        return net.block(fault.host, fault.nodeId, fault.forMs, fault.direction)
+      case 'block': {
+        const nodes = fault.nodeId === 0 ? simulation.nodeIds : [fault.nodeId]
+        for (const nodeId of nodes) net.block(fault.host, nodeId, fault.forMs, fault.direction)
+        return
+      }
+      case 'silence':
+        return net.silence(fault.host, groupKeys, fault.forMs)
+      case 'foreign transaction':
+        return this.#openForeign(fault.pick, fault.forMs)
       case 'cut':
         return void net.cut(({ host }) => host === fault.host)
       case 'kill': {
@@ -136,12 +151,31 @@ export class FaultRunner {
   }
 
   #moveLeader(pick: number, nodeId: number): void {
-    const { kafka } = this.#simulation
+    const chosen = this.#partition(pick)
+    if (chosen !== undefined) this.#simulation.kafka.moveLeader(chosen.topic, chosen.partition, nodeId)
+  }
+
+  #openForeign(pick: number, forMs: number): void {
+    const { logs, time } = this.#simulation
+    const chosen = this.#partition(pick)
+    if (chosen === undefined) return
+    const transaction = logs.beginTransaction()
+    const { topic, partition } = chosen
+    const record = { key: foreign, value: foreign, timestamp: epochMs, partition }
+    logs.append(topic, [record], transaction)
+    this.#foreign.add(transaction)
+    time.schedule(forMs, undefined, () => this.#endForeign(transaction))
+  }
+
+  #endForeign(transaction: ForeignTransaction): void {
+    if (this.#foreign.delete(transaction)) this.#simulation.logs.endTransaction(transaction, false)
+  }
+
+  #partition(pick: number): TopicPartition | undefined {
     const partitions = this.#targets.topics.flatMap((topic) =>
-      (kafka.state.topics.get(topic)?.logs ?? []).map((_, partition) => ({ topic, partition })),
+      this.#simulation.logs.logs(topic).map((_log, partition) => ({ topic, partition })),
     )
-    const chosen = partitions[pick % Math.max(1, partitions.length)]
-    if (chosen !== undefined) kafka.moveLeader(chosen.topic, chosen.partition, nodeId)
+    return partitions[pick % Math.max(1, partitions.length)]
   }
 }
 

@@ -24,11 +24,16 @@ export type FaultAction =
   | {
       readonly kind: 'block'
       readonly host: string
+      /** 0: all of them. */
       readonly nodeId: number
       readonly forMs: number
       readonly direction: Direction
     }
   | { readonly kind: 'cut'; readonly host: string }
+  /** The group hears nothing of this host, which goes on with all else. */
+  | { readonly kind: 'silence'; readonly host: string; readonly forMs: number }
+  /** Somebody else has a transaction open in one of the topics, and aborts it. */
+  | { readonly kind: 'foreign transaction'; readonly pick: number; readonly forMs: number }
   | { readonly kind: 'kill'; readonly host: string; readonly crash: CrashKind; readonly downMs: number }
   | { readonly kind: 'pause'; readonly host: string; readonly forMs: number }
   /** A clean close; another start later. */

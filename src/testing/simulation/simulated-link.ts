@@ -2,7 +2,7 @@
 // or not at all.
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { SimulatedSocket } from './simulated-socket.ts'
-import type { RequestFault } from './request-faults.ts'
+import { type RequestFault, refusing } from './request-faults.ts'
 
 /** The broker's end of a connection. */
 export interface BrokerSession {
@@ -108,8 +108,10 @@ export class SimulatedLink {
     if (effect === 'unanswered') this.#deaf = true
     const lost = this.#deaf || this.#isGone || effect === 'answer lost'
     this.#world.answered(this, request, frame, lost)
-    if (effect === 'answer lost') this.cut()
-    else if (!lost) this.#world.toClient(this, () => this.#socket?.receive(frame))
+    if (effect === 'answer lost') return this.cut()
+    if (lost) return
+    const told = effect === 'refused' ? refusing(request.apiKey, request.version, frame) : frame
+    this.#world.toClient(this, () => this.#socket?.receive(told))
   }
 
   /** The client is done with it: what it wrote before still arrives. */

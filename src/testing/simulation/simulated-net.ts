@@ -67,7 +67,7 @@ export class SimulatedNet {
         time.scheduleAt(link.atClientMs, link.owner, run)
       },
       later: (delayMs, run) => void time.schedule(delayMs, undefined, run),
-      faultFor: ({ host }, apiKey) => this.faults.take(host, apiKey),
+      faultFor: ({ host }, apiKey) => this.faults.take(host, apiKey, time.nowMs),
       sent: (link, request) => observer.sent?.(link, request),
       arrived: (link, request) => observer.arrived?.(link, request),
       answered: (link, request, frame, lost) => observer.answered?.(link, request, frame, lost),
@@ -102,6 +102,11 @@ export class SimulatedNet {
 
   arm(fault: RequestFault): void {
     this.faults.arm(fault)
+  }
+
+  /** Nothing of these requests of a host arrives for a while. */
+  silence(host: string, apiKeys: readonly number[], forMs: number): void {
+    this.faults.silence({ host, apiKeys, untilMs: this.#options.time.nowMs + forMs })
   }
 
   /** Nothing gets through between this host and this node for a while; what was sent arrives afterwards. */
