@@ -171,7 +171,8 @@ export class PartitionLog implements MarkedLog {
     const parts: Buffer[] = []
     let bytes = 0
     let end = offset
-    while (at < this.#batches.length) {
+    // From the last stable offset on there is nothing, also where it lies in the middle of a batch (DeleteRecords).
+    while (offset < limit && at < this.#batches.length) {
       const first = this.#batches[at] as BatchView
       let last: BatchView | undefined
       // Batches that stand side by side in memory go out as one piece.
