@@ -21,6 +21,13 @@ const pair = async (
   return [a, b]
 }
 
+/** The first member of a group, which has not handed in an assignment. */
+const joinedAlone = async (stand: GroupStand): Promise<JoinAnswer> => {
+  const joined = stand.join(group)
+  stand.pass(0)
+  return (await arrived(joined)) as JoinAnswer
+}
+
 describe('a rebalance', () => {
   it('tells the leader all members, and gives everybody what it hands in', async () => {
     const stand = new GroupStand()
@@ -103,6 +110,19 @@ describe('a rebalance', () => {
     const follower = stand.sync(group, (await arrived(joins[0])) as JoinAnswer)
     stand.join(group, { memberId: a.memberId, protocols: { range: '2' } })
     expect(errorName((await arrived(follower))?.errorCode)).toBe('REBALANCE_IN_PROGRESS')
+  })
+
+  it('begins anew where the assignment is larger than a record of the offsets topic may be', async () => {
+    const stand = new GroupStand()
+    const answer = await joinedAlone(stand)
+    const fits = { [answer.memberId]: 'x'.repeat(1_000_000) }
+    const tooLarge = { [answer.memberId]: 'x'.repeat(1_048_588) }
+    const refused = await arrived(stand.sync(group, answer, { assignments: tooLarge }))
+    expect(errorName(refused?.errorCode)).toBe('UNKNOWN_SERVER_ERROR')
+    expect(stand.heartbeat(group, answer)).toBe('REBALANCE_IN_PROGRESS')
+    const again = await arrived(stand.join(group, { memberId: answer.memberId }))
+    const taken = await arrived(stand.sync(group, again as JoinAnswer, { assignments: fits }))
+    expect(taken?.assignment).toHaveLength(1_000_000)
   })
 
   it('takes the assignor that all know and most like best', async () => {
@@ -242,7 +262,16 @@ describe('a coordinator that moves', () => {
     stand.pass(500)
     expect(stand.heartbeat(group, { ...first, generationId: 99 })).toBe('ILLEGAL_GENERATION')
     expect(stand.heartbeat(group, first)).toBe('NONE')
-    stand.pass(10_000)
+  })
+
+  it('gives each member a session from the end of its loading on', async () => {
+    const stand = new GroupStand()
+    await stand.alone(group)
+    stand.pass(9000)
+    stand.broker.nodes.moveCoordinator('group', group, 1, 500)
+    stand.pass(10_499)
+    expect(stand.stateOf(group)).toBe('Stable')
+    stand.pass(1)
     expect(stand.stateOf(group)).toBe('Empty')
   })
 
@@ -269,6 +298,8 @@ describe('closing', () => {
   it('ends all timers and answers everybody', async () => {
     const stand = new GroupStand()
     await stand.alone(group)
+    await stand.alone('static', { instanceId: 'i' })
+    stand.join('static', { instanceId: 'i' })
     const waiting = stand.join(group)
     stand.joinOnce(group)
     stand.groups.close()
