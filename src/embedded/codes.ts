@@ -70,5 +70,3 @@ export const codes = {
   UNSUPPORTED_ENDPOINT_TYPE: 115,
   TRANSACTION_ABORTABLE: 120,
 } as const
-
-export type CodeName = keyof typeof codes
