@@ -135,6 +135,41 @@ describe('compaction', () => {
     expect(shapes(stand.log)[1]).not.toBe('3-3 marker')
   })
 
+  it('lists aborted transactions that end behind the cleaned part, and keeps its last offset', () => {
+    const stand = logStand(compacted)
+    send(stand, ['a=1'])
+    send(stand, ['b=2'], inTransaction(1, 0, 0))
+    stand.pass(2000)
+    end(stand, 1, 1, false)
+    send(stand, ['c=2'], inTransaction(1, 1, 0))
+    end(stand, 1, 2, false)
+    stand.log.clean()
+    expect(shapes(stand.log)).toEqual(['0-0 1', '1-1 0', '2-2 marker', '3-3 1', '4-4 marker'])
+    const aborted = stand.log.read(2, 1000, true, true)?.aborted
+    expect(aborted?.map(({ firstOffset, lastOffset }) => [firstOffset, lastOffset])).toEqual([
+      [1, 2],
+      [3, 4],
+    ])
+    expect(visible(stand.log, 0, true, 1000)).toEqual(['0 a=1'])
+  })
+
+  it('keeps the marker of a committed transaction as long as records of it are left', () => {
+    const stand = logStand(compacted)
+    send(stand, ['a=1'], inTransaction(1, 0, 0))
+    end(stand, 1, 1, true)
+    const horizons = (): boolean[] =>
+      batchesOf(stand.log)
+        .filter((view) => view.isControl)
+        .map((view) => deleteHorizonOf(view) !== undefined)
+    clean(stand)
+    clean(stand)
+    expect(horizons()).toEqual([false])
+    send(stand, ['a=2'])
+    clean(stand)
+    clean(stand)
+    expect([visible(stand.log, 0, true, 1000)[0], ...horizons()]).toEqual(['4 a=2', true])
+  })
+
   it('keeps the last batch of a producer, if need be without records', () => {
     const stand = logStand(compacted)
     send(stand, ['a=1'], { producerId: 7, epoch: 0, sequence: 0 })

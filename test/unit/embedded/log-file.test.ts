@@ -125,7 +125,13 @@ describe('the file of a log', () => {
     expect(statSync(file).size).toBeLessThan(1000)
     log.append(batchOf(['c=2']), false)
     log.close()
-    expect(visible(reopen(), 3, false, 1000)).toEqual(['3 b=1', '4 c=2'])
+    const again = reopen()
+    expect(visible(again, 3, false, 1000)).toEqual(['3 b=1', '4 c=2'])
+    again.append(batchOf([`a=${'x'.repeat(2_000_000)}`]), false)
+    again.deleteBelow(6)
+    expect(statSync(file).size).toBeLessThan(100)
+    again.close()
+    expect([reopen().startOffset, reopen().endOffset]).toEqual([6, 6])
   })
 
   it('larger than what is read at once', () => {

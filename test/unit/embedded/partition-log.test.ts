@@ -66,6 +66,7 @@ describe('an append', () => {
   const refused: readonly [string, Record<string, string>, Buffer, string][] = [
     ['a wrong CRC', {}, broken, 'CORRUPT_MESSAGE'],
     ['more bytes than the topic takes', { 'max.message.bytes': '1000' }, tooLarge, 'MESSAGE_TOO_LARGE'],
+    ['more bytes than a segment has', { 'segment.bytes': '1000' }, tooLarge, 'RECORD_LIST_TOO_LARGE'],
     ['an offset of its own', {}, patched(batchOf(['a=1']), (b) => b.writeInt8(1, 7)), 'INVALID_RECORD'],
     ['a count that is wrong', {}, patched(batchOf(['a=1']), (b) => b.writeInt32BE(2, 57)), 'INVALID_RECORD'],
     ['no records', {}, patched(batchOf(['a=1']), (b) => b.writeInt32BE(0, 57)), 'INVALID_RECORD'],
@@ -207,6 +208,10 @@ describe('a producer', () => {
     expect(send(log, 0, 2_147_483_647, 3)).toBe('1')
     expect(send(log, 0, 2_147_483_647, 3)).toBe('1')
     expect(send(log, 0, 2)).toBe('4')
+    const other = logStand().log
+    expect(send(other, 0, 2_147_483_647)).toBe('0')
+    expect(send(other, 0, 1)).toBe('OUT_OF_ORDER_SEQUENCE_NUMBER')
+    expect(send(other, 0, 0)).toBe('1')
   })
 
   it('is forgotten when it wrote nothing for a day', () => {
@@ -263,6 +268,18 @@ describe('a transaction', () => {
     log.beginVerification(1, 0, 0, true)
     expect(append(1)).toBe('OUT_OF_ORDER_SEQUENCE_NUMBER')
     expect(append(0)).toBe('NONE')
+  })
+
+  it('of version 1 begins with the first of the batches that came, whatever its sequence', () => {
+    const { log } = logStand()
+    const append = (sequence: number): string => {
+      log.beginVerification(1, 0, sequence, false)
+      return nameOf(log.append(batchOf(['a=1'], inTransaction(1, 0, sequence)), true).errorCode)
+    }
+    log.beginVerification(1, 0, 7, false)
+    expect(append(8)).toBe('OUT_OF_ORDER_SEQUENCE_NUMBER')
+    expect(append(7)).toBe('NONE')
+    expect(append(8)).toBe('NONE')
   })
 
   it('is listed in the order of completion', () => {
@@ -344,6 +361,16 @@ describe('retention', () => {
     const { log } = fill({ 'retention.ms': '-1', 'retention.bytes': String(2 * size + 10) })
     log.clean()
     expect(log.startOffset).toBe(2)
+  })
+
+  it('goes by the time of writing where records have no timestamp', () => {
+    const { log, pass } = logStand({ 'retention.ms': '5000' })
+    log.append(batchOf(['a=1'], { timestamp: -1 }), false)
+    log.clean()
+    expect(log.startOffset).toBe(0)
+    pass(5001)
+    log.clean()
+    expect(log.startOffset).toBe(1)
   })
 
   it('leaves a topic alone that is compacted only', () => {
