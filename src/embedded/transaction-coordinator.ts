@@ -207,10 +207,10 @@ export class TransactionCoordinator implements Transactions {
     const entry = this.#find(producer.transactionalId)
     const takesTime = settings.joinDelayMs > 0 && entry !== undefined && entry.isNew(partitions)
     if (!takesTime) return this.add(producer, partitions)
+    const refusal = entry.admitsAdding(producer)
+    if (refusal !== codes.NONE) return refusal
     const now = ports.clock.monotonic()
-    if (entry.admitsAdding(producer) === codes.NONE && now < entry.joiningUntilMs) {
-      return codes.NETWORK_EXCEPTION
-    }
+    if (now < entry.joiningUntilMs) return codes.NETWORK_EXCEPTION
     entry.joiningUntilMs = now + settings.joinDelayMs
     return this.add(producer, partitions)
   }

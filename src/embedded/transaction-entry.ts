@@ -243,6 +243,7 @@ export class TransactionEntry {
   prepare(committed: boolean, raisesEpoch: boolean, now: number, newProducerId: () => number): void {
     const { record } = this
     if (record.state !== 'Ongoing') record.startMs = now
+    this.joiningUntilMs = 0
     this.#moveTo(committed ? 'PrepareCommit' : 'PrepareAbort', now)
     record.raisesEpoch = raisesEpoch
     if (raisesEpoch) this.#raise(newProducerId)

@@ -283,6 +283,8 @@ describe('a partition that joins a transaction', () => {
     const { held } = one
     one.end(true)
     expect(one.write('a', 1, held)).toBe('INVALID_PRODUCER_EPOCH')
+    // Nothing of the transaction before is left.
+    expect(one.write('a', 1)).toBe('NONE')
   })
 })
 
