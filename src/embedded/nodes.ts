@@ -22,7 +22,7 @@ interface Place {
 }
 
 /** As Java's String.hashCode, by which Kafka picks the partition of a coordinator's topic. */
-const javaHash = (text: string): number => {
+export const javaHash = (text: string): number => {
   let hash = 0
   for (let at = 0; at < text.length; at++) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0
   return hash
