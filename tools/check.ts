@@ -69,6 +69,7 @@ const sim: Suite = {
 const suites = {
   unit: suite('unit', 90),
   integration: suite('integration', 480),
+  contract: suite('contract', 100),
   controls: suite('controls', 200),
   system: suite('system', 180),
   faults,

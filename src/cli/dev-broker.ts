@@ -49,10 +49,9 @@ const inUse = (error: MillstreamError, data: string, directory: string): Millstr
   const address = nodePorts.disk.readText(path.join(directory, addressFile))?.trim()
   const join = address === undefined ? '' : `, or use its broker (KAFKA_BROKERS=${address})`
   return new MillstreamError(error.code, {
-    what: `another millstream dev runs in this folder: ${error.what}`,
-    where: { data },
+    what: 'another millstream dev runs in this folder',
+    where: { data, by: error.where['by'] },
     fix: `End it${join}, or give this one a folder and a port of its own: --data DIR --port N.`,
-    cause: error,
   })
 }
 

@@ -12,6 +12,8 @@ import { codes } from './codes.ts'
 export interface AppendRules {
   /** max.message.bytes */
   readonly bytesMax: number
+  /** segment.bytes */
+  readonly segmentBytesMax: number
   /** cleanup.policy holds compact */
   readonly isCompacted: boolean
   /** message.timestamp.type is LogAppendTime */
@@ -66,9 +68,10 @@ export const onlyBatch = (records: Buffer | null): Buffer | Refusal => {
   return batch === undefined || batches.length > 1 ? refuse(codes.INVALID_RECORD) : batch
 }
 
-const headerRefusal = (batch: Buffer, { bytesMax }: AppendRules): Refusal | undefined => {
+const headerRefusal = (batch: Buffer, { bytesMax, segmentBytesMax }: AppendRules): Refusal | undefined => {
   if (readInt64(batch, 0) !== 0) return refuse(codes.INVALID_RECORD)
   if (batch.length > bytesMax) return refuse(codes.MESSAGE_TOO_LARGE)
+  if (batch.length > segmentBytesMax) return refuse(codes.RECORD_LIST_TOO_LARGE)
   if (batch.length < batchOverheadBytes) return refuse(codes.CORRUPT_MESSAGE)
   if (batch.readUInt32BE(17) !== crc32c(batch, 21, batch.length)) return refuse(codes.CORRUPT_MESSAGE)
   const attributes = batch.readInt16BE(21)

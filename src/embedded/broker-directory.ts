@@ -29,8 +29,8 @@ export const brokerDirectory = (disk: Disk, directory: string): BrokerDirectory 
   const lock = disk.lock(directory)
   if ('heldBy' in lock) {
     throw new MillstreamError('STORE_LOCKED', {
-      what: `the directory of the embedded broker is in use by ${lock.heldBy}`,
-      where: { directory },
+      what: 'another embedded broker runs in this directory',
+      where: { directory, by: lock.heldBy },
       fix: 'Use the broker that runs there, end it, or choose another directory.',
     })
   }

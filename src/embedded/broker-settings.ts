@@ -22,6 +22,7 @@ export const brokerDefaults: BrokerSettings = {
   requestBytesMax: 100 * MiB,
   cleanIntervalMs: 15_000,
   markerDelayMs: () => 0,
+  joinDelayMs: 0,
   producerEpochMax: 32_766,
 }
 

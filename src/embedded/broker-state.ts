@@ -38,6 +38,11 @@ export interface BrokerSettings {
   readonly cleanIntervalMs: number
   /** How long the marker of a transaction needs to each partition: with 0 it is written before EndTxn is answered. */
   readonly markerDelayMs: (topic: string, partition: number) => number
+  /**
+   * How long a transaction needs to take in a new partition, transactions version 2: another one that comes meanwhile is
+   * put back (NOT_ENOUGH_REPLICAS, COORDINATOR_LOAD_IN_PROGRESS), as it is on a broker that has to write it down.
+   */
+  readonly joinDelayMs: number
   /** The last epoch that a producer id is used with. Kafka: 32,766; a simulation lowers it to see the rotation. */
   readonly producerEpochMax: number
 }
@@ -128,7 +133,8 @@ export interface Transactions {
    * Whether this producer may write these partitions in its open transaction.
    * @param add transactions version 2: the partitions join the transaction, which begins with the first of them
    * (KIP-890); else they must have been added before (AddPartitionsToTxn), or it is INVALID_TXN_STATE.
-   * @returns NONE or INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, CONCURRENT_TRANSACTIONS, INVALID_TXN_STATE, …
+   * @returns NONE or INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING, CONCURRENT_TRANSACTIONS, INVALID_TXN_STATE,
+   * NETWORK_EXCEPTION (another partition is just joining), …
    */
   admit(
     transactionalId: string,

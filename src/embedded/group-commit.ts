@@ -21,7 +21,7 @@ export interface PartitionError {
   readonly errorCode: number
 }
 
-export const exists = (topics: Topics, topic: string, partition: number): boolean => {
+const exists = (topics: Topics, topic: string, partition: number): boolean => {
   const count = topics.get(topic)?.logs.length ?? 0
   return partition >= 0 && partition < count
 }

@@ -1,11 +1,11 @@
 // The members of one classic group as the coordinator sees them: who they are, which assignors they know, which of them
 // leads, and who of them waits for an answer. It decides nothing about the group's state; group.ts does.
 //
-// Where Kafka takes "any" member (the next leader, a tie of votes) the one that came first is taken, so that a run can be
-// repeated.
+// Where Kafka takes "any" member (the next leader) the one that came first is taken, so that a run can be repeated.
 import type { TimerHandle } from '../base/ports.ts'
 import { decodeSubscription } from '../protocol/consumer-protocol.ts'
 import { codes } from './codes.ts'
+import { javaHash } from './nodes.ts'
 
 export interface MemberProtocol {
   readonly name: string
@@ -173,6 +173,12 @@ export class Member {
   }
 }
 
+/** Kafka counts votes in a hash map of Java with 16 places, and takes the first of those that have the most. */
+const bucket = (name: string): number => {
+  const hash = javaHash(name)
+  return (hash ^ (hash >>> 16)) & 15
+}
+
 /**
  * Whether a member subscribes to this topic, in a group of the type `consumer`; also where that cannot be read, since
  * nobody can say that it does not.
@@ -301,7 +307,9 @@ export class GroupMembers {
       if (best !== undefined) votes.set(best, (votes.get(best) ?? 0) + 1)
     }
     let winner = ''
-    for (const [name, count] of votes) if (count > (votes.get(winner) ?? 0)) winner = name
+    for (const name of [...votes.keys()].sort((a, b) => bucket(a) - bucket(b))) {
+      if ((votes.get(name) ?? 0) > (votes.get(winner) ?? 0)) winner = name
+    }
     return winner
   }
 

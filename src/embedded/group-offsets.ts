@@ -143,7 +143,7 @@ export class GroupOffsets {
   /** Whether this transaction has written into the partition of this group already. */
   isOpen(group: string, producerId: number, epoch: number): boolean {
     const writer = this.#writersOf(group).get(producerId)
-    return writer !== undefined && writer.isOpen && writer.epoch === epoch
+    return writer?.isOpen === true && writer.epoch === epoch
   }
 
   commitPending(

@@ -67,7 +67,7 @@ export class Group {
     return this.#machine.current
   }
 
-  // Joining ---------------------------------------------------------------------------------------------------------
+  // Joining
 
   join(request: JoinRequest, answer: Answer<JoinAnswer>): void {
     const { memberId, instanceId } = request
@@ -185,7 +185,7 @@ export class Group {
     }
   }
 
-  // Rounds ----------------------------------------------------------------------------------------------------------
+  // Rounds
 
   #rebalanceOrComplete(): void {
     if (this.state !== 'PreparingRebalance') this.#prepare()
@@ -269,7 +269,7 @@ export class Group {
     return this.#pending.size === 0 && this.members.allJoining()
   }
 
-  // Assignments -----------------------------------------------------------------------------------------------------
+  // Assignments
 
   sync(request: SyncRequest, answer: Answer<SyncAnswer>): void {
     const error = this.#syncErrorOf(request)
@@ -328,7 +328,7 @@ export class Group {
     return { errorCode: codes.NONE, protocolType, protocolName, assignment }
   }
 
-  // Sessions --------------------------------------------------------------------------------------------------------
+  // Sessions
 
   heartbeat(memberId: string, instanceId: string | null, generationId: number): number {
     const error = this.members.check(memberId, instanceId)
@@ -368,7 +368,7 @@ export class Group {
     if (this.state === 'PreparingRebalance' && this.#allJoined()) this.#completeJoin()
   }
 
-  // Leaving ---------------------------------------------------------------------------------------------------------
+  // Leaving
 
   /** @param memberId empty when an administrator puts out a static member by its instance id */
   leave(members: readonly { readonly memberId: string; readonly instanceId: string | null }[]): number[] {
@@ -407,7 +407,7 @@ export class Group {
     return this.#pending.delete(memberId)
   }
 
-  // Offsets ---------------------------------------------------------------------------------------------------------
+  // Offsets
 
   /** NONE, or why offsets are not taken from this member, or from a client that is none (generation -1). */
   checkCommit(
@@ -426,7 +426,7 @@ export class Group {
     return !isTransactional && this.state === 'CompletingRebalance' ? codes.REBALANCE_IN_PROGRESS : codes.NONE
   }
 
-  // The coordinator -------------------------------------------------------------------------------------------------
+  // The coordinator
 
   /** Its coordinator is another one, or the same one again, which has read the group after `loadMs`. */
   reload(loadMs: number): void {

@@ -4,8 +4,10 @@
 export interface Segment {
   readonly baseOffset: number
   bytes: number
-  /** -1 without batches. */
+  /** -1 without batches, and where no record has one. */
   maxTimestamp: number
+  /** When it was last written to: its age where it has no timestamps. */
+  writtenMs: number
   /** Largest timestamp of the first batch, from which segment.ms counts. */
   firstTimestamp: number | undefined
 }
@@ -24,10 +26,18 @@ export interface RetentionLimits {
   readonly retentionBytes: number
 }
 
+/** What a segment has to know of a batch. */
+interface PlacedBatch {
+  readonly baseOffset: number
+  readonly sizeInBytes: number
+  readonly maxTimestamp: number
+}
+
 const begin = (baseOffset: number): Segment => ({
   baseOffset,
   bytes: 0,
   maxTimestamp: -1,
+  writtenMs: 0,
   firstTimestamp: undefined,
 })
 
@@ -52,12 +62,13 @@ export class LogSegments {
   }
 
   /** A batch is put at the end of the log: into the segment at hand, or into a new one. */
-  append(baseOffset: number, bytes: number, maxTimestamp: number, limits: SegmentLimits): void {
+  append(batch: PlacedBatch, limits: SegmentLimits, nowMs: number): void {
+    const { baseOffset, sizeInBytes: bytes, maxTimestamp } = batch
     const active = this.#active
     const ageMs = maxTimestamp - (active.firstTimestamp ?? maxTimestamp)
     if (active.bytes > 0 && (active.bytes + bytes > limits.bytesMax || ageMs > limits.ageMsMax))
       this.#segments.push(begin(baseOffset))
-    this.#add(this.#active, bytes, maxTimestamp)
+    this.#add(this.#active, batch, nowMs)
   }
 
   /**
@@ -72,7 +83,8 @@ export class LogSegments {
     let surplus = retentionBytes < 0 ? -1 : this.bytes - retentionBytes
     let expired: number | undefined
     for (const [at, segment] of this.#segments.entries()) {
-      const isOld = retentionMs >= 0 && nowMs - segment.maxTimestamp > retentionMs
+      const newestMs = segment.maxTimestamp < 0 ? segment.writtenMs : segment.maxTimestamp
+      const isOld = retentionMs >= 0 && nowMs - newestMs > retentionMs
       const isSurplus = surplus >= segment.bytes
       if (segment.bytes === 0 || !(isOld || isSurplus)) break
       surplus -= segment.bytes
@@ -111,17 +123,14 @@ export class LogSegments {
   }
 
   /** Counts anew what the segments below `end` hold, after compaction; small ones are joined. */
-  recount(
-    end: number,
-    batches: Iterable<{ baseOffset: number; sizeInBytes: number; maxTimestamp: number }>,
-    { bytesMax }: SegmentLimits,
-  ): void {
+  recount(end: number, batches: Iterable<PlacedBatch>, { bytesMax }: SegmentLimits): void {
     const rest = this.#segments.filter(({ baseOffset }) => baseOffset >= end)
+    const writtenMs = this.#segments.reduce((last, segment) => Math.max(last, segment.writtenMs), 0)
     const joined = [begin((this.#segments[0] as Segment).baseOffset)]
-    for (const { baseOffset, sizeInBytes, maxTimestamp } of batches) {
-      const isFull = (joined.at(-1) as Segment).bytes + sizeInBytes > bytesMax
-      if (isFull) joined.push(begin(baseOffset))
-      this.#add(joined.at(-1) as Segment, sizeInBytes, maxTimestamp)
+    for (const batch of batches) {
+      const isFull = (joined.at(-1) as Segment).bytes + batch.sizeInBytes > bytesMax
+      if (isFull) joined.push(begin(batch.baseOffset))
+      this.#add(joined.at(-1) as Segment, batch, writtenMs)
     }
     this.#segments = [...joined.filter(({ bytes }) => bytes > 0), ...rest]
   }
@@ -130,9 +139,10 @@ export class LogSegments {
     return this.#segments.at(-1) as Segment
   }
 
-  #add(segment: Segment, bytes: number, maxTimestamp: number): void {
-    segment.bytes += bytes
+  #add(segment: Segment, { sizeInBytes, maxTimestamp }: PlacedBatch, writtenMs: number): void {
+    segment.bytes += sizeInBytes
     segment.firstTimestamp ??= maxTimestamp
     segment.maxTimestamp = Math.max(segment.maxTimestamp, maxTimestamp)
+    segment.writtenMs = writtenMs
   }
 }

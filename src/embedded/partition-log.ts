@@ -171,7 +171,8 @@ export class PartitionLog implements MarkedLog {
     const parts: Buffer[] = []
     let bytes = 0
     let end = offset
-    while (at < this.#batches.length) {
+    // From the last stable offset on there is nothing, also where it lies in the middle of a batch (DeleteRecords).
+    while (offset < limit && at < this.#batches.length) {
       const first = this.#batches[at] as BatchView
       let last: BatchView | undefined
       // Batches that stand side by side in memory go out as one piece.
@@ -232,6 +233,7 @@ export class PartitionLog implements MarkedLog {
     for (const batch of dropped) this.#bytes -= batch.sizeInBytes
     this.#segments.dropBelow(offset, this.#end)
     this.#epochs.dropBelow(offset)
+    this.#aborted.replaceBelow(offset, [])
     this.#keepStart()
     this.#changed()
   }
@@ -282,7 +284,8 @@ export class PartitionLog implements MarkedLog {
   /** A batch in memory that has its offsets. */
   #take(buffer: Buffer, start: number): BatchView {
     const view = new BatchView(buffer, start, this.#place)
-    this.#segments.append(view.baseOffset, view.sizeInBytes, view.maxTimestamp, this.#segmentLimits())
+    const nowMs = this.#broker.ports.clock.now()
+    this.#segments.append(view, this.#segmentLimits(), nowMs)
     this.#batches.push(view)
     this.#bytes += view.sizeInBytes
     this.#end = view.nextOffset
@@ -406,6 +409,7 @@ export class PartitionLog implements MarkedLog {
   #rules(): AppendRules {
     return {
       bytesMax: this.#number('max.message.bytes'),
+      segmentBytesMax: this.#number('segment.bytes'),
       isCompacted: this.#setting('cleanup.policy').includes('compact'),
       stampsRecords: this.#setting('message.timestamp.type') === 'LogAppendTime',
       beforeMsMax: this.#number('message.timestamp.before.max.ms'),

@@ -163,7 +163,7 @@ export class Session {
     this.#broker.log.debug(text, { client: header.clientId })
     // In v0, which every client reads.
     const v0 = { ...header, version: 0 }
-    this.#send(handler, v0, handler.handle({ unsupported: true }, this.#contextOf(v0)))
+    this.#send(handler, v0, handler.handle({ unsupported: true, isWellNamed: true }, this.#contextOf(v0)))
     return undefined
   }
 

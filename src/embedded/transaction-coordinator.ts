@@ -179,7 +179,7 @@ export class TransactionCoordinator implements Transactions {
     const error = this.errorAt(coordinator, transactionalId)
     if (error !== codes.NONE) return error
     const producer = { transactionalId, producerId, producerEpoch }
-    const answer = add ? this.add(producer, partitions) : this.#verify(producer, partitions)
+    const answer = add ? this.#join(producer, partitions) : this.#verify(producer, partitions)
     // The name that this has in answers to produce and TxnOffsetCommit.
     return answer === codes.PRODUCER_FENCED ? codes.INVALID_PRODUCER_EPOCH : answer
   }
@@ -199,6 +199,20 @@ export class TransactionCoordinator implements Transactions {
       if (entry !== undefined) transactions.push(this.#describe(entry))
     }
     return { errorCode: codes.NONE, transactions }
+  }
+
+  /** As `add`, where it takes its time. */
+  #join(producer: TransactionalProducer, partitions: readonly TopicPartition[]): number {
+    const { settings, ports } = this.#broker
+    const entry = this.#find(producer.transactionalId)
+    const takesTime = settings.joinDelayMs > 0 && entry !== undefined && entry.isNew(partitions)
+    if (!takesTime) return this.add(producer, partitions)
+    const refusal = entry.admitsAdding(producer)
+    if (refusal !== codes.NONE) return refusal
+    const now = ports.clock.monotonic()
+    if (now < entry.joiningUntilMs) return codes.NETWORK_EXCEPTION
+    entry.joiningUntilMs = now + settings.joinDelayMs
+    return this.add(producer, partitions)
   }
 
   #verify(producer: TransactionalProducer, partitions: readonly TopicPartition[]): number {

@@ -56,6 +56,8 @@ export class TransactionEntry {
   readonly transactionalId: string
   /** The very object that is in the journal. */
   readonly record: TransactionRecord
+  /** Monotonic time until which the last new partition is joining (`settings.joinDelayMs`). */
+  joiningUntilMs = 0
   readonly #epochMax: number
   readonly #partitions = new Set<string>()
 
@@ -167,11 +169,17 @@ export class TransactionEntry {
     return producerEpoch === this.record.producerEpoch ? codes.NONE : codes.PRODUCER_FENCED
   }
 
+  /** @returns whether `add` would change anything */
+  isNew(partitions: readonly TopicPartition[]): boolean {
+    const areIn = partitions.every(({ topic, partition }) => this.has(topic, partition))
+    return this.record.state !== 'Ongoing' || !areIn
+  }
+
   /** @returns whether anything is new */
   add(partitions: readonly TopicPartition[], now: number): boolean {
     const { record } = this
+    if (!this.isNew(partitions)) return false
     const fresh = partitions.filter(({ topic, partition }) => !this.has(topic, partition))
-    if (record.state === 'Ongoing' && fresh.length === 0) return false
     if (record.state !== 'Ongoing') record.startMs = now
     this.#moveTo('Ongoing', now)
     for (const { topic, partition } of fresh) {
@@ -235,6 +243,7 @@ export class TransactionEntry {
   prepare(committed: boolean, raisesEpoch: boolean, now: number, newProducerId: () => number): void {
     const { record } = this
     if (record.state !== 'Ongoing') record.startMs = now
+    this.joiningUntilMs = 0
     this.#moveTo(committed ? 'PrepareCommit' : 'PrepareAbort', now)
     record.raisesEpoch = raisesEpoch
     if (raisesEpoch) this.#raise(newProducerId)

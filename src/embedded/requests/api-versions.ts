@@ -1,6 +1,7 @@
 // ApiVersions, key 18, v0-4: which requests in which versions the broker takes, and the features of the cluster.
 // v1 adds the throttle time; v3 is flexible, names the client's software, and tells the finalized features (KIP-584):
-// transaction.version says whether transactions version 2 may be used (KIP-890). v4 lets a feature begin at 0.
+// transaction.version says whether transactions version 2 may be used (KIP-890). A feature that begins at 0 is named from
+// v4 on. A client software whose name or version is no word is INVALID_REQUEST.
 // A version that is not offered is answered in v0 with UNSUPPORTED_VERSION and the list of requests (KIP-511); the
 // session calls `handle` with `unsupported` then. The header of the answer never has tags.
 //
@@ -15,6 +16,7 @@ import { defineHandler, type RequestHandler } from '../request-handler.ts'
 
 interface Request {
   readonly unsupported: boolean
+  readonly isWellNamed: boolean
 }
 
 interface Offered {
@@ -29,6 +31,7 @@ interface Response {
   readonly transactionVersion: number
 }
 
+const word = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 const noFeatures = 0
 const newestTransactionVersion = 2
 
@@ -39,9 +42,11 @@ const field = (write: (writer: Writer) => void): Buffer => {
   return writer.toBuffer()
 }
 
-const writeFeatures = (writer: Writer, transactionVersion: number): void => {
+const writeFeatures = (writer: Writer, version: number, transactionVersion: number): void => {
   const supported = field((one) =>
-    one.structs([newestTransactionVersion], (max) => one.string('transaction.version').int16(0).int16(max)),
+    one.structs(version >= 4 ? [newestTransactionVersion] : [], (max) =>
+      one.string('transaction.version').int16(0).int16(max),
+    ),
   )
   const epoch = field((one) => one.int64(transactionVersion))
   const finalized = field((one) =>
@@ -64,24 +69,22 @@ export const apiVersionsHandler = (offered: () => readonly Offered[]): RequestHa
     flexibleFrom: 3,
 
     decode(reader, version) {
-      if (version >= 3) {
-        reader.string()
-        reader.string()
-        reader.tags()
-      }
-      return { unsupported: false }
+      if (version < 3) return { unsupported: false, isWellNamed: true }
+      const names = [reader.string(), reader.string()]
+      reader.tags()
+      return { unsupported: false, isWellNamed: names.every((name) => word.test(name)) }
     },
 
     encode(writer, version, { errorCode, apis, transactionVersion }) {
       writer.int16(errorCode)
       writer.structs(apis, ({ key, min, max }) => writer.int16(key).int16(min).int16(max))
       if (version >= 1) writer.int32(0)
-      if (version >= 3) writeFeatures(writer, transactionVersion)
+      if (version >= 3) writeFeatures(writer, version, transactionVersion)
     },
 
-    handle: ({ unsupported }, { broker }) => ({
-      errorCode: unsupported ? codes.UNSUPPORTED_VERSION : codes.NONE,
-      apis: offered(),
+    handle: ({ unsupported, isWellNamed }, { broker }) => ({
+      errorCode: unsupported ? codes.UNSUPPORTED_VERSION : isWellNamed ? codes.NONE : codes.INVALID_REQUEST,
+      apis: isWellNamed ? offered() : [],
       transactionVersion: broker.settings.transactionVersion,
     }),
   })

@@ -117,6 +117,8 @@ const verificationAnswer = (errorCode: number, version: number): AppendAnswer =>
       return failed(codes.NOT_ENOUGH_REPLICAS, `${again}COORDINATOR_NOT_AVAILABLE`)
     case codes.NOT_COORDINATOR:
       return failed(codes.NOT_ENOUGH_REPLICAS, `${again}NOT_COORDINATOR`)
+    case codes.NETWORK_EXCEPTION:
+      return failed(codes.NOT_ENOUGH_REPLICAS, `${again}NETWORK_EXCEPTION`)
     default:
       return failed(errorCode)
   }

@@ -51,6 +51,7 @@ const checkProducer = (broker: BrokerState, request: Request, version: number): 
   const partitions = [{ topic: offsetsTopic, partition: groups.partitionOf(groupId) }]
   const isAdded = version >= addsFrom
   const answer = broker.transactions.admit(transactionalId, producerId, producerEpoch, partitions, isAdded)
+  if (answer === codes.NETWORK_EXCEPTION) return codes.COORDINATOR_LOAD_IN_PROGRESS
   const isAbortable = answer === codes.INVALID_TXN_STATE && version >= abortableFrom
   return isAbortable ? codes.TRANSACTION_ABORTABLE : answer
 }

@@ -189,17 +189,34 @@ export const fetchFrom = async (wire: Wire, topic: string, options: FetchOptions
   }
 }
 
+/** Fetches from the start of the log to its end, or to the last stable offset: one answer holds no more than a segment. */
+export const readLog = async (
+  wire: Wire,
+  topic: string,
+  isolation: IsolationLevel = 'read_committed',
+  partition = 0,
+): Promise<Pick<Fetched, 'batches' | 'seen' | 'views'>> => {
+  let { offset } = await offsetAt(wire, topic, -2, { partition })
+  const [batches, seen, views]: [SeenBatch[], SeenRecord[], BatchView[]] = [[], [], []]
+  for (;;) {
+    const fetched = await fetchFrom(wire, topic, { offset, partition, isolation })
+    const last = fetched.views.at(-1)
+    if (last === undefined) return { batches, seen, views }
+    batches.push(...fetched.batches)
+    seen.push(...fetched.seen)
+    views.push(...fetched.views)
+    offset = last.nextOffset
+  }
+}
+
 /** The values that a consumer of this isolation level sees from the start of the log. */
 export const valuesIn = async (
   wire: Wire,
   topic: string,
   isolation: IsolationLevel = 'read_committed',
   partition = 0,
-): Promise<(string | null)[]> => {
-  const { offset } = await offsetAt(wire, topic, -2, { partition })
-  const { seen } = await fetchFrom(wire, topic, { offset, partition, isolation })
-  return seen.map(({ value }) => value)
-}
+): Promise<(string | null)[]> =>
+  (await readLog(wire, topic, isolation, partition)).seen.map(({ value }) => value)
 
 export interface ListedAt extends ListedOffset {
   readonly error: string

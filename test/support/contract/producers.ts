@@ -233,7 +233,18 @@ export class Producer {
     return (await settled(() => this.describe(), isDone)).state
   }
 
-  /** As after an epoch of its own that somebody else has got for it. */
+  /** The same producer on another connection, with sequences of its own. */
+  over(wire: Wire): Producer {
+    const other = new Producer(wire, { transactionalId: this.transactionalId, timeoutMs: this.#timeoutMs })
+    other.identity = this.identity
+    return other
+  }
+
+  /** For an epoch that somebody else has got for it. */
+  forgetSequences(): void {
+    this.#sequences.clear()
+  }
+
   #take(answer: Answer): Answer {
     if (answer.error !== 'NONE') return answer
     if (answer.producerId >= 0) {

@@ -86,12 +86,17 @@ export class Wire {
 
   /** Key, version and body as they are given. @returns the answer behind its correlation id */
   async askBytes(key: number, version: number, flexible: boolean, body: Buffer): Promise<Reader> {
+    return new Reader(await this.askBody(key, version, flexible, body))
+  }
+
+  /** As askBytes. @returns the bytes behind the correlation id */
+  async askBody(key: number, version: number, flexible: boolean, body: Buffer): Promise<Buffer> {
     const correlation = this.#correlation++
     const head = this.#head(correlation, key, version, flexible)
     const frame = await this.askFrame(Buffer.concat([head, body]))
     if (frame.readInt32BE(0) !== correlation)
       throw new Error(`answer ${frame.readInt32BE(0)} came for request ${correlation}`)
-    return new Reader(frame, correlationBytes)
+    return frame.subarray(correlationBytes)
   }
 
   /** A whole request behind its length. @returns the whole answer behind its length */

@@ -121,6 +121,31 @@ describe('InitProducerId', () => {
     expect(one.init(last)).toMatchObject({ error: 'NONE', producerId: 1 })
     expect(one.init({ ...last, producerEpoch: 2 }).error).toBe('PRODUCER_FENCED')
   })
+
+  // As seen on a 4.3.1 broker.
+  it('fails where the epochs were used up by an end whose answer was lost', () => {
+    const { coordinator } = transactionStand({ producerEpochMax: 2 })
+    const one = producerOn(coordinator)
+    one.init()
+    const before = one.held
+    const ended = one.end(false)
+    expect(ended.producerEpoch).toBe(2)
+    expect(one.init(before).error).toBe('UNKNOWN_SERVER_ERROR')
+    expect(one.init(ended)).toMatchObject({ producerId: 1, producerEpoch: 0 })
+  })
+
+  it('of another self rotates the producer id with the abort where the epochs are used up', () => {
+    const { coordinator, written } = transactionStand({ producerEpochMax: 1 })
+    const one = producerOn(coordinator)
+    one.init()
+    const last = one.held
+    one.write('a')
+    expect(coordinator.init(id, timeoutMs, undefined).errorCode).toBe(codes.CONCURRENT_TRANSACTIONS)
+    expect(written).toMatchObject([{ producerId: 0, producerEpoch: 2, committed: false }])
+    expect(one.end(false, { as: last })).toMatchObject({ error: 'NONE', producerId: 1, producerEpoch: 0 })
+    expect(one.init(last)).toMatchObject({ error: 'NONE', producerId: 1, producerEpoch: 0 })
+    expect(one.init()).toMatchObject({ error: 'NONE', producerId: 1, producerEpoch: 1 })
+  })
 })
 
 describe('EndTxn of transactions version 2', () => {
@@ -242,6 +267,24 @@ describe('EndTxn of transactions version 1', () => {
     expect(one.end(false, { v1: true }).error).toBe('PRODUCER_FENCED')
     expect(one.init(one.held).error).toBe('PRODUCER_FENCED')
     expect(one.init(before).error).toBe('PRODUCER_FENCED')
+  })
+})
+
+describe('a partition that joins a transaction', () => {
+  it('puts back the next one that comes meanwhile, where that takes its time', () => {
+    const stand = transactionStand({ joinDelayMs: 5 })
+    const one = producerOn(stand.coordinator)
+    expect(one.write('a')).toBe('NONE')
+    expect([one.write('a'), one.write('b')]).toEqual(['NONE', 'NETWORK_EXCEPTION'])
+    stand.pass(4)
+    expect(one.write('b')).toBe('NETWORK_EXCEPTION')
+    stand.pass(1)
+    expect([one.write('b'), one.write('b')]).toEqual(['NONE', 'NONE'])
+    const { held } = one
+    one.end(true)
+    expect(one.write('a', 1, held)).toBe('INVALID_PRODUCER_EPOCH')
+    // Nothing of the transaction before is left.
+    expect(one.write('a', 1)).toBe('NONE')
   })
 })
 
