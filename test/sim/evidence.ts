@@ -50,17 +50,9 @@ export const storesOf = (simulation: Simulation, host: string, when: string): Sn
     return [{ when: `on ${host} ${when}`, stored }]
   })
 
-/** Committed positions by `<topic>/<partition>`. */
-export const committedOf = ({ kafka }: Simulation): Map<string, number> => {
-  const committed = new Map<string, number>()
-  for (const [topic, partitions] of kafka.state.groups.offsets.topics(applicationId))
-    for (const [partition, { offset }] of partitions) committed.set(`${topic}/${partition}`, offset)
-  return committed
-}
-
-export const transactionsOf = ({ kafka, workers }: Simulation): TransactionListing[] =>
-  workers.flatMap(({ host }) => {
-    const known = kafka.state.transactions.describe(`${applicationId}.${host}.0`)
+const transactionsOf = ({ kafka, workers }: Simulation): TransactionListing[] =>
+  workers.flatMap((worker) => {
+    const known = kafka.state.transactions.describe(worker.transactionalId)
     return known === undefined
       ? []
       : [{ transactionalId: known.transactionalId, producerId: known.producerId, state: known.state }]
@@ -70,6 +62,8 @@ export interface Seen {
   readonly snapshots: readonly Snapshot[]
   readonly wentBack: readonly WentBack[]
   readonly log: readonly WorkerLogLine[]
+  /** Positions of the group by `<topic>/<partition>`. */
+  readonly committed: ReadonlyMap<string, number>
   readonly drain: { readonly tookMs: number; readonly boundMs: number }
   readonly transactionVersion: 1 | 2
 }
@@ -95,7 +89,7 @@ export const collect = (simulation: Simulation, seen: Seen): Evidence => {
     changelogs: new Map(storeNames.map((name) => [name, of(changelogTopicName(applicationId, name))])),
     stores: simulation.workers.flatMap(({ host }) => storesOf(simulation, host, 'at the end')),
     snapshots: seen.snapshots,
-    committed: committedOf(simulation),
+    committed: seen.committed,
     // With transaction version 1 the transactions of a producer share an epoch, and cannot be told from each other.
     torn: seen.transactionVersion === 1 ? [] : tornTransactions(batches, undefined),
     wentBack: seen.wentBack,

@@ -3,6 +3,7 @@ import type { SettingsInput } from '../../src/config/settings.ts'
 import { epochMs } from '../../src/testing/simulation/simulated-process.ts'
 import { planFaults } from '../../src/testing/simulation/fault-plan.ts'
 import type { Fault } from '../../src/testing/simulation/fault.ts'
+import type { PlannedWorker } from '../../src/testing/simulation/scenario.ts'
 import { SeededRandom } from '../../src/testing/simulation/seeded-random.ts'
 import type { RecordToWrite } from '../support/judge.ts'
 import { makeOp } from '../system/faults/ops.ts'
@@ -13,11 +14,6 @@ export interface Chunk {
   readonly records: readonly RecordToWrite[]
   /** Absent: not in a transaction. */
   readonly transaction?: { readonly committed: boolean; readonly endsAfterMs: number } | undefined
-}
-
-export interface PlannedWorker {
-  readonly host: string
-  readonly startsAtMs: number
 }
 
 export interface Plan {

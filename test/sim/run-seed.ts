@@ -1,10 +1,9 @@
 // One run of a simulation: workers, a broker that is in their process, an input and faults, all from one seed, and the
 // verdict over what came of it.
-import type { ErrorCode } from '../../src/errors.ts'
-import { armFaultPoints } from '../../src/base/fault-point.ts'
-import { epochMs, SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts'
-import { FaultRunner } from '../../src/testing/simulation/fault-runner.ts'
-import { Simulation } from '../../src/testing/simulation/simulation.ts'
+import { epochMs } from '../../src/testing/simulation/simulated-process.ts'
+import { type Course, expectedStops, Scenario } from '../../src/testing/simulation/scenario.ts'
+import type { NetObserver } from '../../src/testing/simulation/simulated-net.ts'
+import type { Simulation } from '../../src/testing/simulation/simulation.ts'
 import { check, explain, type Snapshot, type Violation } from '../system/faults/checker.ts'
 import {
   abortedMark,
@@ -18,7 +17,7 @@ import { faultsTopology } from '../system/faults/topology.ts'
 import { textOf } from '../system/support/evidence.ts'
 import { OffsetHistory } from '../system/support/offset-watch.ts'
 import type { WorkerLogLine } from '../system/support/worker-process.ts'
-import { changelogs, collect, committedOf, credits, storesOf, transactionsOf } from './evidence.ts'
+import { changelogs, collect, credits, storesOf } from './evidence.ts'
 import { type Mark, Marks } from './marks.ts'
 import { applicationId, type Plan } from './plan.ts'
 
@@ -38,121 +37,74 @@ export interface Outcome {
   readonly trace: readonly string[]
 }
 
-/** For what each fault may still cost after the heal. */
-const patienceMs = 30_000
-/**
- * What a worker may stop with where the world around it is broken, to be started again from outside: it found no broker
- * at its start, or a late request of its own past took its place in the group.
- */
-const expectedStops: ReadonlySet<ErrorCode> = new Set(['BROKER_UNREACHABLE', 'INSTANCE_FENCED'])
-const closingMs = 40_000
-const settleMs = 200
+const endTxnKey = 26
 const nothingMore = 'nothing more'
-
 class Run {
   readonly #plan: Plan
+  readonly #scenario: Scenario
   readonly #simulation: Simulation
-  readonly #runner: FaultRunner
   readonly #marks = new Marks(applicationId, changelogs)
   readonly #history = new OffsetHistory()
   readonly #outputs = new Set<string>()
   readonly #early: Violation[] = []
   readonly #log: WorkerLogLine[] = []
   readonly #snapshots: Snapshot[] = []
-  #failovers = 0
 
   constructor(plan: Plan, trace: boolean) {
     this.#plan = plan
-    const marks = this.#marks.observer
-    this.#simulation = new Simulation({
+    this.#scenario = new Scenario({
       ...plan,
-      trace,
-      observer: {
-        sent: (link, request) => {
-          marks.sent?.(link, request)
-          this.#simulation.trace.add(
-            link.owner.name,
-            `> ${request.apiKey} v${request.version} to ${link.nodeId}`,
-          )
-        },
-        arrived: (link, request) => marks.arrived?.(link, request),
-        answered: (link, request, frame, lost) => {
-          marks.answered?.(link, request, frame, lost)
-          this.#simulation.trace.add(
-            link.owner.name,
-            `< ${request.apiKey} from ${link.nodeId}, ${frame.length} bytes${lost ? ', lost' : ''}`,
-          )
-          if (request.apiKey === endTxnKey) this.#look()
-        },
-      },
-    })
-    this.#marks.watch(this.#simulation)
-    this.#runner = new FaultRunner(this.#simulation, {
       applicationId,
-      topics: [inputTopic, outputTopic, credits, ...changelogs],
-      onFault: (fault) => {
-        this.#marks.fault(fault)
-        if (fault.kind === 'kill' || fault.kind === 'restart') this.#failovers++
-        if (fault.kind === 'pause' && fault.forMs > Number(plan.settings.sessionTimeoutMs)) this.#failovers++
+      trace,
+      topology: (writer) => faultsTopology(writer),
+      observer: this.#observer(),
+      onLine: (worker, level, text, fields) => {
+        this.#marks.line(text, fields)
+        if (level !== 'warn' && level !== 'error') return
+        this.#log.push({ at: this.#simulation.time.nowMs, life: worker.life, level, text, ...fields })
       },
+      onFault: (fault) => this.#marks.fault(fault),
       onCrash: (host, lost) => {
         if (lost > 0) this.#marks.seen.add('the tail of a store was lost')
         this.#snapshots.push(...storesOf(this.#simulation, host, 'after a crash'))
       },
+      isBroken: () => this.#early.length > 0,
     })
+    this.#simulation = this.#scenario.simulation
+    this.#marks.watch(this.#simulation)
     if (plan.transactionVersion === 1) this.#marks.seen.add('transactions version 1')
   }
 
   async play(): Promise<Outcome> {
     const { time } = this.#simulation
-    armFaultPoints((point) => {
-      const { current } = time
-      if (current instanceof SimulatedProcess) this.#runner.reached(current, point)
-    })
+    const { input, partitions, healAtMs } = this.#plan
     try {
-      this.#prepare()
-      await this.#until(this.#plan.healAtMs + settleMs, () => false)
-      const healedMs = time.nowMs
-      const boundMs =
-        Math.max(
-          Number(this.#plan.settings.transactionTimeoutMs),
-          Number(this.#plan.settings.sessionTimeoutMs),
-        ) + patienceMs
-      await this.#until(healedMs + boundMs, () => this.#isDrained())
-      const tookMs = this.#isDrained() ? time.nowMs - healedMs : Number.POSITIVE_INFINITY
-      await this.#closeWorkers()
-      return this.#outcome({ tookMs, boundMs })
+      for (const chunk of input) time.schedule(chunk.atMs, undefined, () => this.#append(chunk))
+      const course = await this.#scenario.play(() => {
+        this.#append({ atMs: 0, records: makeProbes(partitions, 1, epochMs + healAtMs) })
+      })
+      return this.#outcome(course)
     } finally {
-      armFaultPoints(undefined)
-      await this.#simulation.close()
+      await this.#scenario.close()
     }
   }
 
-  #prepare(): void {
-    const { time, logs } = this.#simulation
-    const { partitions, workers, input, faults, healAtMs, settings } = this.#plan
-    logs.createTopic(inputTopic, partitions)
-    logs.createTopic(outputTopic, partitions)
-    for (const { host, startsAtMs } of workers) {
-      const worker = this.#simulation.addWorker({
-        host,
-        topology: (writer) => faultsTopology(writer),
-        settings: { ...settings, instanceId: host },
-        onLine: (_worker, level, text, fields) => {
-          this.#marks.line(text, fields)
-          if (level === 'warn' || level === 'error')
-            this.#log.push({ at: time.nowMs, life: worker.life, level, text, ...fields })
-        },
-      })
-      time.schedule(startsAtMs, undefined, () => worker.start())
+  #observer(): NetObserver {
+    const marks = this.#marks.observer
+    return {
+      sent: (link, request) => {
+        marks.sent?.(link, request)
+        const { apiKey, version } = request
+        this.#simulation.trace.add(link.owner.name, `> ${apiKey} v${version} to ${link.nodeId}`)
+      },
+      arrived: (link, request) => marks.arrived?.(link, request),
+      answered: (link, request, frame, lost) => {
+        marks.answered?.(link, request, frame, lost)
+        const text = `< ${request.apiKey} from ${link.nodeId}, ${frame.length} bytes${lost ? ', lost' : ''}`
+        this.#simulation.trace.add(link.owner.name, text)
+        if (request.apiKey === endTxnKey) this.#look()
+      },
     }
-    for (const chunk of input) time.schedule(chunk.atMs, undefined, () => this.#append(chunk))
-    this.#runner.plan(faults)
-    time.schedule(healAtMs, undefined, () => {
-      this.#runner.heal()
-      const probes = makeProbes(partitions, 1, epochMs + healAtMs)
-      time.schedule(settleMs / 2, undefined, () => this.#append({ atMs: 0, records: probes }))
-    })
   }
 
   #append({ records, transaction }: Plan['input'][number]): void {
@@ -169,17 +121,10 @@ class Run {
     time.schedule(transaction.endsAfterMs, undefined, () => logs.endTransaction(begun, transaction.committed))
   }
 
-  /** Runs until that time, or until then, or until something is wrong. */
-  async #until(atMs: number, done: () => boolean): Promise<void> {
-    const { time } = this.#simulation
-    let asked = 0
-    await time.run(() => this.#early.length > 0 || time.nowMs >= atMs || (++asked % 16 === 0 && done()))
-  }
-
   /** What has to hold all the time, looked at whenever a transaction has ended. */
   #look(): void {
     const { logs } = this.#simulation
-    const committed = [...committedOf(this.#simulation)].map(([place, offset]) => {
+    const committed = [...this.#scenario.committed()].map(([place, offset]) => {
       const at = place.lastIndexOf('/')
       return { topic: place.slice(0, at), partition: Number(place.slice(at + 1)), offset }
     })
@@ -213,38 +158,14 @@ class Run {
     })
   }
 
-  #isDrained(): boolean {
-    const { logs, workers } = this.#simulation
-    const committed = committedOf(this.#simulation)
-    for (const topic of [inputTopic, credits]) {
-      for (const [partition, { endOffset, lastStableOffset }] of logs.logs(topic).entries())
-        if (committed.get(`${topic}/${partition}`) !== endOffset || lastStableOffset !== endOffset)
-          return false
-    }
-    if (logs.logs(credits).length === 0) return false
-    if (!workers.every(({ state, isUp }) => isUp && state === 'running')) return false
-    return transactionsOf(this.#simulation).every(({ state }) => /^(Empty|Complete)/.test(state))
-  }
-
-  async #closeWorkers(): Promise<void> {
-    const { time, workers } = this.#simulation
-    for (const worker of workers) {
-      worker.finish()
-      worker.close(true)
-    }
-    await this.#until(time.nowMs + closingMs, () => workers.every(({ isUp }) => !isUp))
-    for (const { isUp, host } of workers)
-      if (isUp && this.#early.length === 0)
-        this.#early.push({ invariant: 'I10', key: `the close of ${host}`, expected: 'an end', found: 'none' })
-  }
-
-  #outcome(drain: { readonly tookMs: number; readonly boundMs: number }): Outcome {
+  #outcome({ drain, unclosed }: Course): Outcome {
     this.#look()
     const { time, trace, workers } = this.#simulation
     const evidence = collect(this.#simulation, {
       snapshots: this.#snapshots,
       wentBack: this.#history.wentBack,
       log: this.#log,
+      committed: this.#scenario.committed(),
       drain,
       transactionVersion: this.#plan.transactionVersion,
     })
@@ -260,6 +181,8 @@ class Run {
           }),
         ),
     )
+    for (const host of unclosed)
+      stopped.push({ invariant: 'I10', key: `the close of ${host}`, expected: 'an end', found: 'none' })
     // What was wrong on the way ended the run: all the rest follows from that.
     const violations =
       this.#early.length > 0 ? [...this.#early, ...stopped] : [...check(evidence), ...stopped]
@@ -269,8 +192,8 @@ class Run {
       violations,
       report: violations.length === 0 ? [] : explain(violations, evidence),
       marks: [...this.#marks.seen],
-      failovers: this.#failovers,
-      faults: this.#runner.happened,
+      failovers: this.#scenario.failovers,
+      faults: this.#scenario.faults,
       records: evidence.ops.all.length,
       events: time.ran,
       virtualMs: time.nowMs,
@@ -295,8 +218,6 @@ class Run {
       this.#marks.seen.add('a task went on on another host')
   }
 }
-
-const endTxnKey = 26
 
 export const runPlan = async (plan: Plan, { trace = false } = {}): Promise<Outcome> =>
   await new Run(plan, trace).play()

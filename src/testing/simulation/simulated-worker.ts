@@ -4,6 +4,7 @@ import type { LogFields, Logger, LogLevel } from '../../base/log.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import { resolveSettings } from '../../config/settings.ts'
 import { asMillstreamError, type MillstreamError } from '../../errors.ts'
+import { transactionalIdOf } from '../../runtime/transactional-id.ts'
 import { StreamWorker } from '../../runtime/worker.ts'
 import type { WorkerState } from '../../runtime/worker-state.ts'
 import type { Topology } from '../../topology/contracts.ts'
@@ -42,6 +43,11 @@ export class SimulatedWorker {
     this.host = options.host
     this.#simulation = simulation
     this.#options = options
+  }
+
+  /** Of its producer, as long as its instance id is the name of its host. */
+  get transactionalId(): string {
+    return transactionalIdOf(this.#options.settings.applicationId ?? '', this.host)
   }
 
   get life(): number {

@@ -1,0 +1,39 @@
+// What a run came to, by the handles of the topology: read from the logs of the broker, decoded by the user's serdes.
+import type { Serde } from '../../serde/serde.ts'
+import { changelogTopicName } from '../../topology/internal-topics.ts'
+import type { SimulatedRecord, SimulatedWorld } from './contracts.ts'
+import type { LogRecord } from './log-follower.ts'
+import type { Simulation } from './simulation.ts'
+
+const read = <T>(serde: Serde<T, never>, bytes: Buffer | null): T => {
+  if (bytes !== null) return serde.decode(bytes)
+  // Null is what it is where the serde has no other word for it.
+  return serde.decodeNull === undefined ? (null as T) : serde.decodeNull()
+}
+
+const committedOf = ({ logs }: Simulation, topic: string): LogRecord[] =>
+  logs.follow(topic).flatMap(({ committed }) => committed.toSorted((one, other) => one.offset - other.offset))
+
+export const worldOf = (simulation: Simulation, seed: number, applicationId: string): SimulatedWorld => ({
+  seed,
+  records: <K, V>({ name, key, value }: { name: string; key: Serde<K, never>; value: Serde<V, never> }) =>
+    committedOf(simulation, name).map(
+      (record): SimulatedRecord<K, V> => ({
+        key: read(key, record.key),
+        value: read(value, record.value),
+        timestamp: record.timestamp,
+        headers: record.headers.map(([name, bytes]) => ({ key: name, value: bytes })),
+        partition: record.partition,
+        offset: record.offset,
+      }),
+    ),
+  store: <K, V>({ name, key, value }: { name: string; key: Serde<K, never>; value: Serde<V, never> }) => {
+    const last = new Map<string, LogRecord>()
+    for (const record of committedOf(simulation, changelogTopicName(applicationId, name))) {
+      const id = record.key?.toString('latin1') ?? ''
+      if (record.value === null) last.delete(id)
+      else last.set(id, record)
+    }
+    return new Map([...last.values()].map((record) => [read(key, record.key), read(value, record.value)]))
+  },
+})
