@@ -25,6 +25,7 @@ export interface Plan {
   readonly latencyMs: number
   readonly slowRate: number
   readonly costMs: number
+  readonly wallClockTimers: boolean
   readonly settings: SettingsInput
   readonly workers: readonly PlannedWorker[]
   readonly input: readonly Chunk[]
@@ -68,13 +69,14 @@ const inputOf = (random: SeededRandom): Chunk[] => {
 }
 
 const settingsOf = (random: SeededRandom): SettingsInput => {
-  const sessionTimeoutMs = random.pick([6000, 6000, 8000])
+  // Long enough for a transaction of the dead to time out, or short: then the leader of the group aborts it.
+  const isPatient = random.chance(0.25)
   return {
     applicationId,
-    sessionTimeoutMs,
+    sessionTimeoutMs: isPatient ? 25_000 : random.pick([6000, 6000, 8000]),
     heartbeatIntervalMs: random.pick([500, 1000]),
     rebalanceTimeoutMs: random.pick([2000, 4000]),
-    transactionTimeoutMs: random.pick([2000, 4000, 12_000, 30_000]),
+    transactionTimeoutMs: isPatient ? random.pick([4000, 12_000]) : random.pick([2000, 4000, 12_000, 30_000]),
     requestTimeoutMs: random.pick([800, 2000, 5000, 15_000]),
     connectionTimeoutMs: 1000,
     commitIntervalMs: random.pick([20, 60, 150]),
@@ -108,6 +110,7 @@ export const planOf = (seed: number): Plan => {
     latencyMs: random.pick([0.5, 1, 3]),
     slowRate: random.pick([0, 0, 0.01, 0.05]),
     costMs: random.pick([0.005, 0.02, 0.1]),
+    wallClockTimers: random.chance(0.6),
     settings: settingsOf(random),
     workers: hosts.map((host, index) => ({
       host,

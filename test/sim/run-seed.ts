@@ -56,7 +56,7 @@ class Run {
       ...plan,
       applicationId,
       trace,
-      topology: (writer) => faultsTopology(writer),
+      topology: (writer) => faultsTopology(writer, {}, plan.wallClockTimers),
       observer: this.#observer(),
       onLine: (worker, level, text, fields) => {
         this.#marks.line(text, fields)

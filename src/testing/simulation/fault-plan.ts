@@ -25,6 +25,7 @@ const weights: Readonly<Record<FaultKind, number>> = {
   block: 2,
   cut: 1,
   silence: 3,
+  'put out': 2,
   'foreign transaction': 2,
   'move coordinator': 2,
   'move leader': 1,
@@ -40,6 +41,7 @@ const effects: readonly RequestEffect[] = [
   'answer lost',
   'unanswered',
   'ghost',
+  'refused',
 ]
 
 /** Requests by key, the more often the more is at stake. */
@@ -67,14 +69,12 @@ const action = (kind: FaultKind, { random, hosts, nodes }: PlanOptions): FaultAc
   const host = random.pick(hosts)
   const nodeId = 1 + random.below(nodes)
   switch (kind) {
-    case 'request':
-      return {
-        kind,
-        effect: random.pick(effects),
-        apiKey: random.pick(apiKeys),
-        host,
-        holdMs: someTime(random),
-      }
+    case 'request': {
+      const effect = random.pick(effects)
+      // Produce and TxnOffsetCommit: what else can be refused is asked again.
+      const apiKey = effect === 'refused' ? random.pick([0, 28]) : random.pick(apiKeys)
+      return { kind, effect, apiKey, host, holdMs: someTime(random) }
+    }
     case 'silence':
       return { kind, host, forMs: Math.round(random.between(1000, 16_000)) }
     case 'foreign transaction':
@@ -84,6 +84,7 @@ const action = (kind: FaultKind, { random, hosts, nodes }: PlanOptions): FaultAc
       return { kind, host, nodeId: random.chance(0.5) ? 0 : nodeId, forMs: someTime(random), direction }
     }
     case 'cut':
+    case 'put out':
       return { kind, host }
     case 'kill':
       return { kind, host, crash: random.pick(crashes), downMs: someTime(random) }
@@ -129,18 +130,33 @@ const trigger = (
   return { host, point: random.pick(points), nth: 1 + random.below(4) }
 }
 
-/** A member that is put out of its group while something of its transaction is on its way, and arrives afterwards. */
+/** A member that is put out of its group and does not know it, while something of its transaction is on its way. */
 const zombie = ({ random, hosts, untilMs }: PlanOptions): Fault[] => {
   const host = random.pick(hosts)
-  const atMs = Math.round(random.between(0, untilMs * 0.6))
-  const holdMs = Math.round(random.between(4000, 14_000))
+  const atMs = Math.round(random.between(0, untilMs * 0.7))
+  const holdMs = Math.round(random.between(500, 12_000))
   const apiKey = random.pick([0, 0, 26, 28])
   const effect = random.pick(['delayed', 'delayed', 'ghost'] as const)
-  const laterMs = atMs + Math.round(random.between(0, 4000))
-  return [
-    { atMs, kind: 'silence', host, forMs: Math.round(random.between(6000, 16_000)) },
-    { atMs: laterMs, kind: 'request', effect, apiKey, host, holdMs },
-  ]
+  const laterMs = atMs + Math.round(random.between(0, 1000))
+  const faults: Fault[] = [{ atMs, kind: 'silence', host, forMs: Math.round(random.between(2000, 16_000)) }]
+  if (random.chance(0.7)) faults.push({ atMs: laterMs, kind: 'request', effect, apiKey, host, holdMs })
+  if (random.chance(0.7))
+    faults.push({ atMs: laterMs + Math.round(random.between(0, 500)), kind: 'put out', host })
+  return faults
+}
+
+/** A commit that arrives, and whose sender hears nothing for longer than it asks, but not for as long as its session. */
+const lostCommit = ({ random, hosts, untilMs }: PlanOptions): Fault => {
+  const host = random.pick(hosts)
+  return {
+    atMs: Math.round(random.between(0, untilMs)),
+    when: { host, point: 'end-txn-sent', nth: 1 },
+    kind: 'block',
+    host,
+    nodeId: 0,
+    forMs: Math.round(random.between(1700, 5500)),
+    direction: 'to the client',
+  }
 }
 
 export const planFaults = (options: PlanOptions): Fault[] => {
@@ -155,5 +171,6 @@ export const planFaults = (options: PlanOptions): Fault[] => {
     return when === undefined ? { ...act, atMs } : { ...act, atMs, when }
   })
   if (chosen.includes('silence') && chosen.includes('request')) faults.push(...zombie(options))
+  if (chosen.includes('block') && random.chance(0.5)) faults.push(lostCommit(options))
   return faults.sort((one, other) => one.atMs - other.atMs)
 }

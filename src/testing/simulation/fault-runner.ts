@@ -108,6 +108,8 @@ export class FaultRunner {
       }
       case 'silence':
         return net.silence(fault.host, groupKeys, fault.forMs)
+      case 'put out':
+        return this.#putOut(fault.host)
       case 'foreign transaction':
         return this.#openForeign(fault.pick, fault.forMs)
       case 'cut':
@@ -148,6 +150,11 @@ export class FaultRunner {
     const { applicationId } = this.#targets
     const key = of === 'group' ? applicationId : transactionalIdOf(applicationId, host)
     this.#simulation.kafka.moveCoordinator(of, key, nodeId, loadMs)
+  }
+
+  #putOut(host: string): void {
+    const group = this.#simulation.kafka.state.groups.get(this.#targets.applicationId)
+    group?.leave([{ memberId: '', instanceId: host }])
   }
 
   #moveLeader(pick: number, nodeId: number): void {

@@ -32,6 +32,8 @@ export type FaultAction =
   | { readonly kind: 'cut'; readonly host: string }
   /** The group hears nothing of this host, which goes on with all else. */
   | { readonly kind: 'silence'; readonly host: string; readonly forMs: number }
+  /** The group removes it as a member, and tells it nothing. */
+  | { readonly kind: 'put out'; readonly host: string }
   /** Somebody else has a transaction open in one of the topics, and aborts it. */
   | { readonly kind: 'foreign transaction'; readonly pick: number; readonly forMs: number }
   | { readonly kind: 'kill'; readonly host: string; readonly crash: CrashKind; readonly downMs: number }

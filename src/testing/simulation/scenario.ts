@@ -88,7 +88,12 @@ export class Scenario {
       onFault: (fault) => {
         const { kind } = fault
         const isLong = 'forMs' in fault && fault.forMs > settingMs(settings.sessionTimeoutMs)
-        if (kind === 'kill' || kind === 'restart' || (isLong && (kind === 'pause' || kind === 'silence')))
+        if (
+          kind === 'kill' ||
+          kind === 'restart' ||
+          kind === 'put out' ||
+          (isLong && (kind === 'pause' || kind === 'silence'))
+        )
           this.#failovers++
         options.onFault?.(fault)
       },

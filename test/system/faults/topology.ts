@@ -53,10 +53,12 @@ const timerIntervalMs = 250
 /**
  * @param writer stands in every output
  * @param changelog settings of every changelog
+ * @param wallClockTimers timers fire also while there is no input
  */
 export const faultsTopology = (
   writer: string,
   changelog: Readonly<Record<string, string>> = {},
+  wallClockTimers = false,
 ): Topology => {
   const counts = store('counts', { key: string, value: json<number>(), changelog })
   const paid = store('paid', { key: string, value: json<number>(), changelog })
@@ -74,7 +76,7 @@ export const faultsTopology = (
     stores: { counts, paid, lists, timers },
     outputs: { effect: output<string, Effect>(), credit: output<string, Credit>() },
     init({ schedule, stores, forward }) {
-      schedule(timerIntervalMs, 'stream-time', (timestamp) => {
+      const fire = (timestamp: number): void => {
         const due = [...stores.timers.all()].filter(({ value }) => value.dueMs <= timestamp)
         for (const { key: id, value } of due) {
           stores.timers.delete(id)
@@ -89,7 +91,9 @@ export const faultsTopology = (
             }),
           )
         }
-      })
+      }
+      schedule(timerIntervalMs, 'stream-time', fire)
+      if (wallClockTimers) schedule(timerIntervalMs, 'wall-clock', fire)
     },
     process(record: StreamRecord<string, Op>, { stores, forward, metadata }) {
       const { key, value: op } = record
