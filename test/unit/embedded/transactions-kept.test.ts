@@ -1,5 +1,4 @@
-// A transaction over a restart of the broker with a directory, with the real parts: its log, its coordinator and the
-// offsets of its group end it in the same way.
+// A transaction over a restart of the broker with a directory, with the real parts: it goes on, or ends as it was decided.
 import { describe, expect, it } from 'vitest'
 import { EmbeddedKafka } from '../../../src/embedded/embedded-kafka.ts'
 import { offsetsTopic } from '../../../src/embedded/broker-state.ts'
