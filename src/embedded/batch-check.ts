@@ -1,7 +1,8 @@
 // What a broker checks of a batch that a producer sends before it is appended, in the order and with the error codes of
-// Kafka: offsets, size, CRC, counts, then each record (its key in a compacted topic, its timestamp).
+// Kafka: offsets, size, CRC, counts, then each record (its key in a compacted topic, its timestamp). The one difference:
+// Kafka keeps offset deltas within a batch as they come, here they have to grow.
 import type { TopicPartition } from '../base/topic-partition.ts'
-import { ensureError } from '../errors.ts'
+import { ensureError, type MillstreamError } from '../errors.ts'
 import { BatchView, batchOverheadBytes } from '../record/batch-view.ts'
 import { crc32c } from '../record/crc32c.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
@@ -56,9 +57,13 @@ export const onlyBatch = (records: Buffer | null): Buffer | Refusal => {
   const batches: Buffer[] = []
   for (let rest = records ?? Buffer.alloc(0); rest.length >= magicEnd; ) {
     const length = rest.readInt32BE(8)
-    if (length < oldFormatLengthMin) return refuse(codes.CORRUPT_MESSAGE)
+    if (length < oldFormatLengthMin) {
+      const text = `Record size ${length} is less than the minimum record overhead (${oldFormatLengthMin})`
+      return refuse(codes.CORRUPT_MESSAGE, text)
+    }
     const magic = rest.readInt8(16)
-    if (magic < 0 || magic > 2) return refuse(codes.CORRUPT_MESSAGE)
+    if (magic < 0 || magic > 2)
+      return refuse(codes.CORRUPT_MESSAGE, `Invalid magic found in record: ${magic}`)
     if (rest.length < uncountedBytes + length) break
     if (magic !== 2) return refuse(codes.INVALID_RECORD)
     batches.push(rest.subarray(0, uncountedBytes + length))
@@ -121,6 +126,12 @@ const refuseRecords = (errorCode: number, errors: readonly RecordError[]): Refus
   return { errorCode, message, recordErrors: errors }
 }
 
+/** Whether the records could not even be decompressed, for which Kafka has no error code of its own. */
+const isUnreadable = (error: unknown): boolean => {
+  const { code, cause } = ensureError(error) as MillstreamError
+  return code !== 'BATCH_CORRUPT' || cause !== undefined
+}
+
 /**
  * Checks a batch and all of its records.
  * @returns why it is refused, or the largest timestamp of its records
@@ -149,7 +160,7 @@ export const checkBatch = (
       }
     }
   } catch (error) {
-    return refuse(codes.INVALID_RECORD, ensureError(error).message)
+    return refuse(isUnreadable(error) ? codes.UNKNOWN_SERVER_ERROR : codes.INVALID_RECORD)
   }
   return errors.length > 0 ? refuseRecords(errorCode, errors) : timestampMax
 }

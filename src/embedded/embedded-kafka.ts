@@ -14,6 +14,7 @@ import { brokerDirectory, type BrokerDirectory } from './broker-directory.ts'
 import { brokerDefaults } from './broker-settings.ts'
 import { MemoryJournal } from './journal.ts'
 import type { CoordinatorKind } from './nodes.ts'
+import { patientTimers } from './patient-timers.ts'
 import { Session, type SessionLink } from './session.ts'
 
 export interface EmbeddedKafkaOptions {
@@ -53,7 +54,9 @@ export class EmbeddedKafka {
   #isClosed = false
 
   private constructor(options: EmbeddedKafkaOptions, isOnTcp: boolean) {
-    this.#ports = options.ports ?? nodePorts
+    const ports = options.ports ?? nodePorts
+    // In memory time is not the machine's, and never late.
+    this.#ports = isOnTcp ? { ...ports, timers: patientTimers(ports.timers, ports.clock) } : ports
     this.#isOnTcp = isOnTcp
     this.#host = options.host ?? defaultHost
     this.#directory =

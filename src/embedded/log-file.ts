@@ -63,7 +63,8 @@ export class LogFile {
     const fileBytes = this.#disk.size(this.#path) ?? 0
     let chunk: Buffer = Buffer.alloc(0)
     for (;;) {
-      const entry = this.#entryOf(chunk) ?? this.#entryOf((chunk = this.#read(fileBytes)))
+      if (this.#entryOf(chunk) === undefined) chunk = this.#read(fileBytes)
+      const entry = this.#entryOf(chunk)
       if (entry === undefined || !isWhole(entry)) break
       if (entry.length === startBytes) startOffset = readInt64(entry, 0)
       else batches.push(entry)

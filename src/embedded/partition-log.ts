@@ -57,6 +57,13 @@ const producerExpirationMs = 86_400_000
 /** Bytes of dropped records that a file may hold beyond as many as those that are kept. */
 const spareFileBytes = 1024 * 1024
 
+/** Errors with which a broker does not say where the log begins. */
+const startIsUntold: ReadonlySet<number> = new Set([
+  codes.CORRUPT_MESSAGE,
+  codes.MESSAGE_TOO_LARGE,
+  codes.RECORD_LIST_TOO_LARGE,
+])
+
 export class PartitionLog implements MarkedLog {
   readonly topic: string
   readonly partition: number
@@ -432,7 +439,8 @@ export class PartitionLog implements MarkedLog {
   }
 
   #refused(refusal: Refusal): AppendAnswer {
-    return { ...refusal, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: this.#start }
+    const logStartOffset = startIsUntold.has(refusal.errorCode) ? -1 : this.#start
+    return { ...refusal, baseOffset: -1, logAppendTimeMs: -1, logStartOffset }
   }
 
   #changed(): void {

@@ -19,8 +19,8 @@ import type { Wire } from '../support/contract/wire.ts'
 
 const segmentMs = 100
 /** For the cleaner, which looks every 200 ms. */
-const timeoutMs = 40_000
-const patienceMs = 25_000
+const timeoutMs = 70_000
+const patienceMs = 45_000
 
 const compacted = {
   'cleanup.policy': 'compact',

@@ -1,8 +1,9 @@
 // AddPartitionsToTxn, AddOffsetsToTxn and EndTxn, in both versions of transactions (KIP-98, KIP-890).
 import { describe, expect } from 'vitest'
 import { contract } from '../support/contract/contract.ts'
-import { boundsOf, valuesIn } from '../support/contract/log.ts'
+import { boundsOf, fetchFrom, valuesIn } from '../support/contract/log.ts'
 import { unique } from '../support/contract/names.ts'
+import { deleteTopics } from '../support/contract/other-apis.ts'
 import { endOnce, passed, Producer } from '../support/contract/producers.ts'
 import { settled } from '../support/contract/waits.ts'
 
@@ -201,6 +202,33 @@ describe('EndTxn (version 2)', () => {
       expect(await boundsOf(broker.wire, topic, partition)).toEqual([0, 2, 2])
       expect(await valuesIn(broker.wire, topic, 'read_committed', partition)).toEqual(['v'])
     }
+  })
+
+  contract('is not held up by a topic that was deleted', async (broker) => {
+    const [kept, deleted] = [await broker.topic(), await broker.topic()]
+    const producer = await Producer.open(broker)
+    await producer.produce(kept, ['a'])
+    await producer.produce(deleted, ['b'])
+    await broker.wire.ask(deleteTopics, { names: [deleted] })
+    await settled(
+      () => fetchFrom(broker.wire, deleted),
+      ({ error }) => error === 'UNKNOWN_TOPIC_OR_PARTITION',
+    )
+    expect((await producer.end(true)).error).toBe('NONE')
+    expect(await producer.complete()).toBe('CompleteCommit')
+    expect(await valuesIn(broker.wire, kept)).toEqual(['a'])
+  })
+
+  contract('of version 1 for records of version 2 keeps the epoch', async (broker) => {
+    const topic = await broker.topic()
+    const producer = await Producer.open(broker)
+    const { identity } = producer
+    await producer.produce(topic, ['a'])
+    expect((await producer.endOnce(true, identity, 4)).error).toBe('NONE')
+    await producer.complete()
+    expect(await valuesIn(broker.wire, topic)).toEqual(['a'])
+    expect(await producer.describe()).toMatchObject(identity)
+    expect((await producer.produce(topic, ['b'])).error).toBe('NONE')
   })
 
   contract('leaves no half: what comes right after it belongs to the next transaction', async (broker) => {

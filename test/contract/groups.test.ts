@@ -133,6 +133,29 @@ describe('JoinGroup', () => {
   })
 })
 
+describe('the session', () => {
+  contract('of an id that was given and not used ends', async ({ wire }) => {
+    const groupId = unique('group')
+    const { memberId } = await joinOnce(wire, { groupId, sessionTimeoutMs: sessionTimeoutMsMin })
+    await sleep(sessionTimeoutMsMin * 2)
+    expect((await joinOnce(wire, { groupId, memberId })).error).toBe('UNKNOWN_MEMBER_ID')
+  })
+
+  contract('of a member that waits in JoinGroup goes on', async (broker) => {
+    const slow = await (await Member.open(broker, { rebalanceTimeoutMs: 2000 })).lead()
+    const { groupId } = slow
+    const waiting = await Member.open(broker, { groupId, sessionTimeoutMs: sessionTimeoutMsMin })
+    const joining = waiting.join()
+    for (let times = 0; times < 3; times++) {
+      await sleep(sessionTimeoutMsMin)
+      expect(await slow.heartbeat()).toBe('REBALANCE_IN_PROGRESS')
+    }
+    const joined = await slow.join()
+    expect(joined.members).toHaveLength(2)
+    expect((await joining).error).toBe('NONE')
+  })
+})
+
 describe('SyncGroup', () => {
   contract('gives each member what the leader assigned to it', async (broker) => {
     const leader = await (await Member.open(broker)).lead('everything')

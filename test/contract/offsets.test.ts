@@ -11,7 +11,13 @@ import {
   subscribed,
 } from '../support/contract/members.ts'
 import { nameOf, unique } from '../support/contract/names.ts'
-import { deleteGroups, listGroups, offsetDelete } from '../support/contract/other-apis.ts'
+import {
+  deleteGroups,
+  deleteTopics,
+  listGroups,
+  offsetDelete,
+  offsetFetchOfGroups,
+} from '../support/contract/other-apis.ts'
 import { Producer } from '../support/contract/producers.ts'
 import { offsetMetadataBytesMax } from '../support/contract/settings.ts'
 import { settled } from '../support/contract/waits.ts'
@@ -140,6 +146,29 @@ describe('OffsetFetch', () => {
     expect(none).toMatchObject({ errorCode: 0, topics: [] })
   })
 
+  contract('of several groups at once (v8)', async (broker) => {
+    const topic = await broker.topic()
+    const groups = [unique('group'), unique('group'), unique('none')]
+    for (const [index, groupId] of groups.slice(0, 2).entries())
+      await commitOnce(broker.wire, groupId, topic, index + 1)
+    const answer = await broker.wire.ask(offsetFetchOfGroups, { groups, topic })
+    expect(answer).toEqual(
+      groups.map((groupId, index) => ({ groupId, errorCode: 0, offset: index < 2 ? index + 1 : -1 })),
+    )
+  })
+
+  contract('of a topic that was deleted: its offsets went with it', async (broker) => {
+    const topic = await broker.topic()
+    const groupId = unique('group')
+    await commitOnce(broker.wire, groupId, topic, 4)
+    await broker.wire.ask(deleteTopics, { names: [topic] })
+    const found = await settled(
+      () => fetchOffset(broker.wire, groupId, topic),
+      ({ offset }) => offset === -1,
+    )
+    expect(found).toMatchObject({ error: 'NONE', offset: -1 })
+  })
+
   contract('of a topic without partitions is empty', async (broker) => {
     const topic = await broker.topic()
     const request = { groupId: unique('group'), topics: [{ topic, partitions: [] }], requireStable: true }
@@ -155,6 +184,23 @@ describe('OffsetDelete', () => {
     const answer = await broker.wire.ask(offsetDelete, { groupId, topic, partitions: [0] })
     expect(answer).toEqual({ errorCode: 0, partitionErrors: [0] })
     expect(await fetchOffset(broker.wire, groupId, topic)).toMatchObject({ offset: -1 })
+  })
+
+  contract('leaves what a member is subscribed to', async (broker) => {
+    const [subscribed, other] = [await broker.topic(), await broker.topic()]
+    const member = await (await Member.open(broker, { topics: [subscribed] })).lead()
+    const { groupId } = member
+    await member.commit(subscribed, 1)
+    await member.commit(other, 1)
+    const remove = (topic: string): Promise<{ errorCode: number; partitionErrors: number[] }> =>
+      broker.wire.ask(offsetDelete, { groupId, topic, partitions: [0] })
+    const refused = await remove(subscribed)
+    expect([refused.errorCode, ...refused.partitionErrors.map(nameOf)]).toEqual([
+      0,
+      'GROUP_SUBSCRIBED_TO_TOPIC',
+    ])
+    expect(await remove(other)).toEqual({ errorCode: 0, partitionErrors: [0] })
+    expect(await fetchOffset(broker.wire, groupId, subscribed)).toMatchObject({ offset: 1 })
   })
 
   contract('of a group that there is not', async (broker) => {
@@ -361,6 +407,15 @@ describe('TxnOffsetCommit', () => {
     expect(await commit({ memberId: 'somebody' })).toBe('FENCED_INSTANCE_ID')
     expect(await commit({ memberId: 'somebody', instanceId: 'two' })).toBe('UNKNOWN_MEMBER_ID')
     expect(await commit({})).toBe('NONE')
+  })
+
+  contract('with a generation in a group that there is not', async (broker) => {
+    const topic = await broker.topic()
+    const producer = await Producer.open(broker)
+    const member = { generationId: 1, memberId: 'somebody' }
+    expect(await producer.commitOffsets(unique('none'), topic, { 0: 1 }, { member })).toBe(
+      'ILLEGAL_GENERATION',
+    )
   })
 
   contract('of nobody is taken also while the group has members', async (broker) => {

@@ -304,6 +304,19 @@ describe('WriteTxnMarkers', () => {
     expect((await boundsOf(broker.wire, topic))[1]).toBe(2)
   })
 
+  contract('of a coordinator that was replaced is refused', async (broker) => {
+    const topic = await broker.topic()
+    const producer = await Producer.open(broker)
+    await producer.produce(topic, ['a'])
+    expect(await mark(broker.wire, topic, producer.identity, { coordinatorEpoch: 7 })).toBe('NONE')
+    await produceTo(broker.wire, topic, ['plain'])
+    const later = { ...producer.identity, producerEpoch: producer.identity.producerEpoch + 1 }
+    expect(await mark(broker.wire, topic, later, { coordinatorEpoch: 6 })).toBe(
+      'TRANSACTION_COORDINATOR_FENCED',
+    )
+    expect(await mark(broker.wire, topic, later, { coordinatorEpoch: 7 })).toBe('NONE')
+  })
+
   contract('of a partition that there is not', async (broker) => {
     const topic = await broker.topic()
     const { identity } = await Producer.open(broker)

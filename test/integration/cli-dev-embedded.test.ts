@@ -124,7 +124,7 @@ it('runs a module that changed, or whose import changed, on the same state, and 
   symlinkSync(path.resolve(import.meta.dirname, '../..'), path.join(folder, 'node_modules', 'millstream'))
   writeFileSync(path.join(folder, 'package.json'), '{ "type": "module" }')
   writeFileSync(named, "export const named = 'first'\n")
-  writeFileSync(file, countingModule('`${named} ${count}`'))
+  writeFileSync(file, countingModule("[named, count].join(' ')"))
   const { dev } = prepare(file)
   const cli = dev([])
   await cli.said('running; Ctrl-C ends it')
@@ -133,7 +133,7 @@ it('runs a module that changed, or whose import changed, on the same state, and 
   await cli.said('what ran before goes on')
   expect(cli.stderr).not.toContain('starting the new one')
 
-  writeFileSync(file, countingModule('`${named}: ${count}`'))
+  writeFileSync(file, countingModule("[named, count].join(': ')"))
   await cli.said('running the changed module')
   const counted = Number(/shown first (\d+)/.exec(cli.stderr)?.[1])
   expect(counted).toBeGreaterThan(0)

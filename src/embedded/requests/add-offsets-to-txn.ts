@@ -8,7 +8,7 @@
 import { offsetsTopic } from '../broker-state.ts'
 import { codes } from '../codes.ts'
 import { coordinatorPartition } from '../nodes.ts'
-import { defineHandler } from '../request-handler.ts'
+import { defineHandler, type RequestHandler } from '../request-handler.ts'
 import { transactionsOf } from '../transaction-coordinator.ts'
 
 interface Request {
@@ -18,7 +18,7 @@ interface Request {
   readonly groupId: string
 }
 
-export const addOffsetsToTxnHandler = defineHandler<Request, { readonly errorCode: number }>({
+export const addOffsetsToTxnHandler: RequestHandler<Request, { readonly errorCode: number }> = defineHandler({
   key: 25,
   name: 'AddOffsetsToTxn',
   versions: [0, 4],

@@ -12,7 +12,7 @@
 // response  throttle_time_ms int32 · topics [ name string · partitions [ partition_index int32
 //           · partition_error_code int16 · tags ] · tags ] · tags
 import { codes } from '../codes.ts'
-import { defineHandler, type RequestContext } from '../request-handler.ts'
+import { defineHandler, type RequestContext, type RequestHandler } from '../request-handler.ts'
 import { transactionsOf } from '../transaction-coordinator.ts'
 
 interface Request {
@@ -51,7 +51,7 @@ const answered = (
   })),
 })
 
-export const addPartitionsToTxnHandler = defineHandler<Request, Response>({
+export const addPartitionsToTxnHandler: RequestHandler<Request, Response> = defineHandler({
   key: 24,
   name: 'AddPartitionsToTxn',
   versions: [0, 3],

@@ -11,8 +11,16 @@
 import type { TopicPartition } from '../../base/topic-partition.ts'
 import type { Writer } from '../../protocol/wire.ts'
 import { codes } from '../codes.ts'
-import { defineHandler, type RequestContext } from '../request-handler.ts'
+import { defineHandler, type RequestContext, type RequestHandler } from '../request-handler.ts'
 import { type TransactionDescription, transactionsOf } from '../transaction-coordinator.ts'
+
+interface Request {
+  readonly transactionalIds: readonly string[]
+}
+
+interface Response {
+  readonly transactions: readonly Described[]
+}
 
 interface Described extends Omit<TransactionDescription, 'state'> {
   readonly errorCode: number
@@ -52,10 +60,7 @@ const writeTopics = (writer: Writer, partitions: readonly TopicPartition[]): voi
   })
 }
 
-export const describeTransactionsHandler = defineHandler<
-  { readonly transactionalIds: readonly string[] },
-  { readonly transactions: readonly Described[] }
->({
+export const describeTransactionsHandler: RequestHandler<Request, Response> = defineHandler({
   key: 65,
   name: 'DescribeTransactions',
   versions: [0, 0],

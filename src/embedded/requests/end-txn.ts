@@ -12,7 +12,7 @@
 // request   transactional_id string · producer_id int64 · producer_epoch int16 · committed bool · tags
 // response  throttle_time_ms int32 · error_code int16 · (v5+) producer_id int64 · (v5+) producer_epoch int16 · tags
 import { codes } from '../codes.ts'
-import { defineHandler, type RequestContext } from '../request-handler.ts'
+import { defineHandler, type RequestContext, type RequestHandler } from '../request-handler.ts'
 import { type IdentityAnswer, transactionsOf } from '../transaction-coordinator.ts'
 import { none } from '../transaction-entry.ts'
 
@@ -33,7 +33,7 @@ const answerTo = (request: Request, { broker, nodeId, version }: RequestContext)
   return transactions.end(request, request.committed, version >= 5)
 }
 
-export const endTxnHandler = defineHandler<Request, IdentityAnswer>({
+export const endTxnHandler: RequestHandler<Request, IdentityAnswer> = defineHandler({
   key: 26,
   name: 'EndTxn',
   versions: [0, 5],

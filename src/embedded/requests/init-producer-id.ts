@@ -12,7 +12,7 @@
 //           · (v3+) producer_epoch int16 · tags
 // response  throttle_time_ms int32 · error_code int16 · producer_id int64 · producer_epoch int16 · tags
 import { codes } from '../codes.ts'
-import { defineHandler, type RequestContext } from '../request-handler.ts'
+import { defineHandler, type RequestContext, type RequestHandler } from '../request-handler.ts'
 import { type IdentityAnswer, transactionsOf } from '../transaction-coordinator.ts'
 import { none } from '../transaction-entry.ts'
 
@@ -42,7 +42,7 @@ const answerTo = (request: Request, { broker, nodeId }: RequestContext): Identit
   return transactions.init(transactionalId, transactionTimeoutMs, shown)
 }
 
-export const initProducerIdHandler = defineHandler<Request, IdentityAnswer>({
+export const initProducerIdHandler: RequestHandler<Request, IdentityAnswer> = defineHandler({
   key: 22,
   name: 'InitProducerId',
   versions: [0, 5],

@@ -7,7 +7,7 @@
 // request   state_filters [string] · producer_id_filters [int64] · (v1+) duration_filter int64 · tags
 // response  throttle_time_ms int32 · error_code int16 · unknown_state_filters [string]
 //           · transaction_states [ transactional_id string · producer_id int64 · transaction_state string · tags ] · tags
-import { defineHandler } from '../request-handler.ts'
+import { defineHandler, type RequestHandler } from '../request-handler.ts'
 import { type TransactionDescription, transactionsOf } from '../transaction-coordinator.ts'
 import { transactionStates } from '../transaction-entry.ts'
 
@@ -26,7 +26,7 @@ interface Response {
 
 const knownStates = new Set<string>(transactionStates)
 
-export const listTransactionsHandler = defineHandler<Request, Response>({
+export const listTransactionsHandler: RequestHandler<Request, Response> = defineHandler({
   key: 66,
   name: 'ListTransactions',
   versions: [0, 1],

@@ -14,7 +14,7 @@
 //             · (v2+) log_append_time_ms int64 · (v5+) log_start_offset int64
 //             · (v8+) record_errors [ batch_index int32 · message string? · tags ] · error_message string? · tags ] · tags ]
 //           · throttle_time_ms int32 · tags
-import { BatchView } from '../../record/batch-view.ts'
+import { BatchView, batchOverheadBytes } from '../../record/batch-view.ts'
 import { onlyBatch } from '../batch-check.ts'
 import type { BrokerState } from '../broker-state.ts'
 import { codes } from '../codes.ts'
@@ -84,9 +84,12 @@ const entryOf = (
   return { ...entry, batch }
 }
 
+const saysTransactional = (batch: Buffer): boolean =>
+  batch.length >= batchOverheadBytes && (batch.readInt16BE(21) & 0x10) !== 0
+
 /** The header of a batch that is there as a whole; its CRC may still be wrong. */
 const transactionOf = ({ batch, log, topic, partition }: Entry): BatchView | undefined => {
-  if (batch === undefined || log === undefined || batch.length < 61) return undefined
+  if (batch === undefined || log === undefined || batch.length < batchOverheadBytes) return undefined
   try {
     const view = new BatchView(batch, 0, { topic, partition })
     return view.isTransactional && view.producerId >= 0 ? view : undefined
@@ -231,7 +234,7 @@ export const produceHandler: RequestHandler<Request, Response> = defineHandler({
     )
     if (!acksTaken.includes(acks)) refuseAll(entries, codes.INVALID_REQUIRED_ACKS)
     else if (transactionalId === null) {
-      const isTransactional = entries.some((entry) => transactionOf(entry) !== undefined)
+      const isTransactional = entries.some(({ batch }) => batch !== undefined && saysTransactional(batch))
       if (isTransactional) refuseAll(entries, codes.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
     } else {
       const errorCode = verify(broker, transactionalId, entries, version)

@@ -21,6 +21,8 @@ export interface MemberOptions {
   readonly protocolType?: string
   readonly protocols?: readonly string[]
   readonly metadata?: string
+  /** That it is subscribed to. */
+  readonly topics?: readonly string[]
   /** Of JoinGroup. */
   readonly version?: number
 }
@@ -31,10 +33,10 @@ export interface Joined extends JoinGroupResponse {
 }
 
 /** What a member says of itself: the coordinator reads it, so it has to be a subscription. */
-const subscription = (userData: string): Buffer =>
+const subscription = (userData: string, topics: readonly string[] = ['topic']): Buffer =>
   encodeSubscription({
     ...{
-      topics: ['topic'],
+      topics,
       userData: Buffer.from(userData),
       ownedPartitions: [],
       generationId: -1,
@@ -101,7 +103,10 @@ export class Member {
         {
           ...{ groupId: this.groupId, sessionTimeoutMs, rebalanceTimeoutMs, protocolType },
           ...{ memberId: this.memberId, groupInstanceId: this.instanceId },
-          protocols: protocols.map((name) => ({ name, metadata: subscription(this.metadata) })),
+          protocols: protocols.map((name) => ({
+            name,
+            metadata: subscription(this.metadata, this.#options.topics),
+          })),
         },
         version,
       )

@@ -212,6 +212,55 @@ export const offsetDelete: WireApi<OffsetsToDelete, { errorCode: number; partiti
   },
 }
 
+interface OffsetsOfGroups {
+  readonly groups: readonly string[]
+  readonly topic: string
+}
+
+interface OffsetOfGroup {
+  readonly groupId: string
+  readonly errorCode: number
+  readonly offset: number
+}
+
+/** Of partition 0. */
+export const offsetFetchOfGroups: WireApi<OffsetsOfGroups, OffsetOfGroup[]> = {
+  key: 9,
+  name: 'OffsetFetch',
+  versions: [8, 8],
+  flexibleFrom: 6,
+  encode: (writer, _version, { groups, topic }) => {
+    writer.structs(groups, (group) => {
+      writer
+        .string(group)
+        .structs([topic], (name) => writer.string(name).array([0], (one) => writer.int32(one)))
+    })
+    writer.bool(true).tags()
+  },
+  decode: (reader) => {
+    reader.int32()
+    return reader.structs(() => {
+      const groupId = reader.string()
+      const topics = reader.structs(() => {
+        reader.string()
+        return reader.structs(() => {
+          reader.int32()
+          const offset = reader.int64()
+          reader.int32()
+          reader.nullableString()
+          reader.int16()
+          return offset
+        })
+      })
+      return {
+        groupId,
+        errorCode: reader.int16(),
+        offset: topics[0]?.[0] ?? reader.fail('there is no partition in it'),
+      }
+    })
+  },
+}
+
 export const describeCluster: WireApi<null, { errorCode: number; clusterId: string; brokers: number[] }> = {
   key: 60,
   name: 'DescribeCluster',

@@ -182,6 +182,21 @@ describe('in every version that the client speaks', () => {
     await at.kafka.close()
   })
 
+  it('ListOffsets finds nothing behind the last stable offset for read_committed', async () => {
+    const at = stand()
+    const open = { producerId: 4, epoch: 0, sequence: 0, transactional: true, timestamp: 90 }
+    at.kafka.state.topics.get('orders')?.logs[0]?.append(batchOf(['a=1'], open), true)
+    const find = async (isolationLevel: 'read_committed' | 'read_uncommitted', timestamp: number) => {
+      const partitions = [{ partition: 0, currentLeaderEpoch: -1, timestamp }]
+      const request = { isolationLevel, topics: [{ topic: 'orders', partitions }] }
+      const { topics } = await at.ask(listOffsetsHandler, listOffsets, request)
+      return topics[0]?.partitions[0]?.offset
+    }
+    expect(await Promise.all([90, -3, -1].map((one) => find('read_committed', one)))).toEqual([-1, -1, 0])
+    expect(await Promise.all([90, -3, -1].map((one) => find('read_uncommitted', one)))).toEqual([0, 0, 1])
+    await at.kafka.close()
+  })
+
   it.each(versionsOf(deleteRecords))('DeleteRecords v%i', async (version) => {
     const at = stand()
     await produceOne(at, batchOf(['a=1', 'b=2']))

@@ -121,6 +121,22 @@ describe('after a restart of the broker', () => {
     expect(last.get('g', 'a', 1)).toMatchObject(at(9))
   })
 
+  it('what is committed then comes after what was committed before', () => {
+    const journal = new MemoryJournal()
+    const before = offsetsIn(journal)
+    for (const offset of [8, 9]) before.commitPending('g', 'a', 0, producer, at(offset))
+    const after = offsetsIn(journal)
+    after.load()
+    after.commit('g', 'a', 0, at(2))
+    after.applyMarker(1, marker(true))
+    expect(after.get('g', 'a', 0)?.offset).toBe(2)
+    const last = offsetsIn(journal)
+    last.load()
+    last.commitPending('g', 'a', 0, { ...producer, producerEpoch: 5 }, at(20))
+    last.applyMarker(1, marker(true, 6))
+    expect(last.get('g', 'a', 0)?.offset).toBe(20)
+  })
+
   it('a group goes on with its generation, and without its members', async () => {
     const journal = new MemoryJournal()
     const before = new GroupStand({}, journal)

@@ -232,6 +232,8 @@ describe('offsets over the wire', () => {
         ['t', 2 ** 35, 3, [{ topic: '__consumer_offsets', partition }], version >= 5],
       ])
       const ask = { groupId, topics: [{ topic: 'a', partitions: [0] }], requireStable: true }
+      const old = await send(stand, offsetFetchHandler, offsetFetch, 8, { ...ask, requireStable: false })
+      expect(old.topics[0]?.partitions[0]?.errorCode).toBe(codes.NONE)
       const unstable = await send(stand, offsetFetchHandler, offsetFetch, 8, ask)
       expect(unstable.topics[0]?.partitions[0]).toEqual({
         partition: 0,

@@ -100,6 +100,14 @@ describe('a rebalance', () => {
     expect(stand.stateOf(group)).toBe('PreparingRebalance')
   })
 
+  it('is not begun by a member that did not hear the answer to its join, and asks again', async () => {
+    const stand = new GroupStand()
+    const answer = await joinedAlone(stand)
+    const again = await arrived(stand.join(group, { memberId: answer.memberId }))
+    expect(again).toEqual(answer)
+    expect(stand.stateOf(group)).toBe('CompletingRebalance')
+  })
+
   it('sends members that wait for their assignment back to join', async () => {
     const stand = new GroupStand()
     const [a, b] = await pair(stand)

@@ -70,6 +70,13 @@ describe('an append', () => {
     ['an offset of its own', {}, patched(batchOf(['a=1']), (b) => b.writeInt8(1, 7)), 'INVALID_RECORD'],
     ['a count that is wrong', {}, patched(batchOf(['a=1']), (b) => b.writeInt32BE(2, 57)), 'INVALID_RECORD'],
     ['no records', {}, patched(batchOf(['a=1']), (b) => b.writeInt32BE(0, 57)), 'INVALID_RECORD'],
+    [
+      'bytes that are not what its compression says',
+      {},
+      patched(batchOf(['a=1'], { compression: 'gzip' }), (b) => b.fill(7, 61)),
+      'UNKNOWN_SERVER_ERROR',
+    ],
+    ['a length beyond its end', {}, patched(batchOf(['a=1']), (b) => b.writeInt8(100, 61)), 'INVALID_RECORD'],
     ['a control batch', {}, patched(batchOf(['a=1']), (b) => b.writeInt16BE(0x20, 21)), 'INVALID_RECORD'],
     ['a producer without sequence', {}, batchOf(['a=1'], { producerId: 3, epoch: 0 }), 'INVALID_RECORD'],
     [
