@@ -1,6 +1,5 @@
 // What a batch of seeds has to have seen: situations that a simulation is made for, each told from what went over the
 // network, what the broker knows and what the workers logged.
-import type { LogFields } from '../../src/base/log.ts'
 import { handlerOf } from '../../src/embedded/request-table.ts'
 import { type Api, responseHeaderHasTags } from '../../src/protocol/api.ts'
 import { endTxn } from '../../src/protocol/end-txn.ts'
@@ -131,9 +130,12 @@ export class Marks {
       this.seen.add('a coordinator moved in the middle of a commit')
   }
 
-  line(text: string, fields: LogFields): void {
+  line(text: string): void {
     if (text.startsWith('a store is rebuilt')) this.seen.add('a store was rebuilt')
-    if (String(fields['cause'] ?? '').includes('timed out')) this.seen.add('a transaction timed out')
+  }
+
+  brokerLine(text: string): void {
+    if (text.startsWith('a transaction is aborted')) this.seen.add('a transaction timed out')
   }
 
   #sent({ host }: SimulatedLink, request: Request): void {

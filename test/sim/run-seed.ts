@@ -59,10 +59,11 @@ class Run {
       topology: (writer) => faultsTopology(writer, {}, plan.wallClockTimers),
       observer: this.#observer(),
       onLine: (worker, level, text, fields) => {
-        this.#marks.line(text, fields)
+        this.#marks.line(text)
         if (level !== 'warn' && level !== 'error') return
         this.#log.push({ at: this.#simulation.time.nowMs, life: worker.life, level, text, ...fields })
       },
+      onBrokerLine: (text) => this.#marks.brokerLine(text),
       onFault: (fault) => this.#marks.fault(fault),
       onCrash: (host, lost) => {
         if (lost > 0) this.#marks.seen.add('the tail of a store was lost')

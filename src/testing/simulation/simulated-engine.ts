@@ -57,7 +57,7 @@ export class StoredData {
 export class SimulatedEngine implements StoreEngine {
   readonly kind = 'simulated'
   readonly persistent = true
-  readonly keyBytesMax = keyBytesMax
+  readonly keyBytesMax: number = keyBytesMax
   readonly #data: StoredData
   readonly #isAlive: () => boolean
   readonly #onSynced: ((synced: boolean) => void) | undefined

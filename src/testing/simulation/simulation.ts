@@ -1,6 +1,6 @@
 // A world in one thread and from one seed: a cluster (the embedded broker), machines with disks, a network between them,
 // and workers on the machines. Nothing in it reaches the real clock, network or disk.
-import { silentLogger } from '../../base/log.ts'
+import { type Logger, silentLogger } from '../../base/log.ts'
 import type { Ports } from '../../base/ports.ts'
 import { EmbeddedKafka } from '../../embedded/embedded-kafka.ts'
 import type { CrashKind } from './fault.ts'
@@ -28,6 +28,8 @@ export interface SimulationOptions {
   /** How long the work of a worker between two looks at its clock takes. */
   readonly costMs?: number | undefined
   readonly observer?: NetObserver | undefined
+  /** Told of each line of the broker's log. */
+  readonly onBrokerLine?: ((text: string) => void) | undefined
   /** Whether the lines of the trace are kept. */
   readonly trace?: boolean | undefined
 }
@@ -148,6 +150,14 @@ export class Simulation {
     return machine
   }
 
+  #brokerLog(): Logger {
+    const line = (text: string): void => {
+      this.trace.add('kafka', text)
+      this.#options.onBrokerLine?.(text)
+    }
+    return { ...silentLogger, info: line, warn: line, error: line }
+  }
+
   #startKafka(): EmbeddedKafka {
     const { nodes = 1, transactionVersion = 2, producerEpochMax } = this.#options
     const random = this.random.stream('markers')
@@ -162,7 +172,7 @@ export class Simulation {
     const disk = this.#machine(host).disk.portFor(process)
     return EmbeddedKafka.inMemory({
       ports: process.ports(this.net.portFor(process, host), disk),
-      log: silentLogger,
+      log: this.#brokerLog(),
       nodes,
       host,
       settings: {
