@@ -1,5 +1,5 @@
 // Errors of the worker loop.
-import { MillstreamError, type Reaction } from '../errors.ts'
+import { type ErrorCode, MillstreamError, type Reaction } from '../errors.ts'
 
 export const otherTopology = (applicationId: string): MillstreamError =>
   new MillstreamError('TOPOLOGY_INVALID', {
@@ -13,13 +13,15 @@ export const restoreInterrupted = (): MillstreamError =>
     what: 'the restore of the stores was interrupted by a rebalance, or by the end of the worker',
   })
 
+/** What only a worker that owns its tasks can be sure of. */
+const ofOwners: ReadonlySet<ErrorCode> = new Set(['OFFSET_OUT_OF_RANGE', 'STORE_DIVERGED'])
+
 /**
- * What an error makes the worker do. A position that a partition does not hold any more stops a worker that owns it. One
- * that was put out of its group, and does not know it yet, meets the same where its successor has deleted what it
- * processed of a repartition topic: it joins again.
+ * What an error makes the worker do. One that was put out of its group, and does not know it yet, meets what its successor
+ * does: a position of a repartition topic that is purged, a changelog with more in it than the offsets that were read
+ * before it. Such a worker joins again; the others stop.
  */
 export const reactionTo = async (
   error: MillstreamError,
   member: { verify(): Promise<boolean> },
-): Promise<Reaction> =>
-  error.code === 'OFFSET_OUT_OF_RANGE' && !(await member.verify()) ? 'rejoin' : error.reaction
+): Promise<Reaction> => (ofOwners.has(error.code) && !(await member.verify()) ? 'rejoin' : error.reaction)
