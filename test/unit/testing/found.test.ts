@@ -134,4 +134,39 @@ describe('found by the simulation', () => {
     expect(outcome.violations).toEqual([])
     expect(outcome.faults).toBe(2)
   })
+
+  it('a worker that was put out between the offsets of its tasks and the ends of their changelogs', async () => {
+    const outcome = await runPlan({
+      ...plan,
+      seed: 1219,
+      nodes: 2,
+      partitions: 1,
+      latencyMs: 0.5,
+      slowRate: 0.05,
+      costMs: 0.02,
+      wallClockTimers: true,
+      settings: {
+        ...plan.settings,
+        heartbeatIntervalMs: 500,
+        rebalanceTimeoutMs: 4000,
+        transactionTimeoutMs: 4000,
+        requestTimeoutMs: 5000,
+        commitIntervalMs: 150,
+      },
+      workers: [
+        { host: 'w1', startsAtMs: 0 },
+        { host: 'w2', startsAtMs: 7 },
+      ],
+      input: [chunk(10_232, [['key-10', { id: 'op-320', kind: 'transfer', to: 'key-12', amount: 411 }]])],
+      // Its question for the ends (ListOffsets) is lost; when it asks again its successor has gone on.
+      faults: [
+        { kind: 'request', effect: 'swallowed', apiKey: 2, host: 'w1', holdMs: 0, atMs: 2390 },
+        { kind: 'restart', host: 'w1', leave: false, downMs: 1457, atMs: 4039 },
+        { kind: 'silence', host: 'w1', forMs: 11_665, atMs: 8789 },
+        { kind: 'put out', host: 'w1', atMs: 9340 },
+      ],
+    })
+    expect(outcome.report).toEqual([])
+    expect(outcome.faults).toBe(4)
+  })
 })
