@@ -145,6 +145,22 @@ describe('the aborted index', () => {
     expect(await at(7)).toEqual([])
     expect(await valuesIn(broker.wire, topic)).toEqual(['b'])
   })
+
+  contract('does not list what is far behind the fetched records', async (broker) => {
+    const topic = await broker.topic()
+    for (let at = 0; at < 6; at++)
+      await produceTo(broker.wire, topic, [{ key: null, value: 'x'.repeat(5000) }])
+    const producer = await Producer.open(broker)
+    await producer.produce(topic, ['a'])
+    await producer.end(false)
+    await untilStable(broker.wire, topic, 8)
+    const fetched = await fetchFrom(broker.wire, topic, {
+      isolation: 'read_committed',
+      partitionMaxBytes: 6000,
+    })
+    expect(fetched.batches.map(({ base }) => base)).toEqual([0])
+    expect(fetched.abortedTransactions).toEqual([])
+  })
 })
 
 describe('records of a transaction', () => {
@@ -188,6 +204,26 @@ describe('records of a transaction', () => {
     )
     expect(await valuesIn(broker.wire, topic)).toEqual(['c'])
   })
+
+  contract(
+    'are refused where the partition knows a newer epoch, and leave nothing behind',
+    async (broker) => {
+      const topic = await broker.topic()
+      const producer = await Producer.open(broker, { version: 1 })
+      const { producerId, producerEpoch } = producer.identity
+      const newer = { producerId, producerEpoch: producerEpoch + 1 }
+      await produceTo(broker.wire, topic, ['newer'], { ...newer, baseSequence: 0 })
+      await producer.addPartitions(topic, [0])
+      // Whether or not the partition is part of its transaction.
+      expect((await producer.produce(topic, ['a'])).error).toBe('INVALID_PRODUCER_EPOCH')
+      const other = await broker.topic()
+      await produceTo(broker.wire, other, ['newer'], { ...newer, baseSequence: 0 })
+      expect((await producer.produce(other, ['a'])).error).toBe('INVALID_PRODUCER_EPOCH')
+      expect(await producer.describe()).toMatchObject({ topics: [{ topic, partitions: [0] }] })
+      await produceTo(broker.wire, other, ['next'], { ...newer, baseSequence: 1 })
+      expect(await valuesIn(broker.wire, other)).toEqual(['newer', 'next'])
+    },
+  )
 
   contract('are refused with an epoch that is not given out yet', async (broker) => {
     const topic = await broker.topic()
