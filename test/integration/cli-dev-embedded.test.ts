@@ -146,8 +146,15 @@ it('runs a module that changed, or whose import changed, on the same state, and 
 
   writeFileSync(named, "export const named = 'second'\n")
   await cli.said('shown second: ')
+
+  // A processor that throws stops its worker, not the command: the mended one meets the same record again.
+  writeFileSync(file, countingModule("[count].map(() => { throw new Error('not liked') })[0]"))
+  await cli.said('the worker has stopped; waiting for a change of the module')
+  expect(cli.stderr).toContain('not liked')
+  writeFileSync(file, countingModule("[named, count].join('; ')"))
+  await cli.said('shown second; ')
   cli.child.kill('SIGINT')
   const { code, stderr } = await cli.ended
-  expect(stderr.match(/starting the new one/g)).toHaveLength(2)
+  expect(stderr.match(/starting the new one/g)).toHaveLength(4)
   expect(code).toBe(0)
 })
