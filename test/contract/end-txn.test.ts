@@ -68,6 +68,18 @@ describe('AddOffsetsToTxn', () => {
     expect(state).toBe('Ongoing')
     expect(topics.map((one) => one.topic)).toEqual(['__consumer_offsets'])
   })
+
+  contract('finds that partition by the hash of the name, as Java has it', async (broker) => {
+    const names = ['alpha', 'orders', 'payments', 'transfers', 'accounts', 'polygenelubricants']
+    const found: number[] = []
+    for (const name of names) {
+      const producer = await Producer.open(broker)
+      await producer.commitOffsets(name, await broker.topic(), { 0: 1 })
+      found.push(...(await producer.describe()).topics.flatMap(({ partitions }) => partitions))
+    }
+    // The hash of the second is negative, that of the last the lowest there is.
+    expect(found).toEqual([2, 3, 1, 0, 2, 0])
+  })
 })
 
 describe('EndTxn (version 1)', () => {

@@ -5,7 +5,7 @@ import { writeTxnMarkers } from '../../src/protocol/write-txn-markers.ts'
 import { contract } from '../support/contract/contract.ts'
 import { boundsOf, fetchFrom, produceTo, valuesIn } from '../support/contract/log.ts'
 import { nameOf, unique } from '../support/contract/names.ts'
-import { Producer } from '../support/contract/producers.ts'
+import { Producer, refusedAs } from '../support/contract/producers.ts'
 import { settled } from '../support/contract/waits.ts'
 import type { Wire } from '../support/contract/wire.ts'
 
@@ -178,15 +178,17 @@ describe('records of a transaction', () => {
   contract('are refused where the partition was not added (version 1)', async (broker) => {
     const topic = await broker.topic(2)
     const producer = await Producer.open(broker, { version: 1 })
-    expect((await producer.produce(topic, ['a'])).error).toBe('TRANSACTION_ABORTABLE')
+    const refused = (value: string, error: string, options: { partition?: number; version?: number } = {}) =>
+      refusedAs(async () => (await producer.produce(topic, [value], options)).error, error)
+    expect(await refused('a', 'TRANSACTION_ABORTABLE')).toBe('TRANSACTION_ABORTABLE')
     // A client that does not know that code yet (KIP-890 part 1).
-    expect((await producer.produce(topic, ['a'], { version: 10 })).error).toBe('INVALID_TXN_STATE')
+    expect(await refused('a', 'INVALID_TXN_STATE', { version: 10 })).toBe('INVALID_TXN_STATE')
     expect(await producer.addPartitions(topic, [0])).toEqual(['NONE'])
     expect((await producer.produce(topic, ['a'])).error).toBe('NONE')
-    expect((await producer.produce(topic, ['b'], { partition: 1 })).error).toBe('TRANSACTION_ABORTABLE')
+    expect(await refused('b', 'TRANSACTION_ABORTABLE', { partition: 1 })).toBe('TRANSACTION_ABORTABLE')
     expect((await producer.end(true)).error).toBe('NONE')
     await untilStable(broker.wire, topic, 2)
-    expect((await producer.produce(topic, ['c'])).error).toBe('TRANSACTION_ABORTABLE')
+    expect(await refused('c', 'TRANSACTION_ABORTABLE')).toBe('TRANSACTION_ABORTABLE')
   })
 
   contract('are refused with an older epoch', async (broker) => {

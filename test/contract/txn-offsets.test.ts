@@ -4,7 +4,7 @@ import { offsetFetch } from '../../src/protocol/offset-fetch.ts'
 import { contract } from '../support/contract/contract.ts'
 import { commitOnce, fetchOffset, Member } from '../support/contract/members.ts'
 import { nameOf, unique } from '../support/contract/names.ts'
-import { Producer } from '../support/contract/producers.ts'
+import { Producer, refusedAs } from '../support/contract/producers.ts'
 import { offsetMetadataBytesMax } from '../support/contract/settings.ts'
 import { settled } from '../support/contract/waits.ts'
 
@@ -207,8 +207,10 @@ describe('TxnOffsetCommit', () => {
     const topic = await broker.topic()
     const groupId = unique('group')
     const producer = await Producer.open(broker, { version: 1 })
-    expect(await producer.commitOffsets(groupId, topic, { 0: 5 })).toBe('TRANSACTION_ABORTABLE')
-    expect(await producer.commitOffsets(groupId, topic, { 0: 5 }, { version: 3 })).toBe('INVALID_TXN_STATE')
+    const refused = (error: string, version: number): Promise<string> =>
+      refusedAs(() => producer.commitOffsets(groupId, topic, { 0: 5 }, { version }), error)
+    expect(await refused('TRANSACTION_ABORTABLE', 4)).toBe('TRANSACTION_ABORTABLE')
+    expect(await refused('INVALID_TXN_STATE', 3)).toBe('INVALID_TXN_STATE')
     expect(await producer.addOffsets(groupId)).toBe('NONE')
     expect(await producer.commitOffsets(groupId, topic, { 0: 5 })).toBe('NONE')
     expect((await producer.end(true)).error).toBe('NONE')
