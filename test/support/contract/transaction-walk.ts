@@ -17,6 +17,9 @@ const steps = ['init', 'produce', 'plain', 'add', 'add offsets', 'end', 'commit'
 /** How often each is taken. */
 const weights = [1, 4, 1, 1, 1, 2, 1, 1] as const
 
+/** Far longer than markers take. */
+const stuckMs = 5000
+
 const weighted: readonly (typeof steps)[number][] = steps.flatMap((step, at) =>
   Array.from({ length: weights[at] ?? 1 }, () => step),
 )
@@ -38,6 +41,8 @@ export class TransactionWalk {
   /** Which version of transactions the clients speak; 0: now one, now the other. */
   readonly #mode: number
   #step = 0
+  /** A partition refuses the marker for ever, since it knows a newer epoch: nothing more can happen. */
+  #isStuck = false
 
   private constructor(random: Random, producer: Producer, topic: string, group: string) {
     this.#random = random
@@ -55,7 +60,7 @@ export class TransactionWalk {
     const topic = await broker.topic(partitions.length)
     const walk = new TransactionWalk(random, await Producer.unopened(broker), topic, group)
     const trace: string[] = []
-    for (let at = 0; at < length; at++) trace.push(await walk.#next())
+    while (trace.length < length && !walk.#isStuck) trace.push(await walk.#next())
     return [...trace, ...(await walk.#logs())]
   }
 
@@ -137,7 +142,8 @@ export class TransactionWalk {
   /** Once no markers are outstanding. */
   async #standing(): Promise<string> {
     const isQuiet = ({ state }: { state: string }): boolean => !state.startsWith('Prepare')
-    const described = await settled(() => this.#producer.describe(), isQuiet)
+    const described = await settled(() => this.#producer.describe(), isQuiet, stuckMs)
+    this.#isStuck = !isQuiet(described)
     const topics = described.topics.map(
       ({ topic, partitions: of }) => `${topic === this.#topic} ${[...of].sort()}`,
     )
