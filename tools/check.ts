@@ -60,6 +60,7 @@ const faults: Suite = {
 const suites = {
   unit: suite('unit', 90),
   integration: suite('integration', 480),
+  contract: suite('contract', 100),
   controls: suite('controls', 200),
   system: suite('system', 180),
   faults,
