@@ -84,10 +84,6 @@ const ownNames = new Set([
   'verbose',
   'log-format',
   'format',
-  'for',
-  'broker',
-  'port',
-  'data',
   'json',
   'instance',
   'missing-from',
@@ -96,6 +92,12 @@ const ownNames = new Set([
   'help',
   'version',
 ])
+
+/** Elsewhere they are no options, and are told to be no settings either. */
+const namesOfDev = new Set(['for', 'broker', 'port', 'data'])
+
+const isOption = (name: string, command: CommandName): boolean =>
+  ownNames.has(name) || name === 'h' || (command === 'dev' && namesOfDev.has(name))
 
 const limits = (setting: Setting): string => {
   if (setting.type === 'integer') return ` (${limitsOf(setting)})`
@@ -350,9 +352,7 @@ export const parseCommandLine = async (
     result = {
       command,
       modules: [module ?? []].flat().map(String),
-      flags: Object.fromEntries(
-        Object.entries(words).filter(([name]) => !ownNames.has(name) && name !== 'h'),
-      ),
+      flags: Object.fromEntries(Object.entries(words).filter(([name]) => !isOption(name, command))),
       config: single(words['config']),
       logFormat: logFormatOf(single(words['log-format']), environment),
       verbose: words['verbose'] === true,

@@ -43,7 +43,10 @@ export class ModuleWatch {
         if (parentURL === undefined || !this.#loaded.has(parentURL)) return nextResolve(specifier, context)
         try {
           const found = nextResolve(specifier, context)
-          return isOfUser(found.url) ? { ...found, url: this.#take(found.url) } : found
+          if (!isOfUser(found.url)) return found
+          const taken = this.#take(found.url)
+          // What is required goes by its name alone, and was taken out of that cache.
+          return context.conditions.includes('require') ? found : { ...found, url: taken }
         } catch (error) {
           // It may come to be.
           if (/^\.{0,2}\//.test(specifier)) this.#note(fileOf(new URL(specifier, parentURL).href))
@@ -58,20 +61,16 @@ export class ModuleWatch {
    * @throws MillstreamError as loadModule
    */
   async load(): Promise<LoadedModule> {
+    const before = [...this.#files.keys()]
+    // Where the module itself is gone, it is waited for as it is now: not there.
+    this.#files = new Map(before.map((name) => [name, stampOf(name)]))
     const file = locate(this.#given)
-    const before = this.#files
     this.#files = new Map()
     this.#loaded = new Set()
     this.#loads++
     // What was required is kept by name.
-    for (const name of before.keys()) delete require.cache[name]
-    try {
-      return await loadModule(file, this.#take(pathToFileURL(file).href))
-    } catch (error) {
-      // A mistake may stand in a file that was not reached any more, or be mended there.
-      for (const name of before.keys()) this.#note(name)
-      throw error
-    }
+    for (const name of before) delete require.cache[name]
+    return await loadModule(file, this.#take(pathToFileURL(file).href))
   }
 
   /** Resolves when a file is another one than when it was loaded. */
@@ -97,6 +96,8 @@ export class ModuleWatch {
     this.#note(fileOf(url))
     const taken = this.#loads === 1 ? url : `${url}${url.includes('?') ? '&' : '?'}load=${this.#loads}`
     this.#loaded.add(taken)
+    // As which a CommonJS module names itself when it requires others.
+    this.#loaded.add(url)
     return taken
   }
 

@@ -28,9 +28,14 @@ export const javaHash = (text: string): number => {
   return hash
 }
 
-/** Partition of the coordinator's topic that a group or a transactional id belongs to. */
-export const coordinatorPartition = (key: string, partitions: number): number =>
-  (javaHash(key) & 0x7fff_ffff) % partitions
+const hashMin = -(2 ** 31)
+
+/** Partition of the coordinator's topic that a group or a transactional id belongs to, by the amount of its hash. */
+export const coordinatorPartition = (key: string, partitions: number): number => {
+  const hash = javaHash(key)
+  // 32 bits have no positive counterpart of it.
+  return hash === hashMin ? 0 : Math.abs(hash) % partitions
+}
 
 export class Nodes {
   readonly #clock: Clock

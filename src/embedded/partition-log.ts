@@ -126,6 +126,11 @@ export class PartitionLog implements MarkedLog {
     return this.#producers.hasOpenTransaction(producerId, epoch)
   }
 
+  /** Whether a batch or a marker of this producer was appended with a later epoch. */
+  knowsNewerEpoch(producerId: number, epoch: number): boolean {
+    return (this.#producers.get(producerId)?.epoch ?? epoch) > epoch
+  }
+
   /** A transactional batch is about to be verified with its coordinator (see ProducerStates). */
   beginVerification(producerId: number, epoch: number, sequence: number, startsAtZero: boolean): void {
     this.#producers.beginVerification(producerId, epoch, sequence, startsAtZero)

@@ -127,14 +127,13 @@ export class TransactionMarkers {
       this.#finish(ending)
       return
     }
-    // As in Kafka: somebody has gone over this producer here, and the transaction stays as it is for good.
+    // As in Kafka: somebody has gone over this producer here. The other partitions get their markers, and the transaction
+    // waits for this one for good (until its coordinator moves, and tries again).
     log.warn('a transaction cannot be completed: a partition refused its marker', {
       transactionalId: entry.transactionalId,
       ...waiting.to,
       code,
     })
-    this.#stop(ending)
-    this.#endings.delete(entry.transactionalId)
   }
 
   /** A partition that is gone needs no marker. */

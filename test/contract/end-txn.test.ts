@@ -1,10 +1,11 @@
 // AddPartitionsToTxn, AddOffsetsToTxn and EndTxn, in both versions of transactions (KIP-98, KIP-890).
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { contract } from '../support/contract/contract.ts'
-import { boundsOf, fetchFrom, valuesIn } from '../support/contract/log.ts'
+import { boundsOf, fetchFrom, produceTo, valuesIn } from '../support/contract/log.ts'
 import { unique } from '../support/contract/names.ts'
 import { deleteTopics } from '../support/contract/other-apis.ts'
-import { endOnce, passed, Producer } from '../support/contract/producers.ts'
+import { endOnce, initOnce, passed, Producer } from '../support/contract/producers.ts'
 import { settled } from '../support/contract/waits.ts'
 
 describe('AddPartitionsToTxn', () => {
@@ -67,6 +68,18 @@ describe('AddOffsetsToTxn', () => {
     const { state, topics } = await producer.describe()
     expect(state).toBe('Ongoing')
     expect(topics.map((one) => one.topic)).toEqual(['__consumer_offsets'])
+  })
+
+  contract('finds that partition by the hash of the name, as Java has it', async (broker) => {
+    const names = ['alpha', 'orders', 'payments', 'transfers', 'accounts', 'polygenelubricants']
+    const found: number[] = []
+    for (const name of names) {
+      const producer = await Producer.open(broker)
+      await producer.commitOffsets(name, await broker.topic(), { 0: 1 })
+      found.push(...(await producer.describe()).topics.flatMap(({ partitions }) => partitions))
+    }
+    // The hash of the second is negative, that of the last the lowest there is.
+    expect(found).toEqual([2, 3, 1, 0, 2, 0])
   })
 })
 
@@ -203,6 +216,28 @@ describe('EndTxn (version 2)', () => {
       expect(await valuesIn(broker.wire, topic, 'read_committed', partition)).toEqual(['v'])
     }
   })
+
+  contract(
+    'waits for good for a partition that knows a newer epoch, and marks the others',
+    async (broker) => {
+      const topic = await broker.topic(2)
+      const producer = await Producer.open(broker, { version: 1 })
+      const { producerId, producerEpoch } = producer.identity
+      await producer.addPartitions(topic, [0, 1])
+      await producer.produce(topic, ['a'])
+      const newer = { producerId, producerEpoch: producerEpoch + 1, baseSequence: 0 }
+      await produceTo(broker.wire, topic, ['newer'], { ...newer, partition: 1 })
+      expect((await producer.end(true)).error).toBe('NONE')
+      const left = { state: 'PrepareCommit', topics: [{ topic, partitions: [1] }] }
+      const isLeft = ({ topics }: { topics: readonly { partitions: readonly number[] }[] }): boolean =>
+        topics[0]?.partitions.length === 1
+      expect(await settled(() => producer.describe(), isLeft)).toMatchObject(left)
+      expect(await boundsOf(broker.wire, topic)).toEqual([0, 2, 2])
+      await sleep(300)
+      expect(await producer.describe()).toMatchObject(left)
+      expect((await initOnce(broker.wire, producer.transactionalId)).error).toBe('CONCURRENT_TRANSACTIONS')
+    },
+  )
 
   contract('is not held up by a topic that was deleted', async (broker) => {
     const [kept, deleted] = [await broker.topic(), await broker.topic()]

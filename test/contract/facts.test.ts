@@ -129,7 +129,13 @@ describe('requests side by side in one transaction', () => {
         return other.wire
       }),
     )
-    const passing = ['NONE', 'NOT_ENOUGH_REPLICAS', 'CONCURRENT_TRANSACTIONS', 'COORDINATOR_LOAD_IN_PROGRESS']
+    const passing = [
+      'NONE',
+      'NOT_ENOUGH_REPLICAS',
+      'CONCURRENT_TRANSACTIONS',
+      'COORDINATOR_LOAD_IN_PROGRESS',
+      'NETWORK_EXCEPTION',
+    ]
     const at = (wire: (typeof others)[number]): Producer => producer.over(wire)
     const sent = await Promise.all([
       ...others.map((wire, partition) =>

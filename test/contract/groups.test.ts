@@ -142,7 +142,7 @@ describe('the session', () => {
   })
 
   contract('of a member that waits in JoinGroup goes on', async (broker) => {
-    const slow = await (await Member.open(broker, { rebalanceTimeoutMs: 2000 })).lead()
+    const slow = await (await Member.open(broker, { rebalanceTimeoutMs: 8000 })).lead()
     const { groupId } = slow
     const waiting = await Member.open(broker, { groupId, sessionTimeoutMs: sessionTimeoutMsMin })
     const joining = waiting.join()
@@ -256,13 +256,13 @@ describe('Heartbeat', () => {
   })
 
   contract('keeps a member in the group; without it the session ends', async (broker) => {
-    const sessionTimeoutMs = 600
+    const sessionTimeoutMs = 1500
     const member = await (await Member.open(broker, { sessionTimeoutMs })).lead()
     const { groupId } = member
     const other = await Member.open(broker, { groupId, sessionTimeoutMs: 30_000 })
     await pairUp(member, other)
     for (let times = 0; times < 4; times++) {
-      await sleep(300)
+      await sleep(500)
       expect(await member.heartbeat()).toBe('NONE')
     }
     expect(await other.heartbeat()).toBe('NONE')

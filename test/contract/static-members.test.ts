@@ -136,9 +136,9 @@ describe('a static member', () => {
   })
 
   contract('that is dead stays in the group for its session', async (broker) => {
-    const { a, b } = await pair(broker, { sessionTimeoutMs: 800, rebalanceTimeoutMs: 5000 })
+    const { a, b } = await pair(broker, { sessionTimeoutMs: 1500, rebalanceTimeoutMs: 5000 })
     for (let times = 0; times < 5; times++) {
-      await sleep(200)
+      await sleep(400)
       await a.heartbeat()
     }
     await a.untilRebalance()

@@ -5,7 +5,7 @@ import { writeTxnMarkers } from '../../src/protocol/write-txn-markers.ts'
 import { contract } from '../support/contract/contract.ts'
 import { boundsOf, fetchFrom, produceTo, valuesIn } from '../support/contract/log.ts'
 import { nameOf, unique } from '../support/contract/names.ts'
-import { Producer } from '../support/contract/producers.ts'
+import { Producer, refusedAs } from '../support/contract/producers.ts'
 import { settled } from '../support/contract/waits.ts'
 import type { Wire } from '../support/contract/wire.ts'
 
@@ -145,6 +145,22 @@ describe('the aborted index', () => {
     expect(await at(7)).toEqual([])
     expect(await valuesIn(broker.wire, topic)).toEqual(['b'])
   })
+
+  contract('does not list what is far behind the fetched records', async (broker) => {
+    const topic = await broker.topic()
+    for (let at = 0; at < 6; at++)
+      await produceTo(broker.wire, topic, [{ key: null, value: 'x'.repeat(5000) }])
+    const producer = await Producer.open(broker)
+    await producer.produce(topic, ['a'])
+    await producer.end(false)
+    await untilStable(broker.wire, topic, 8)
+    const fetched = await fetchFrom(broker.wire, topic, {
+      isolation: 'read_committed',
+      partitionMaxBytes: 6000,
+    })
+    expect(fetched.batches.map(({ base }) => base)).toEqual([0])
+    expect(fetched.abortedTransactions).toEqual([])
+  })
 })
 
 describe('records of a transaction', () => {
@@ -162,15 +178,17 @@ describe('records of a transaction', () => {
   contract('are refused where the partition was not added (version 1)', async (broker) => {
     const topic = await broker.topic(2)
     const producer = await Producer.open(broker, { version: 1 })
-    expect((await producer.produce(topic, ['a'])).error).toBe('TRANSACTION_ABORTABLE')
+    const refused = (value: string, error: string, options: { partition?: number; version?: number } = {}) =>
+      refusedAs(async () => (await producer.produce(topic, [value], options)).error, error)
+    expect(await refused('a', 'TRANSACTION_ABORTABLE')).toBe('TRANSACTION_ABORTABLE')
     // A client that does not know that code yet (KIP-890 part 1).
-    expect((await producer.produce(topic, ['a'], { version: 10 })).error).toBe('INVALID_TXN_STATE')
+    expect(await refused('a', 'INVALID_TXN_STATE', { version: 10 })).toBe('INVALID_TXN_STATE')
     expect(await producer.addPartitions(topic, [0])).toEqual(['NONE'])
     expect((await producer.produce(topic, ['a'])).error).toBe('NONE')
-    expect((await producer.produce(topic, ['b'], { partition: 1 })).error).toBe('TRANSACTION_ABORTABLE')
+    expect(await refused('b', 'TRANSACTION_ABORTABLE', { partition: 1 })).toBe('TRANSACTION_ABORTABLE')
     expect((await producer.end(true)).error).toBe('NONE')
     await untilStable(broker.wire, topic, 2)
-    expect((await producer.produce(topic, ['c'])).error).toBe('TRANSACTION_ABORTABLE')
+    expect(await refused('c', 'TRANSACTION_ABORTABLE')).toBe('TRANSACTION_ABORTABLE')
   })
 
   contract('are refused with an older epoch', async (broker) => {
@@ -188,6 +206,26 @@ describe('records of a transaction', () => {
     )
     expect(await valuesIn(broker.wire, topic)).toEqual(['c'])
   })
+
+  contract(
+    'are refused where the partition knows a newer epoch, and leave nothing behind',
+    async (broker) => {
+      const topic = await broker.topic()
+      const producer = await Producer.open(broker, { version: 1 })
+      const { producerId, producerEpoch } = producer.identity
+      const newer = { producerId, producerEpoch: producerEpoch + 1 }
+      await produceTo(broker.wire, topic, ['newer'], { ...newer, baseSequence: 0 })
+      await producer.addPartitions(topic, [0])
+      // Whether or not the partition is part of its transaction.
+      expect((await producer.produce(topic, ['a'])).error).toBe('INVALID_PRODUCER_EPOCH')
+      const other = await broker.topic()
+      await produceTo(broker.wire, other, ['newer'], { ...newer, baseSequence: 0 })
+      expect((await producer.produce(other, ['a'])).error).toBe('INVALID_PRODUCER_EPOCH')
+      expect(await producer.describe()).toMatchObject({ topics: [{ topic, partitions: [0] }] })
+      await produceTo(broker.wire, other, ['next'], { ...newer, baseSequence: 1 })
+      expect(await valuesIn(broker.wire, other)).toEqual(['newer', 'next'])
+    },
+  )
 
   contract('are refused with an epoch that is not given out yet', async (broker) => {
     const topic = await broker.topic()

@@ -141,6 +141,11 @@ const verify = (
     if (view === undefined || entry.log === undefined) continue
     const { producerId, producerEpoch, baseSequence } = view
     if (entry.log.hasOpenTransaction(producerId, producerEpoch)) continue
+    if (entry.log.knowsNewerEpoch(producerId, producerEpoch)) {
+      // Not verified, so that nothing of it is held against the batches of the newer one.
+      entry.answer = failed(codes.INVALID_PRODUCER_EPOCH)
+      continue
+    }
     entry.log.beginVerification(producerId, producerEpoch, baseSequence, version >= addsFrom)
     unknown.push(entry)
     producer = view

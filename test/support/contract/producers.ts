@@ -31,6 +31,8 @@ const passing = new Set([
   'CONCURRENT_TRANSACTIONS',
   'COORDINATOR_LOAD_IN_PROGRESS',
   'COORDINATOR_NOT_AVAILABLE',
+  // Another request of the same transaction was being verified.
+  'NETWORK_EXCEPTION',
   'NOT_COORDINATOR',
   'NOT_ENOUGH_REPLICAS',
 ])
@@ -105,6 +107,11 @@ export class Producer {
     const { error } = await producer.init()
     if (error !== 'NONE') throw new Error(`InitProducerId was answered ${error}`)
     return producer
+  }
+
+  /** Without InitProducerId. */
+  static async unopened(broker: Broker, options: ProducerOptions = {}): Promise<Producer> {
+    return new Producer(await broker.connect(), options)
   }
 
   /** InitProducerId until its answer is none that passes; goes on with the identity that it answers. */
@@ -254,3 +261,12 @@ export class Producer {
     return answer
   }
 }
+
+/**
+ * What is not part of the transaction is refused, in one of two words by the version of the request; but Kafka asks the
+ * coordinator for several producers at once, and answers all in the words of one. Asked again it finds its own.
+ */
+export const refusedAs = async (ask: () => Promise<string>, error: string): Promise<string> =>
+  await settled(ask, (found) => found === error || !unverified.has(found))
+
+const unverified = new Set(['INVALID_TXN_STATE', 'TRANSACTION_ABORTABLE'])

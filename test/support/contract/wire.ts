@@ -19,7 +19,7 @@ const lengthBytes = 4
 const correlationBytes = 4
 
 /** What an unanswered request is rejected with: the broker ended the connection. */
-export class ConnectionEnded extends Error {}
+class ConnectionEnded extends Error {}
 
 interface Waiting {
   readonly resolve: (frame: Buffer) => void

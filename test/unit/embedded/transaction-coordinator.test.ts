@@ -428,7 +428,7 @@ describe('markers', () => {
     expect(stand.written).toHaveLength(1)
   })
 
-  it('that a partition refuses leave the transaction as it is', () => {
+  it('that a partition refuses leave the transaction waiting for it alone', () => {
     const stand = transactionStand()
     stand.refuse('a-0', codes.INVALID_PRODUCER_EPOCH)
     const one = producerOn(stand.coordinator)
@@ -437,7 +437,7 @@ describe('markers', () => {
     one.end(true)
     stand.pass(1000)
     expect(one.state()).toBe('PrepareCommit')
-    expect(stand.written).toEqual([])
+    expect(stand.written).toMatchObject([{ to: 'b-0' }])
   })
 })
 
