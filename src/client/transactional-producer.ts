@@ -23,7 +23,7 @@ import { brokerError } from '../protocol/error-codes.ts'
 import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
-import { transactionFailure, byTopic, firstError } from './answers.ts'
+import { transactionFailure, byTopic, firstError, initErrorOf } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import {
   Endings,
@@ -37,9 +37,6 @@ import {
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
 import { TransactionRequests } from './transaction-requests.ts'
-
-const UNKNOWN_SERVER_ERROR = -1
-const PRODUCER_FENCED = 90
 
 type ProducerState = 'uninitialised' | 'ready' | 'open' | 'failed' | 'ending' | 'lost'
 
@@ -148,10 +145,7 @@ export class TransactionalProducer implements CommittingProducer {
     this.#doubts++
     const last = await this.#guard.lastTransaction()
     if (last !== undefined) this.#endings.note(last)
-    // Asked with an older epoch when the present one is the last of its producer id, a coordinator fails each time
-    // (Kafka 4.3). The holder was overtaken, by its own timeout maybe: what may be done then the group says.
-    const codeOf = ({ errorCode }: InitProducerIdResponse): number =>
-      known && errorCode === UNKNOWN_SERVER_ERROR ? PRODUCER_FENCED : errorCode
+    const codeOf = ({ errorCode }: InitProducerIdResponse): number => initErrorOf(errorCode, known)
     const response = await this.#requests.ask(
       'transaction',
       this.#settings.transactionalId,
