@@ -57,9 +57,12 @@ export interface SimulatedRecord<K, V> {
 /** What a run came to: every fault is over, every input is processed, every worker has closed. */
 export interface SimulatedWorld {
   readonly seed: number
-  /** The committed records of a topic, partition by partition, in the order of their offsets. */
+  /**
+   * The committed records of a topic, partition by partition, in the order of their offsets.
+   * @throws DRIVER_MISUSED where the topology has no such topic
+   */
   records<K, V>(topic: TopicHandle<K, V, never, never>): SimulatedRecord<K, V>[]
-  /** What a store holds, over all its partitions, by the changelog. */
+  /** What a store holds, over all its partitions, by the changelog. @throws DRIVER_MISUSED */
   store<K, V>(store: StoreHandle<K, V, never, never>): Map<K, V>
 }
 

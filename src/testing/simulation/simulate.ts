@@ -4,6 +4,7 @@ import type { SettingsInput } from '../../config/settings.ts'
 import { ensureError, MillstreamError } from '../../errors.ts'
 import type { Serde } from '../../serde/serde.ts'
 import type { Topology } from '../../topology/contracts.ts'
+import { misused } from '../driver/misused.ts'
 import type { SimulatedFeed, SimulatedSendOptions, SimulateOptions, SimulationSummary } from './contracts.ts'
 import { describeFault, type Fault } from './fault.ts'
 import { planFaults } from './fault-plan.ts'
@@ -152,6 +153,8 @@ const runOnce = async (
   try {
     for (const chunk of inputOf(options, seed)) {
       records += chunk.records.length
+      const stranger = chunk.records.find(({ topic }) => logs.logs(topic).length === 0)
+      if (stranger !== undefined) throw misused('the topology has no such topic', { topic: stranger.topic })
       time.schedule(chunk.atMs, undefined, () => {
         for (const { topic, ...record } of chunk.records) logs.append(topic, [record])
       })
@@ -212,7 +215,7 @@ const explain = async (
 /**
  * Runs a topology on several workers under faults: killed and stopped workers, lost disks, lost, late and repeated
  * requests, moved coordinators, nodes that are down. Once per seed, in virtual time, without a port or a thread.
- * @throws MillstreamError SIMULATION_FAILED at the first seed whose invariants throw, whose input is not processed in
+ * @throws MillstreamError DRIVER_MISUSED where the topology does not have what is asked for; SIMULATION_FAILED at the first seed whose invariants throw, whose input is not processed in
  * time, or whose worker stops with an error (which is the cause)
  */
 export const simulate = async (options: SimulateOptions): Promise<SimulationSummary> => {

@@ -1,6 +1,7 @@
 // What a run came to, by the handles of the topology: read from the logs of the broker, decoded by the user's serdes.
 import type { Serde } from '../../serde/serde.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
+import { misused } from '../driver/misused.ts'
 import type { SimulatedRecord, SimulatedWorld } from './contracts.ts'
 import type { LogRecord } from './log-follower.ts'
 import type { Simulation } from './simulation.ts'
@@ -11,8 +12,12 @@ const read = <T>(serde: Serde<T, never>, bytes: Buffer | null): T => {
   return serde.decodeNull === undefined ? (null as T) : serde.decodeNull()
 }
 
-const committedOf = ({ logs }: Simulation, topic: string): LogRecord[] =>
-  logs.follow(topic).flatMap(({ committed }) => committed.toSorted((one, other) => one.offset - other.offset))
+/** @throws DRIVER_MISUSED */
+const committedOf = ({ logs }: Simulation, topic: string): LogRecord[] => {
+  if (logs.logs(topic).length === 0) throw misused('the topology has no such topic or store', { topic })
+  const byOffset = (one: LogRecord, other: LogRecord): number => one.offset - other.offset
+  return logs.follow(topic).flatMap(({ committed }) => committed.toSorted(byOffset))
+}
 
 export const worldOf = (simulation: Simulation, seed: number, applicationId: string): SimulatedWorld => ({
   seed,

@@ -104,4 +104,15 @@ describe('simulate', () => {
     const failure = simulate({ ...options, topology: failing, seeds: [1], faults: [] })
     await expect(failure).rejects.toThrow(/seed 1 failed without any fault: .*more than three/)
   })
+
+  it('refuses a topic and a store that the topology does not have', async () => {
+    const other = topic('other', { key: string, value: string })
+    const one = { ...options, seeds: [1], faults: [] }
+    const sending = simulate({ ...one, input: ({ send }) => send(other, 'key', 'value') })
+    await expect(sending).rejects.toThrow(/^DRIVER_MISUSED: .*topic other/)
+    const reading = simulate({ ...one, invariants: (world) => void world.records(other) })
+    await expect(reading).rejects.toThrow(/DRIVER_MISUSED: .*topic other/)
+    const asking = simulate({ ...one, invariants: (world) => void world.store(totals) })
+    await expect(asking).rejects.toThrow(/DRIVER_MISUSED: .*forgetful-counts-changelog/)
+  })
 })
