@@ -70,7 +70,7 @@ const inputOf = (random: SeededRandom): Chunk[] => {
 
 const settingsOf = (random: SeededRandom): SettingsInput => {
   // Long enough for a transaction of the dead to time out, or short: then the leader of the group aborts it.
-  const isPatient = random.chance(0.25)
+  const isPatient = random.chance(0.35)
   return {
     applicationId,
     sessionTimeoutMs: isPatient ? 25_000 : random.pick([6000, 6000, 8000]),

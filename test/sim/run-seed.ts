@@ -1,7 +1,7 @@
 // One run of a simulation: workers, a broker that is in their process, an input and faults, all from one seed, and the
 // verdict over what came of it.
 import { epochMs } from '../../src/testing/simulation/simulated-process.ts'
-import { type Course, expectedStops, Scenario } from '../../src/testing/simulation/scenario.ts'
+import { type Course, Scenario } from '../../src/testing/simulation/scenario.ts'
 import type { NetObserver } from '../../src/testing/simulation/simulated-net.ts'
 import type { Simulation } from '../../src/testing/simulation/simulation.ts'
 import { check, explain, type Snapshot, type Violation } from '../system/faults/checker.ts'
@@ -171,16 +171,14 @@ class Run {
       transactionVersion: this.#plan.transactionVersion,
     })
     const stopped = workers.flatMap(({ host, failures }) =>
-      failures
-        .filter(({ code }) => !expectedStops.has(code))
-        .map(
-          ({ code, message }): Violation => ({
-            invariant: 'I11',
-            key: `errors that stopped ${host}`,
-            expected: 'none',
-            found: `${code}: ${message}`,
-          }),
-        ),
+      failures.map(
+        ({ code, message }): Violation => ({
+          invariant: 'I11',
+          key: `errors that stopped ${host}`,
+          expected: 'none',
+          found: `${code}: ${message}`,
+        }),
+      ),
     )
     for (const host of unclosed)
       stopped.push({ invariant: 'I10', key: `the close of ${host}`, expected: 'an end', found: 'none' })

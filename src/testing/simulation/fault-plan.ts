@@ -134,14 +134,14 @@ const trigger = (
 const zombie = ({ random, hosts, untilMs }: PlanOptions): Fault[] => {
   const host = random.pick(hosts)
   const atMs = Math.round(random.between(0, untilMs * 0.7))
-  const holdMs = Math.round(random.between(500, 12_000))
-  const apiKey = random.pick([0, 0, 26, 28])
+  const holdMs = Math.round(random.chance(0.6) ? random.between(300, 3000) : random.between(3000, 12_000))
+  const apiKey = random.pick([0, 0, 0, 26, 28])
   const effect = random.pick(['delayed', 'delayed', 'ghost'] as const)
   const laterMs = atMs + Math.round(random.between(0, 1000))
   const faults: Fault[] = [{ atMs, kind: 'silence', host, forMs: Math.round(random.between(2000, 16_000)) }]
-  if (random.chance(0.7)) faults.push({ atMs: laterMs, kind: 'request', effect, apiKey, host, holdMs })
+  if (random.chance(0.8)) faults.push({ atMs: laterMs, kind: 'request', effect, apiKey, host, holdMs })
   if (random.chance(0.7))
-    faults.push({ atMs: laterMs + Math.round(random.between(0, 500)), kind: 'put out', host })
+    faults.push({ atMs: laterMs + Math.round(random.between(50, 700)), kind: 'put out', host })
   return faults
 }
 

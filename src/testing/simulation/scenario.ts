@@ -2,7 +2,6 @@
 // left has to be processed in bounded time; then the workers close.
 import { armFaultPoints } from '../../base/fault-point.ts'
 import type { SettingsInput } from '../../config/settings.ts'
-import type { ErrorCode } from '../../errors.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import { internalTopics, sinkTopicNames, sourceTopicName } from '../../topology/internal-topics.ts'
 import type { Fault } from './fault.ts'
@@ -39,12 +38,6 @@ export interface Course {
   /** Workers that did not come to an end. */
   readonly unclosed: readonly string[]
 }
-
-/**
- * What a worker may stop with where the world around it is broken, to be started again from outside: it found no broker
- * at its start, or a late request of its own past took its place in the group.
- */
-export const expectedStops: ReadonlySet<ErrorCode> = new Set(['BROKER_UNREACHABLE', 'INSTANCE_FENCED'])
 
 /** For what each fault may still cost after the heal. */
 const patienceMs = 30_000

@@ -3,7 +3,7 @@
 import type { LogFields, Logger, LogLevel } from '../../base/log.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import { resolveSettings } from '../../config/settings.ts'
-import { asMillstreamError, type MillstreamError } from '../../errors.ts'
+import { asMillstreamError, type ErrorCode, type MillstreamError } from '../../errors.ts'
 import { transactionalIdOf } from '../../runtime/transactional-id.ts'
 import { StreamWorker } from '../../runtime/worker.ts'
 import type { WorkerState } from '../../runtime/worker-state.ts'
@@ -23,12 +23,22 @@ export interface SimulatedWorkerOptions {
     | undefined
 }
 
+/** What a worker may stop with through no fault of its own: a late request of its own past took its place in the group. */
+const stops: ReadonlySet<ErrorCode> = new Set(['INSTANCE_FENCED'])
+/** The same before it has run: no broker answered. It is started again from outside. */
+const startStops: ReadonlySet<ErrorCode> = new Set([
+  ...stops,
+  'BROKER_UNREACHABLE',
+  'CONNECTION_LOST',
+  'REQUEST_TIMED_OUT',
+])
+
 /** Between the end of a process and its next start, where nothing else is said. */
 const restartAfterMs = 200
 
 export class SimulatedWorker {
   readonly host: string
-  /** Errors that stopped it. */
+  /** Errors that stopped it, and that are none of the world around it. */
   readonly failures: MillstreamError[] = []
   readonly #simulation: Simulation
   readonly #options: SimulatedWorkerOptions
@@ -82,10 +92,16 @@ export class SimulatedWorker {
       )
       const worker = new StreamWorker(made, resolved, ports, this.#logger())
       this.#worker = worker
-      void worker.start().catch(() => {})
+      let ran = false
+      worker.start().then(
+        () => {
+          ran = true
+        },
+        () => {},
+      )
       worker.finished.then(
         () => this.#ended(process, undefined),
-        (error: unknown) => this.#ended(process, asMillstreamError(error)),
+        (error: unknown) => this.#ended(process, asMillstreamError(error), ran),
       )
     })
   }
@@ -114,10 +130,10 @@ export class SimulatedWorker {
     this.#isOver = true
   }
 
-  #ended(process: SimulatedProcess, failure: MillstreamError | undefined): void {
+  #ended(process: SimulatedProcess, failure: MillstreamError | undefined, ran = true): void {
     if (process.state === 'dead') return
     this.#simulation.trace.add(process.name, failure === undefined ? 'ended' : `failed: ${failure.message}`)
-    if (failure !== undefined) this.failures.push(failure)
+    if (failure !== undefined && !(ran ? stops : startStops).has(failure.code)) this.failures.push(failure)
     process.kill()
     this.startIn(this.#restartAfterMs)
     this.#restartAfterMs = restartAfterMs
