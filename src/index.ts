@@ -20,8 +20,8 @@ export type {
   RepartitionOptions,
   RepartitionSettings,
   SinkTopic,
-  TableStream,
 } from './topology/stream.ts'
+export type { GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'
 export type {

@@ -6,10 +6,8 @@ import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } fr
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
 import {
-  AggregateOperator,
   type AnyRecord,
   BranchOperator,
-  CountOperator,
   DropNullKeysOperator,
   FilterOperator,
   FlatMapOperator,
@@ -21,7 +19,6 @@ import {
   type Mapped,
   PassOperator,
   PeekOperator,
-  ReduceOperator,
   SelectKeyOperator,
 } from './operators.ts'
 import {
@@ -35,6 +32,13 @@ import {
 } from './processor.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
+import {
+  RowsOperator,
+  StreamAggregation,
+  StreamTableJoinOperator,
+  type TableView,
+} from './table-operators.ts'
 
 /** A topic that takes keys of type `K` and values of type `V`. */
 export type SinkTopic<K, V> = TopicHandle<unknown, unknown, K, V>
@@ -271,6 +275,42 @@ export class RecordStream<K, V> {
     return Object.fromEntries(names.map((name) => [name, stream(name)])) as ProcessResult<O>
   }
 
+  /**
+   * Takes the records as rows of a table: the last one of a key counts, null takes it out. Records without a key are left
+   * out. A key that an operator before may have changed has to pass `repartition` first.
+   */
+  toTable<K2 extends K, V2 extends V>(
+    store: TableStoreHandle<K2, Exclude<V2, null>>,
+  ): TableStream<K2, Exclude<V2, null>, null> {
+    this.#needsPartition(`the table in store ${store.name}`)
+    return addKeptTable(
+      this.#builder,
+      [this.#upstream],
+      'toTable',
+      store,
+      (definition, emission) => new RowsOperator(definition, emission),
+    ) as unknown as TableStream<K2, Exclude<V2, null>, null>
+  }
+
+  /**
+   * Joins each record with the row of its key as it is when the record is processed; a record without one is left out,
+   * and so is one without a key or a value. Both topics need the same number of partitions.
+   */
+  join<V2, R>(
+    table: TableStream<Exclude<K, null>, V2, null>,
+    joiner: (value: V, row: V2, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinTable('join', table.view, joiner, false)
+  }
+
+  /** As `join`, where a record without a row, or without a key, is joined with undefined. */
+  leftJoin<V2, R>(
+    table: TableStream<Exclude<K, null>, V2, null>,
+    joiner: (value: V, row: V2 | undefined, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinTable('leftJoin', table.view, joiner, true)
+  }
+
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
   to(topic: SinkTopic<K, V>): void
   to<T extends SinkTopic<K, V>>(
@@ -298,6 +338,30 @@ export class RecordStream<K, V> {
   #function<F>(place: string, given: unknown): F {
     this.#builder.problem(functionProblem(given, `${place} after ${this.#upstream.node.name}`))
     return given as F
+  }
+
+  #joinTable<R>(operator: string, view: TableView, joiner: unknown, outer: boolean): RecordStream<K, R> {
+    this.#needsPartition(`the ${operator} with a table`)
+    const call = this.#function<(value: unknown, row: unknown, record: AnyRecord) => unknown>(
+      operator,
+      joiner,
+    )
+    const node = this.#builder.addProcessor([this.#upstream], {
+      name: undefined,
+      operator,
+      stores: view.stores,
+      outputs: undefined,
+      mustLead: true,
+      create: () => new StreamTableJoinOperator(view, call, outer),
+    })
+    return new RecordStream<K, R>(this.#builder, { node, output: '' }, false)
+  }
+
+  #needsPartition(what: string): void {
+    if (!this.#keyChanged) return
+    this.#builder.problem(
+      `${what} after ${this.#upstream.node.name}: its key may have changed, so that it is in another partition than its rows; send it through repartition first`,
+    )
   }
 
   #problemOfName(name: string): void {
@@ -341,8 +405,12 @@ const checkedChooser =
     })
   }
 
-/** Adds the sink and the source of a repartition topic. */
-const repartition = (builder: GraphBuilder, upstream: Upstream, options: LooseRepartition): Upstream => {
+/** @internal Adds the sink and the source of a repartition topic. */
+export const repartition = (
+  builder: GraphBuilder,
+  upstream: Upstream,
+  options: LooseRepartition,
+): Upstream => {
   const { name } = options
   const topic: TopicDefinition = Object.freeze({
     name,
@@ -369,16 +437,15 @@ export class GroupedStream<K, V> {
 
   /** Counts the records of each key. Records whose key or value is null are left out. */
   count(store: StoreHandle<unknown, number, K, number>): TableStream<K, number> {
-    return this.#aggregate('count', store, () => new CountOperator(store.name))
+    return this.#aggregate('count', store, (_record, present) => ((present as number | undefined) ?? 0) + 1)
   }
 
   /** Combines the values of each key; the first one is taken as it is. Records whose key or value is null are left out. */
   reduce(store: StoreHandle<unknown, V, K, V>, reduce: (aggregate: V, value: V) => V): TableStream<K, V> {
     this.#builder.problem(functionProblem(reduce, `reduce into store ${store.name}`))
-    return this.#aggregate(
-      'reduce',
-      store,
-      () => new ReduceOperator(store.name, reduce as (aggregate: unknown, value: unknown) => unknown),
+    const combine = reduce as (aggregate: unknown, value: unknown) => unknown
+    return this.#aggregate('reduce', store, ({ value }, present) =>
+      present === undefined ? value : combine(present, value),
     )
   }
 
@@ -394,40 +461,22 @@ export class GroupedStream<K, V> {
     this.#builder.problem(functionProblem(initial, `initial of the aggregate into store ${store.name}`))
     this.#builder.problem(functionProblem(add, `add of the aggregate into store ${store.name}`))
     const looseAdd = add as (record: AnyRecord, aggregate: unknown) => unknown
-    return this.#aggregate('aggregate', store, () => new AggregateOperator(store.name, initial, looseAdd))
+    return this.#aggregate('aggregate', store, (record, present) =>
+      looseAdd(record, present === undefined ? initial() : present),
+    )
   }
 
   #aggregate<V2>(
     operator: string,
     store: StoreHandle<unknown, unknown, never, never>,
-    create: () => ProcessorInstance,
+    next: (record: AnyRecord, present: unknown) => unknown,
   ): TableStream<K, V2> {
-    const node = this.#builder.addProcessor([this.#upstream], {
-      name: `${operator}-${store.name}`,
+    return addKeptTable(
+      this.#builder,
+      [this.#upstream],
       operator,
-      stores: [store as StoreDefinition],
-      outputs: undefined,
-      mustLead: false,
-      create,
-    })
-    this.#builder.claimStore(store.name, node.name)
-    return new TableStream<K, V2>(this.#builder, { node, output: '' })
-  }
-}
-
-/** The result of an aggregation: the latest value of each key, kept in its store. */
-export class TableStream<K, V> {
-  readonly #builder: GraphBuilder
-  readonly #upstream: Upstream
-
-  /** @internal */
-  constructor(builder: GraphBuilder, upstream: Upstream) {
-    this.#builder = builder
-    this.#upstream = upstream
-  }
-
-  /** The changes of the table: each new value of a key as a record. */
-  toStream(): RecordStream<K, V> {
-    return new RecordStream<K, V>(this.#builder, this.#upstream, false)
+      store,
+      (definition, emission) => new StreamAggregation(definition, emission, next),
+    ) as unknown as TableStream<K, V2>
   }
 }
