@@ -37,7 +37,7 @@ export const timestamped = <V>(serde: Serde<V>): Serde<Timestamped<V>> => {
     decode(bytes) {
       const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
       const timestamp = timestampOf(source, 0, source.length)
-      return { value: serde.decode(source.subarray(timestampBytes)), timestamp }
+      return { value: serde.decode(bytes.subarray(timestampBytes)), timestamp }
     },
   }
   const { encodeInto, decodeFrom, check } = serde

@@ -32,6 +32,7 @@ import {
 } from './processor.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+// biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
 import {
   RowsOperator,

@@ -7,6 +7,7 @@ import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import type { StoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
+// biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { type GroupByOptions, RecordStream, repartition } from './stream.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { json } from '../../../src/serde/json.ts'
 import { int64 } from '../../../src/serde/numbers.ts'
-import { bytes, string } from '../../../src/serde/text.ts'
+import { string } from '../../../src/serde/text.ts'
 import { PlainView, timestamped } from '../../../src/state/timestamped.ts'
 import type { KeyValueStore } from '../../../src/state/contracts.ts'
 import type { Timestamped } from '../../../src/state/timestamped.ts'
@@ -12,7 +12,6 @@ describe('values with timestamps', () => {
   it.each([
     ['int64', int64, -5],
     ['string', string, 'zwölf'],
-    ['bytes', bytes, Uint8Array.of(1, 2, 3)],
     ['json', json<object>(), { a: [1, null] }],
   ] as const)('%s comes back both ways, and as it was written in place', (_name, serde, value) => {
     const whole = timestamped(serde as never)
