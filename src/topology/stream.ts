@@ -297,16 +297,16 @@ export class RecordStream<K, V> {
    * Joins each record with the row of its key as it is when the record is processed; a record without one is left out,
    * and so is one without a key or a value. Both topics need the same number of partitions.
    */
-  join<V2, R>(
-    table: TableStream<Exclude<K, null>, V2, null>,
+  join<V2, N2 extends null, R>(
+    table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2, record: StreamRecord<K, V>) => R,
   ): RecordStream<K, R> {
     return this.#joinTable('join', table.view, joiner, false)
   }
 
   /** As `join`, where a record without a row, or without a key, is joined with undefined. */
-  leftJoin<V2, R>(
-    table: TableStream<Exclude<K, null>, V2, null>,
+  leftJoin<V2, N2 extends null, R>(
+    table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2 | undefined, record: StreamRecord<K, V>) => R,
   ): RecordStream<K, R> {
     return this.#joinTable('leftJoin', table.view, joiner, true)

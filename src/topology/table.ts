@@ -120,8 +120,8 @@ export class TableStream<K, V, N extends null = never> {
   }
 
   /** The rows of both tables that have the same key. Its timestamp is the later one of the two. */
-  join<V2, R>(
-    other: TableStream<K, V2, null>,
+  join<V2, N2 extends null, R>(
+    other: TableStream<K, V2, N2>,
     joiner: (left: V, right: V2) => R,
     store?: TableStoreHandle<K, R>,
   ): TableStream<K, R, null> {
@@ -135,8 +135,8 @@ export class TableStream<K, V, N extends null = never> {
   }
 
   /** Each row of this table, with the row of the same key of the other one or undefined. */
-  leftJoin<V2, R>(
-    other: TableStream<K, V2, null>,
+  leftJoin<V2, N2 extends null, R>(
+    other: TableStream<K, V2, N2>,
     joiner: (left: V, right: V2 | undefined) => R,
     store?: TableStoreHandle<K, R>,
   ): TableStream<K, R, null> {
@@ -150,8 +150,8 @@ export class TableStream<K, V, N extends null = never> {
   }
 
   /** Each key that either table has, with undefined for the side that has none. */
-  outerJoin<V2, R>(
-    other: TableStream<K, V2, null>,
+  outerJoin<V2, N2 extends null, R>(
+    other: TableStream<K, V2, N2>,
     joiner: (left: V | undefined, right: V2 | undefined) => R,
     store?: TableStoreHandle<K, R>,
   ): TableStream<K, R, null> {
@@ -205,9 +205,9 @@ export class TableStream<K, V, N extends null = never> {
     return this.#kept(operator, { node, output: '' }, view, emission, store)
   }
 
-  #join<V2, R>(
+  #join<V2, N2 extends null, R>(
     operator: string,
-    other: TableStream<K, V2, null>,
+    other: TableStream<K, V2, N2>,
     combine: Combine,
     store: AnyStoreHandle | undefined,
   ): TableStream<K, R, null> {
