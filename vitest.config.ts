@@ -24,7 +24,12 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/types/**/*.test.ts', 'test/tidy.test.ts'],
+          include: [
+            'test/unit/**/*.test.ts',
+            'test/types/**/*.test.ts',
+            'test/tidy.test.ts',
+            'processors/**/*.test.ts',
+          ],
           execArgv: [`--conditions=${source}`],
           testTimeout: 20_000,
         },

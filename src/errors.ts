@@ -176,6 +176,15 @@ export const errorTable = {
     reaction: 'refuse',
     text: 'The savepoint belongs to another topology, other topics, or another cluster.',
   },
+  // test driver
+  DRIVER_MISUSED: {
+    reaction: 'refuse',
+    text: 'A test asked the test driver for what its topology does not have, or at a wrong time.',
+  },
+  TOPOLOGY_ENDLESS: {
+    reaction: 'stop',
+    text: 'In the test driver one call processed more records than recordsMax: the topology may be feeding itself.',
+  },
   // ours
   INVARIANT_BROKEN: { reaction: 'stop', text: 'A run-time assertion failed: a bug in millstream.' },
   CLOSED: { reaction: 'refuse', text: 'The worker, producer or store was closed already.' },

@@ -165,6 +165,11 @@ describe('each rule sees what breaks it', () => {
       'processors/x/index.ts:1',
     ],
     [
+      'a processor that imports a test library',
+      rules.processorImports(inFile('processors/x/index.ts', "import 'vitest'")),
+      'processors/x/index.ts:1',
+    ],
+    [
       'a processor that imports its neighbour',
       rules.processorImports(inFile('processors/x/index.ts', "import '../y/index.ts'")),
       'processors/x/index.ts:1',
@@ -245,6 +250,11 @@ describe('each rule sees what breaks it', () => {
     expect(
       rules.processorImports(
         inFile('processors/x/index.ts', "import 'millstream'\nimport 'zod'\nimport './y.ts'"),
+      ),
+    ).toEqual([])
+    expect(
+      rules.processorImports(
+        inFile('processors/x/x.test.ts', "import 'millstream/testing'\nimport 'vitest'\nimport './index.ts'"),
       ),
     ).toEqual([])
     expect(rules.sizes(inFile('src/a.ts', 'a()\n'.repeat(500)), {})).toEqual([])

@@ -149,6 +149,7 @@ export const processorImports = (files: readonly SourceFile[]): string[] =>
       file.imports.flatMap(({ specifier, line }) => {
         const name = packageOf(specifier)
         if (name === 'millstream' || schemaLibraries.includes(name)) return []
+        if (name === 'vitest' && file.path.endsWith('.test.ts')) return []
         const own = `processors/${folderOf(file.path)}/`
         if (isRelative(specifier) && targetOf(file, specifier).startsWith(own)) return []
         return [

@@ -6,7 +6,9 @@ import { describe, expect, it } from 'vitest'
 const root = path.resolve(import.meta.dirname, '../../..')
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8')
 const readme = read('README.md')
-const [wordCount = '', embedding = ''] = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code)
+const [wordCount = '', testing = '', embedding = ''] = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(
+  ([, code]) => code,
+)
 
 /** Lines that say something, without comments. */
 const code = (text: string): string[] =>
@@ -20,6 +22,11 @@ describe('README.md', () => {
     const shown = code(wordCount)
     expect(shown.length).toBeGreaterThan(10)
     expect(shown).toEqual(file.slice(0, shown.length))
+  })
+
+  it('shows the test of the word count as it is, line by line', () => {
+    expect(testing.split('\n').length).toBeGreaterThan(20)
+    expect(testing).toEqual(read('processors/word-count/word-count.test.ts'))
   })
 
   it('shows the embedding example as it is, but for where the test finds its broker and topics', () => {

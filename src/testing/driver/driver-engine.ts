@@ -1,0 +1,284 @@
+// What a worker's loop and its transaction do, without waiting for anybody: feed the tasks from the topics, let them
+// process, commit, and again until nothing is left. The order of a commit is that of runtime/transaction.ts; the broker's
+// part of it (offsets, markers, what readers see) happens in the topics of the driver.
+import { type Logger, silentLogger } from '../../base/log.ts'
+import { partitionId } from '../../base/topic-partition.ts'
+import { resolveSettings } from '../../config/settings.ts'
+import type { WorkerSettings } from '../../config/worker-settings.ts'
+import { asMillstreamError, MillstreamError } from '../../errors.ts'
+import { encodeWitness } from '../../runtime/witness.ts'
+import { addCounts, noRecords } from '../../runtime/worker-counts.ts'
+import { RecordCollector } from '../../task/record-collector.ts'
+import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
+import type { Topology } from '../../topology/contracts.ts'
+import type { TestDriverCounts, TestDriverOptions } from './contracts.ts'
+import { DriverClock } from './driver-clock.ts'
+import { type CommittedOffset, DriverTasks } from './driver-tasks.ts'
+import { DriverTopics } from './driver-topics.ts'
+import { driverClosed, misused } from './misused.ts'
+
+const defaultRecordsMax = 100_000
+/** One task in one turn. */
+const recordsPerTurn = 256
+
+export class DriverEngine {
+  readonly settings: WorkerSettings
+  readonly topics: DriverTopics
+  readonly clock: DriverClock
+  readonly tasks: DriverTasks
+  readonly #collector: RecordCollector
+  readonly #recordsMax: number
+  readonly #committed = new Map<string, CommittedOffset>()
+  /** Where the queue of an input partition was fed up to; none after a rewind. */
+  readonly #fed = new Map<string, number>()
+  /** Tasks that the next commit has to carry although they need not have moved: fresh ones, and those that were seeded. */
+  readonly #also = new Set<StreamTask>()
+  /** Of tasks that were closed. */
+  readonly #closedCounts = noRecords()
+  #transactions = 0
+  #begun = false
+  #closed = false
+
+  constructor(topology: Topology, options: TestDriverOptions) {
+    this.settings = resolveSettings({ given: options.settings ?? {} }, topology.name, {
+      withoutBrokers: true,
+    })
+    this.#recordsMax = options.recordsMax ?? defaultRecordsMax
+    this.clock = new DriverClock(options.wallClock)
+    this.topics = new DriverTopics(topology.graph, this.settings.applicationId, options.partitions ?? 1)
+    this.#collector = new RecordCollector(
+      (topic, partition, builder, acknowledged) =>
+        acknowledged(this.topics.log(topic).append(partition, builder, true)),
+      this.settings,
+    )
+    const log: Logger = options.log ?? silentLogger
+    this.tasks = new DriverTasks({
+      graph: topology.graph,
+      settings: this.settings,
+      topics: this.topics,
+      collector: this.#collector,
+      committed: this.#committed,
+      clock: this.clock,
+      log,
+    })
+    this.#open()
+  }
+
+  get counts(): TestDriverCounts {
+    const sums = { ...this.#closedCounts }
+    for (const task of this.tasks.all) addCounts(sums, task)
+    return sums
+  }
+
+  /** @throws CLOSED */
+  assertOpen(): void {
+    if (this.#closed) throw driverClosed()
+  }
+
+  /** Processes what waits; without an open transaction it is committed, too. @throws see `TestDriver.run` */
+  run(): void {
+    this.assertOpen()
+    for (let records = 0; ; ) {
+      this.#feed()
+      const processed = this.#process()
+      records += processed ?? 0
+      if (records > this.#recordsMax) this.#refuseEndless(records)
+      const committed = !this.#begun && this.#commit()
+      if (processed === undefined && !committed) return
+    }
+  }
+
+  advance(ms: number, jump: boolean): void {
+    this.assertOpen()
+    if (!(ms >= 0) || !Number.isSafeInteger(ms))
+      throw misused(`the wall clock cannot be advanced by ${ms} ms: it moves forwards, in whole milliseconds`)
+    const target = this.clock.now() + ms
+    for (let steps = 0; !jump; steps++) {
+      const dueMs = Math.min(...this.tasks.all.map(({ wakeAtMs }) => wakeAtMs))
+      if (dueMs > target) break
+      if (steps > this.#recordsMax) this.#refuseEndless(steps)
+      this.clock.moveTo(Math.max(dueMs, this.clock.now()))
+      this.run()
+    }
+    this.clock.moveTo(target)
+    this.run()
+  }
+
+  begin(): void {
+    this.assertOpen()
+    if (this.#begun) throw misused('a transaction is open already')
+    this.#begun = true
+  }
+
+  commit(): void {
+    this.#end()
+    this.#commit()
+    this.run()
+  }
+
+  abort(): void {
+    this.#end()
+    this.#abort()
+  }
+
+  /** Writes to a store as a processor would, between records. */
+  seed(task: StreamTask, store: AnyStore, write: () => void): void {
+    this.assertOpen()
+    store.mark()
+    try {
+      write()
+    } catch (error) {
+      store.undo()
+      throw error
+    } finally {
+      store.seal()
+    }
+    this.#also.add(task)
+    if (!this.#begun) this.#commit()
+  }
+
+  restart(keepState: boolean): void {
+    this.assertOpen()
+    this.#begun = false
+    this.#abort()
+    for (const task of this.tasks.all) addCounts(this.#closedCounts, task)
+    this.tasks.close({ keepState })
+    this.#open()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    for (const task of this.tasks.all) addCounts(this.#closedCounts, task)
+    this.#closed = true
+    this.tasks.close({ keepState: false })
+  }
+
+  /** The start positions of the tasks are committed before their first record, as a worker does. */
+  #open(): void {
+    try {
+      this.tasks.open()
+    } catch (error) {
+      this.close()
+      throw error
+    }
+    this.#fed.clear()
+    for (const task of this.tasks.all) this.#also.add(task)
+    this.#commit()
+  }
+
+  /** Gives the queues what is new in their topics. Each is told at least once that it has seen everything. */
+  #feed(): void {
+    for (const task of this.tasks.all) {
+      for (const { topic, partition, position } of task.group.queues) {
+        const id = partitionId(topic, partition)
+        const fed = this.#fed.get(id)
+        const fetched = this.topics.log(topic).partitions[partition]?.fetch(fed ?? position)
+        if (fetched === undefined || fetched.nextOffset === fed) continue
+        task.addRecords(topic, fetched)
+        this.#fed.set(id, fetched.nextOffset)
+      }
+    }
+  }
+
+  /** Lets the tasks work in turn. @returns how many records, or undefined when nothing happened */
+  #process(): number | undefined {
+    let records: number | undefined
+    for (let busy = true; busy; ) {
+      busy = false
+      for (const task of this.tasks.all) {
+        const done = this.#turn(task)
+        if (done === undefined) continue
+        records = (records ?? 0) + done
+        busy = true
+      }
+    }
+    return records
+  }
+
+  #turn(task: StreamTask): number | undefined {
+    try {
+      const ticked = task.punctuateWallClock(this.clock.now())
+      const done = task.process(recordsPerTurn)
+      return ticked || done > 0 ? done : undefined
+    } catch (thrown) {
+      const error = asMillstreamError(thrown)
+      if (error.reaction === 'policy') this.#passOver(task)
+      else this.#abort()
+      throw error
+    }
+  }
+
+  /**
+   * What a worker does with a record that failed for good, up to where it stops: what came before is committed. A test is
+   * to go on, so the position behind the record is committed, too.
+   */
+  #passOver(task: StreamTask): void {
+    task.group.next()?.pop(task.streamTime)
+    this.#commit()
+    this.#rewind([task])
+  }
+
+  /** @returns whether there was anything to commit */
+  #commit(): boolean {
+    this.#begun = false
+    const contributors = this.tasks.all.filter((task) => task.dirty || this.#also.has(task))
+    if (contributors.length === 0) return false
+    try {
+      for (const task of contributors) task.prepareCommit()
+      this.#collector.flush()
+    } catch (error) {
+      this.#abort()
+      throw error
+    }
+    this.#transactions++
+    for (const task of contributors) this.#commitOffsets(task)
+    this.topics.settle('committed')
+    for (const task of contributors) task.postCommit(this.clock.now())
+    this.#collector.forgetOffsets()
+    this.#also.clear()
+    return true
+  }
+
+  #commitOffsets(task: StreamTask): void {
+    const metadata = encodeWitness({
+      transactionalId: 'test-driver',
+      incarnation: 'test-driver',
+      transaction: this.#transactions,
+      streamTime: task.streamTime,
+      stores: task.storeStates(),
+    })
+    for (const { topic, partition, offset } of task.positions())
+      this.#committed.set(partitionId(topic, partition), { offset, metadata })
+  }
+
+  #abort(): void {
+    this.#begun = false
+    this.#collector.reset()
+    this.topics.settle('aborted')
+    this.#also.clear()
+    this.#rewind(this.tasks.all)
+  }
+
+  /** Puts tasks back to their last commit. */
+  #rewind(tasks: readonly StreamTask[]): void {
+    for (const task of tasks) {
+      task.rewind(new Map())
+      for (const { topic, partition } of task.group.queues) this.#fed.delete(partitionId(topic, partition))
+    }
+  }
+
+  /** The transaction that was begun ends. @throws DRIVER_MISUSED where none was */
+  #end(): void {
+    this.assertOpen()
+    if (!this.#begun) throw misused('no transaction is open')
+  }
+
+  #refuseEndless(count: number): never {
+    this.#abort()
+    throw new MillstreamError('TOPOLOGY_ENDLESS', {
+      what: `one call processed ${count} records or ticks, and there are more`,
+      where: { recordsMax: this.#recordsMax },
+      fix: 'If the topology does not feed itself without an end, raise recordsMax, or advance the clock with jump.',
+    })
+  }
+}

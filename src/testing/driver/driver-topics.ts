@@ -1,0 +1,100 @@
+// Which topics a topology has in the test driver, with how many partitions, and what its sinks and stores write to:
+// what the topic catalog answers a worker, without a broker.
+import type { OutputTopic } from '../../task/record-collector.ts'
+import type { SinkNode, StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
+import {
+  changelogTopicName,
+  type PartitionPlan,
+  planPartitions,
+  repartitionTopicName,
+  sinkTopicNames,
+  sourceTopicName,
+} from '../../topology/internal-topics.ts'
+import { misused } from './misused.ts'
+import { TopicLog } from './topic-log.ts'
+
+/** Kafka's default of max.message.bytes. */
+const batchBytesMax = 1_048_588
+
+export class DriverTopics {
+  readonly plan: PartitionPlan
+  /** Topics of the user that the topology reads. */
+  readonly inputs: ReadonlySet<string>
+  readonly #applicationId: string
+  readonly #logs = new Map<string, TopicLog>()
+
+  /** @throws DRIVER_MISUSED where partitions are given for a topic that does not exist; TOPOLOGY_INVALID */
+  constructor(
+    graph: TopologyGraph,
+    applicationId: string,
+    partitions: number | Readonly<Record<string, number>>,
+  ) {
+    this.#applicationId = applicationId
+    const nodes = graph.subtopologies.flatMap((subtopology) => subtopology.nodes)
+    const ofUser = (node: (typeof nodes)[number]): string[] => {
+      if (node.kind === 'processor' || node.repartition) return []
+      return node.kind === 'source'
+        ? [sourceTopicName(applicationId, node)]
+        : sinkTopicNames(applicationId, node)
+    }
+    this.inputs = new Set(nodes.flatMap((node) => (node.kind === 'source' ? ofUser(node) : [])))
+    const names = new Set(nodes.flatMap(ofUser))
+    const countOf = partitionCounts(names, partitions)
+    this.plan = planPartitions(graph, applicationId, countOf)
+    for (const name of names) this.#logs.set(name, new TopicLog(name, countOf(name)))
+    for (const [name, count] of this.plan.internalTopics) this.#logs.set(name, new TopicLog(name, count))
+  }
+
+  get names(): string[] {
+    return [...this.#logs.keys()]
+  }
+
+  partitionsOf(topic: string): number {
+    return this.#logs.get(topic)?.partitions.length ?? 0
+  }
+
+  /** @throws DRIVER_MISUSED */
+  log(topic: string): TopicLog {
+    const log = this.#logs.get(topic)
+    if (log !== undefined) return log
+    throw misused('the topology has no such topic', { topic, topics: this.names.join(' ') })
+  }
+
+  /** The topic behind a sink, by the name that the topology gives it. */
+  output(node: SinkNode, name: string): OutputTopic {
+    const topic = node.repartition ? repartitionTopicName(this.#applicationId, name) : name
+    const definition = node.topics.find((one) => one.name === name) as SinkNode['topics'][number]
+    return this.writable(topic, definition)
+  }
+
+  changelog(store: StoreDefinition): OutputTopic {
+    return this.writable(changelogTopicName(this.#applicationId, store.name), store)
+  }
+
+  writable(name: string, { key, value }: Pick<OutputTopic, 'key' | 'value'>): OutputTopic {
+    return { name, partitions: this.partitionsOf(name), batchBytesMax, key, value }
+  }
+
+  /** Ends the open transaction in every topic. */
+  settle(state: 'committed' | 'aborted'): void {
+    for (const log of this.#logs.values()) log.settle(state)
+  }
+}
+
+const partitionCounts = (
+  names: ReadonlySet<string>,
+  given: number | Readonly<Record<string, number>>,
+): ((topic: string) => number) => {
+  const counts = typeof given === 'number' ? {} : given
+  const fallback = typeof given === 'number' ? given : 1
+  for (const [topic, count] of [...Object.entries(counts), ['', fallback] as const]) {
+    if (topic !== '' && !names.has(topic))
+      throw misused('partitions are given for a topic that is neither an input nor an output', {
+        topic,
+        topics: [...names].join(' '),
+      })
+    if (!Number.isInteger(count) || count < 1)
+      throw misused(`${count} is no number of partitions`, topic === '' ? {} : { topic })
+  }
+  return (topic) => (Object.hasOwn(counts, topic) ? (counts[topic] as number) : fallback)
+}

@@ -1,0 +1,91 @@
+// A store of the test driver over all its partitions: the stores of the tasks themselves, looked up at each call, since
+// a restart makes new ones.
+import { partitionForKey } from '../../record/murmur2.ts'
+import type { KeyValue, KeyValueStore } from '../../state/contracts.ts'
+import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
+import type { StoreDefinition } from '../../topology/contracts.ts'
+import type { DriverEngine } from './driver-engine.ts'
+import { misused } from './misused.ts'
+
+interface Owned {
+  readonly task: StreamTask
+  readonly store: AnyStore
+}
+
+export class StoreView implements KeyValueStore<unknown, unknown> {
+  readonly name: string
+  readonly #engine: DriverEngine
+  readonly #definition: StoreDefinition
+  readonly #partition: number | undefined
+
+  /** @throws DRIVER_MISUSED where the store has no such partition */
+  constructor(engine: DriverEngine, definition: StoreDefinition, partition: number | undefined) {
+    this.name = definition.name
+    this.#engine = engine
+    this.#definition = definition
+    this.#partition = partition
+    if (this.#owned.length === 0)
+      throw misused(`the store has no partition ${partition}`, { store: this.name })
+  }
+
+  /** @throws DRIVER_MISUSED where several partitions have the key */
+  get(key: unknown): unknown {
+    return this.#holding(key)?.store.get(key)
+  }
+
+  has(key: unknown): boolean {
+    return this.#owned.some(({ store }) => store.has(key))
+  }
+
+  range(
+    from: unknown,
+    to: unknown,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<unknown, unknown>> {
+    return this.#each((store) => store.range(from, to, options))
+  }
+
+  all(): IterableIterator<KeyValue<unknown, unknown>> {
+    return this.#each((store) => store.all())
+  }
+
+  put(key: unknown, value: unknown): void {
+    const { task, store } = this.#holding(key) ?? this.#ownerOf(key)
+    this.#engine.seed(task, store, () => store.put(key, value))
+  }
+
+  delete(key: unknown): void {
+    const held = this.#holding(key)
+    if (held !== undefined) this.#engine.seed(held.task, held.store, () => held.store.delete(key))
+  }
+
+  get #owned(): Owned[] {
+    this.#engine.assertOpen()
+    return this.#engine.tasks
+      .owners(this.name)
+      .filter(({ partition }) => this.#partition === undefined || partition === this.#partition)
+      .map((task) => ({ task, store: task.stores.get(this.name)?.store as AnyStore }))
+  }
+
+  *#each(
+    read: (store: AnyStore) => IterableIterator<KeyValue<unknown, unknown>>,
+  ): IterableIterator<KeyValue<unknown, unknown>> {
+    for (const { store } of this.#owned) yield* read(store)
+  }
+
+  #holding(key: unknown): Owned | undefined {
+    const [held, ...others] = this.#owned.filter(({ store }) => store.has(key))
+    if (others.length === 0) return held
+    const partitions = [held, ...others].map((one) => one?.task.partition)
+    throw misused(`the partitions ${partitions.join(' and ')} have the key: ask for one of them`, {
+      store: this.name,
+    })
+  }
+
+  /** Where the records of the key would be processed. */
+  #ownerOf(key: unknown): Owned {
+    const owned = this.#owned
+    const bytes = owned.length === 1 ? Buffer.alloc(0) : this.#definition.key.encode(key)
+    return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as Owned
+  }
+}
