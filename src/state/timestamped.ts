@@ -60,6 +60,18 @@ export const timestamped = <V>(serde: Serde<V>): Serde<Timestamped<V>> => {
   return whole
 }
 
+/** Reads the values of such bytes alone. */
+export const withoutTimestamp = <V>(serde: Serde<V>): Serde<V> => {
+  const whole = timestamped(serde)
+  return {
+    name: serde.name,
+    encode(): Uint8Array {
+      throw new TypeError('a value without its timestamp is not written')
+    },
+    decode: (bytes) => whole.decode(bytes).value,
+  }
+}
+
 /** A store of timestamped values as a processor sees it that wants the values alone. */
 export class PlainView<K, V> implements KeyValueStore<K, V> {
   readonly name: string
