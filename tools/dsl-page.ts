@@ -1,9 +1,17 @@
 // docs/dsl.md: every operator with an example that the tests run, and what Kafka Streams has beside it.
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { type Example, examples } from '../test/unit/docs/dsl-examples.ts'
 
-/** The body of the function, moved to the left. */
-const bodyOf = (describe: Example['describe']): string => {
-  const lines = String(describe).split('\n').slice(1, -1)
+const source = readFileSync(
+  path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', 'dsl-examples.ts'),
+  'utf8',
+)
+
+/** The body of the function as it stands in the file (a test runs it through a compiler), moved to the left. */
+const bodyOf = ({ operator }: Example): string => {
+  const start = source.indexOf('{\n', source.indexOf('(t) =>', source.indexOf(`\n    '${operator}',\n`))) + 2
+  const lines = source.slice(start, source.indexOf('\n    },\n', start)).split('\n')
   const indent = Math.min(...lines.filter((line) => line !== '').map((line) => line.search(/\S/)))
   return lines.map((line) => line.slice(indent)).join('\n')
 }
@@ -16,7 +24,7 @@ const exampleText = (example: Example): string => `### ${example.operator}
 ${example.text}
 
 \`\`\`ts
-${bodyOf(example.describe)}
+${bodyOf(example)}
 \`\`\`
 
 In: ${example.input.map((one) => `\`${pair(one)}\``).join(', ')}. Out: ${example.output.map((one) => `\`${pair(one)}\``).join(', ')}.`
