@@ -53,7 +53,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ],
   ['groupBy of tables with adder and subtractor', 'yes'],
   ['table-table joins: inner, left, outer', 'yes'],
-  ['foreign-key joins', 'not yet'],
+  ['foreign-key joins: inner, left', 'yes'],
   ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
   ['global tables and their joins', 'not yet'],
   ['stream-stream joins', 'not yet'],
@@ -82,6 +82,7 @@ const sums = topic('sums', { key: string, value: nullable(int64) })
 const totals = store('totals', { key: string, value: int64 })
 const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
+const ranked = store('ranked', { key: string, value: string })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest

@@ -12,6 +12,7 @@ export const sums = topic('sums', { key: string, value: nullable(int64) })
 const totals = store('totals', { key: string, value: int64 })
 const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
+const ranked = store('ranked', { key: string, value: string })
 
 /** Key and value, as they are sent to a topic or come out of it. */
 type Pair = readonly [key: string, value: string | number | null]
@@ -398,6 +399,39 @@ export const examples: readonly Example[] = [
     [
       ['out', 'a', '? 3'],
       ['out', 'a', 'tea 3'],
+    ],
+  ),
+  example(
+    'table with table: foreignKeyJoin, foreignKeyLeftJoin',
+    'Each row with the row of the other table that a foreign key in it names; null is none. The joined table is kept in a store. The numbers of partitions may differ.',
+    (t) => {
+      const people = t.table(names, named)
+      const scores = t.table(numbers, priced)
+      scores
+        .foreignKeyJoin(
+          people,
+          (score) => (score > 9 ? 'high' : 'low'),
+          (score, name) => `${score} ${name}`,
+          {
+            name: 'ranked',
+            foreignKey: string,
+            value: string,
+            store: ranked,
+          },
+        )
+        .toStream()
+        .to(out)
+    },
+    [
+      ['numbers', 'a', 10],
+      ['names', 'high', 'gold'],
+      ['numbers', 'a', 11],
+      ['numbers', 'a', 2],
+    ],
+    [
+      ['out', 'a', '10 gold'],
+      ['out', 'a', '11 gold'],
+      ['out', 'a', null],
     ],
   ),
   example(
