@@ -18,10 +18,10 @@ export type {
   GroupedStream,
   RecordStream,
   RepartitionOptions,
-  RepartitionSettings,
   SinkTopic,
-  TableStream,
 } from './topology/stream.ts'
+export type { RepartitionSettings } from './topology/repartition.ts'
+export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'
 export type {

@@ -30,7 +30,6 @@ export interface StoreParts {
 }
 
 export interface OpenStore extends TaskStore {
-  readonly definition: StoreDefinition
   readonly identity: StoreIdentity
 }
 

@@ -53,6 +53,22 @@ export class ReadCache {
   }
 }
 
+/** Keys of some layers in [low, high), each once, in order. */
+export const keysWithin = (
+  layers: readonly ReadonlyMap<string, Held>[],
+  low: string | undefined,
+  high: string | undefined,
+  reverse: boolean,
+): string[] => {
+  const keys = new Set<string>()
+  for (const layer of layers) {
+    for (const key of layer.keys())
+      if ((low === undefined || key >= low) && (high === undefined || key < high)) keys.add(key)
+  }
+  const sorted = [...keys].sort()
+  return reverse ? sorted.reverse() : sorted
+}
+
 /** The entries of a layer. */
 export const sortedWrites = <K, V>(
   entries: ReadonlyMap<string, Held>,

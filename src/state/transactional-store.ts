@@ -22,7 +22,7 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { lastWrites, ReadCache, sortedWrites } from './layers.ts'
+import { keysWithin, lastWrites, ReadCache, sortedWrites } from './layers.ts'
 import { type Held, StoreCodec, absent, entryBytes, latin1 } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
 
@@ -121,6 +121,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** `put(record.key, value)`, without decoding and encoding the key where its bytes are at hand. */
   putOf(record: KeyedRecord<K>, value: V): void {
     this.#put(this.#keyOf(record), value)
+  }
+
+  /** `delete(record.key)`, without decoding and encoding the key where its bytes are at hand. */
+  deleteOf(record: KeyedRecord<K>): void {
+    this.#delete(this.#keyOf(record))
   }
 
   range(
@@ -437,20 +442,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#openRanges.clear()
   }
 
-  /** Keys of the two dirty layers in [low, high), in order. */
-  #dirtyKeys(low: string | undefined, high: string | undefined, reverse: boolean): string[] {
-    const keys: string[] = []
-    const take = (key: string): void => {
-      if ((low === undefined || key >= low) && (high === undefined || key < high)) keys.push(key)
-    }
-    for (const key of this.#overlay.keys()) take(key)
-    for (const key of this.#committed.keys()) if (!this.#overlay.has(key)) take(key)
-    keys.sort()
-    return reverse ? keys.reverse() : keys
-  }
-
   *#merged(low: string | undefined, high: string | undefined, reverse: boolean): IterableIterator<Entry> {
-    const dirty = this.#dirtyKeys(low, high, reverse)
+    const dirty = keysWithin([this.#overlay, this.#committed], low, high, reverse)
     const engine = this.#engine.range(low, high, reverse)
     this.#openRanges.add(engine)
     try {

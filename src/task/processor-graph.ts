@@ -11,6 +11,7 @@ import type {
   SinkNode,
   SourceNode,
   Subtopology,
+  TableStore,
 } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
@@ -26,6 +27,7 @@ export interface TaskView {
   wallClockTime(): number
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
+  tableStore(name: string): TableStore | undefined
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
 }
 
@@ -105,8 +107,14 @@ class NodeContext implements ProcessorContext {
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> {
-    const store = this.#node.stores.includes(name) ? this.#task.store(name) : undefined
-    if (store !== undefined) return store
+    return (this.#node.stores.includes(name) && this.#task.store(name)) || this.#refuse(name)
+  }
+
+  tableStore(name: string): TableStore {
+    return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
+  }
+
+  #refuse(name: string): never {
     throw new MillstreamError('STORE_NOT_DECLARED', {
       what: `the processor asked for the store ${name}, which it did not declare`,
       where: { processor: this.#node.name, declared: this.#node.stores.join(' ') },

@@ -10,6 +10,7 @@ import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
   Cancellable,
@@ -18,7 +19,9 @@ import type {
   PunctuationType,
   RecordMetadata,
   SinkNode,
+  StoreDefinition,
   Subtopology,
+  TableStore,
 } from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { PartitionGroup } from './partition-group.ts'
@@ -31,6 +34,7 @@ export type AnyStore = TransactionalStore<unknown, unknown>
 
 /** A store of the task and the changelog topic behind it. */
 export interface TaskStore {
+  readonly definition: StoreDefinition
   readonly store: AnyStore
   readonly changelog: OutputTopic
 }
@@ -316,7 +320,16 @@ export class StreamTask implements TaskView {
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
-    return this.stores.get(name)?.store as ReturnType<ProcessorContext['store']> | undefined
+    const found = this.stores.get(name)
+    const { plainValue } = found?.definition ?? {}
+    if (found === undefined || plainValue === undefined)
+      return found?.store as ReturnType<ProcessorContext['store']> | undefined
+    const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
+    return new PlainView(found.store as TransactionalStore<unknown, never>, plainValue, timestamp)
+  }
+
+  tableStore(name: string): TableStore | undefined {
+    return this.stores.get(name)?.store as TableStore | undefined
   }
 
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {

@@ -2,6 +2,7 @@
 // the context that a processor gets. The topology describes and does no I/O.
 import type { Serde } from '../serde/serde.ts'
 import type { KeyValueStore } from '../state/contracts.ts'
+import type { Timestamped } from '../state/timestamped.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Where the record in hand came from. */
@@ -30,6 +31,8 @@ export interface ProcessorContext {
   forward(record: StreamRecord<never, never> | StreamRecord<unknown, unknown>, output?: string): void
   /** @throws STORE_NOT_DECLARED where the processor did not declare the store. */
   store(name: string): KeyValueStore<never, never> | KeyValueStore<unknown, unknown>
+  /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
+  tableStore(name: string): TableStore
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
@@ -51,13 +54,15 @@ export interface ProcessorInstance {
 }
 
 /**
- * What the aggregations use of a store beside `KeyValueStore`: the key is taken from the record, in its raw bytes
- * where the record still has them in the serde of the store. `ProcessorContext.store` answers such a store.
+ * What tables use of a store of timestamped values: the key is taken from the record, in its raw bytes where the record
+ * still has them in the serde of the store.
  */
-export interface RecordKeyedStore<K, V> {
+export interface TableStore {
   readonly name: string
-  getOf(record: StreamRecord<K, unknown>): V | undefined
-  putOf(record: StreamRecord<K, unknown>, value: V): void
+  get(key: unknown): Timestamped<unknown> | undefined
+  getOf(record: StreamRecord<unknown, unknown>): Timestamped<unknown> | undefined
+  putOf(record: StreamRecord<unknown, unknown>, value: Timestamped<unknown>): void
+  deleteOf(record: StreamRecord<unknown, unknown>): void
 }
 
 export interface TopicDefinition {
@@ -109,7 +114,10 @@ export type EngineKind = 'lmdb' | 'memory'
 export interface StoreDefinition {
   readonly name: string
   readonly key: Serde<unknown>
+  /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
+  /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */
+  readonly plainValue?: Serde<unknown>
   readonly engine: EngineKind
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
@@ -117,8 +125,11 @@ export interface StoreDefinition {
 
 export interface RepartitionDefinition {
   readonly name: string
-  /** Undefined: as many as the largest input of the sub-topology that writes it. */
-  readonly partitions: number | undefined
+  /**
+   * Undefined: as many as the largest input of the sub-topology that writes it. `as-reader`: as many as the other inputs of
+   * the one that reads it.
+   */
+  readonly partitions: number | 'as-reader' | undefined
   readonly settings: Readonly<Record<string, string>>
 }
 

@@ -57,7 +57,8 @@ const describeAsData = (graph: TopologyGraph, applicationId: string): object => 
       name: store.name,
       engine: store.engine,
       key: store.key.name,
-      value: store.value.name,
+      value: (store.plainValue ?? store.value).name,
+      ...(store.plainValue === undefined ? {} : { timestamps: true }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),
@@ -102,7 +103,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${store.key.name}, ${store.value.name}), changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${store.key.name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}, changelog ${changelog}`,
       )
     }
   }

@@ -1,6 +1,7 @@
 // Collects the nodes of a topology while the user describes it, together with every mistake, and turns them into a
 // validated graph: outputs resolved, sub-topologies numbered. All mistakes of one topology are named at once.
 import { MillstreamError } from '../errors.ts'
+import { timestamped } from '../state/timestamped.ts'
 import type {
   ProcessorInstance,
   RepartitionDefinition,
@@ -57,7 +58,7 @@ export class GraphBuilder {
   readonly #sourceTopics = new Set<string>()
   readonly #stores = new Map<string, StoreDefinition>()
   readonly #repartitions = new Map<string, RepartitionDefinition>()
-  readonly #storeOwners = new Map<string, string>()
+  readonly #tableOwners = new Map<string, string>()
   #finished = false
 
   constructor(name: string) {
@@ -144,18 +145,21 @@ export class GraphBuilder {
     const { name, partitions } = definition
     this.problem(nameProblem('a repartition topic', name))
     if (this.#repartitions.has(name)) this.problem(`two repartition topics are named ${name}`)
-    if (partitions !== undefined && (!Number.isInteger(partitions) || partitions < 1)) {
+    if (typeof partitions === 'number' && (!Number.isInteger(partitions) || partitions < 1)) {
       this.problem(`repartition topic ${name}: partitions is ${partitions}, but takes a whole number from 1`)
     }
     this.#repartitions.set(name, definition)
   }
 
-  /** Notes that an aggregation keeps its result in the store: two of them would overwrite each other. */
-  claimStore(store: string, node: string): void {
-    const owner = this.#storeOwners.get(store)
+  /**
+   * Notes that a node keeps its table in this store, whose values then have timestamps. Two nodes would overwrite each
+   * other.
+   */
+  keepTable(store: string, node: string): void {
+    const owner = this.#tableOwners.get(store)
     if (owner !== undefined)
-      this.problem(`store ${store} holds the results of two aggregations, ${owner} and ${node}`)
-    this.#storeOwners.set(store, node)
+      this.problem(`store ${store} holds the results of two operators, ${owner} and ${node}`)
+    this.#tableOwners.set(store, node)
   }
 
   /**
@@ -176,7 +180,7 @@ export class GraphBuilder {
     }
     return Object.freeze({
       name: this.#name,
-      subtopologies: splitIntoSubtopologies(this.#finishNodes(), this.#stores),
+      subtopologies: splitIntoSubtopologies(this.#finishNodes(), this.#finishStores()),
       repartitions: Object.freeze([...this.#repartitions.values()]),
     })
   }
@@ -234,6 +238,16 @@ export class GraphBuilder {
     let name = base
     for (let count = 2; this.#names.has(name); count += 1) name = `${base}-${count}`
     return name
+  }
+
+  #finishStores(): ReadonlyMap<string, StoreDefinition> {
+    const stores = [...this.#stores].map(([name, store]): [string, StoreDefinition] => [
+      name,
+      this.#tableOwners.has(name)
+        ? Object.freeze({ ...store, value: timestamped(store.value) as never, plainValue: store.value })
+        : store,
+    ])
+    return new Map(stores)
   }
 
   /** Final nodes in the order of definition. An output with several children gets a node that passes records on to them. */

@@ -1,7 +1,7 @@
 // The machines of the DSL: one small class per operator, made once per node and task. Nothing is allocated per record
 // beyond the records themselves.
 import type { RecordHeader } from '../record/record-cursor.ts'
-import type { ProcessorContext, ProcessorInstance, RecordKeyedStore } from './contracts.ts'
+import type { ProcessorContext, ProcessorInstance } from './contracts.ts'
 import { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
 
@@ -25,7 +25,7 @@ const changed = (record: AnyRecord, mapped: Mapped<unknown, unknown>): AnyRecord
   return result
 }
 
-abstract class Operator implements ProcessorInstance {
+export abstract class Operator implements ProcessorInstance {
   protected context!: ProcessorContext
 
   init(context: ProcessorContext): void {
@@ -191,72 +191,5 @@ export class BranchOperator extends Operator {
 export class PassOperator extends Operator {
   process(record: AnyRecord): void {
     this.context.forward(record)
-  }
-}
-
-/**
- * Shared by the aggregations: one store, and the records that count. Records without a key or a value are left out, as in
- * Kafka Streams: the one belongs to no group, the other adds nothing. An unchanged key keeps its raw bytes (`withValue`).
- */
-abstract class Aggregation extends Operator {
-  protected store!: RecordKeyedStore<unknown, unknown>
-  readonly #storeName: string
-
-  constructor(storeName: string) {
-    super()
-    this.#storeName = storeName
-  }
-
-  override init(context: ProcessorContext): void {
-    super.init(context)
-    this.store = context.store(this.#storeName) as unknown as RecordKeyedStore<unknown, unknown>
-  }
-
-  process(record: AnyRecord): void {
-    if (record.keyIsNull || record.valueIsNull) return
-    const next = this.next(record, this.store.getOf(record))
-    this.store.putOf(record, next)
-    this.context.forward(record.withValue(next))
-  }
-
-  /** The next value of the record's key, given the present one (undefined: none). */
-  protected abstract next(record: AnyRecord, present: unknown): unknown
-}
-
-export class CountOperator extends Aggregation {
-  protected next(_record: AnyRecord, present: unknown): unknown {
-    return present === undefined ? 1 : (present as number) + 1
-  }
-}
-
-export class ReduceOperator extends Aggregation {
-  readonly #reduce: (aggregate: unknown, value: unknown) => unknown
-
-  constructor(storeName: string, reduce: (aggregate: unknown, value: unknown) => unknown) {
-    super(storeName)
-    this.#reduce = reduce
-  }
-
-  protected next(record: AnyRecord, present: unknown): unknown {
-    return present === undefined ? record.value : this.#reduce(present, record.value)
-  }
-}
-
-export class AggregateOperator extends Aggregation {
-  readonly #initial: () => unknown
-  readonly #add: (record: AnyRecord, aggregate: unknown) => unknown
-
-  constructor(
-    storeName: string,
-    initial: () => unknown,
-    add: (record: AnyRecord, aggregate: unknown) => unknown,
-  ) {
-    super(storeName)
-    this.#initial = initial
-    this.#add = add
-  }
-
-  protected next(record: AnyRecord, present: unknown): unknown {
-    return this.#add(record, present === undefined ? this.#initial() : present)
   }
 }

@@ -231,8 +231,13 @@ export class StreamRecord<K, V> {
   }
 
   withValue<V2>(value: V2): StreamRecord<K, V2> {
+    return this.withValueAt(value, this.timestamp)
+  }
+
+  /** @internal Both at once, with a single copy. `timestamp` in ms since the epoch. */
+  withValueAt<V2>(value: V2, timestamp: number): StreamRecord<K, V2> {
     return new StreamRecord<K, V2>(
-      this.timestamp,
+      timestamp,
       this.keySource,
       this.keyStart,
       this.keyLength,

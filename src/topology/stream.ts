@@ -1,15 +1,13 @@
 // The DSL: streams, groups and tables. Each method adds a node to the graph and does nothing else; the machines are in
 // operators.ts and processor.ts.
-import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
+import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
 import { MillstreamError } from '../errors.ts'
 import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
 import {
-  AggregateOperator,
   type AnyRecord,
   BranchOperator,
-  CountOperator,
   DropNullKeysOperator,
   FilterOperator,
   FlatMapOperator,
@@ -21,7 +19,6 @@ import {
   type Mapped,
   PassOperator,
   PeekOperator,
-  ReduceOperator,
   SelectKeyOperator,
 } from './operators.ts'
 import {
@@ -33,8 +30,17 @@ import {
   isSingleOutput,
   storesByAlias,
 } from './processor.ts'
+import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+// biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
+import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
+import {
+  RowsOperator,
+  StreamAggregation,
+  StreamTableJoinOperator,
+  type TableView,
+} from './table-operators.ts'
 
 /** A topic that takes keys of type `K` and values of type `V`. */
 export type SinkTopic<K, V> = TopicHandle<unknown, unknown, K, V>
@@ -43,15 +49,6 @@ export type SinkTopic<K, V> = TopicHandle<unknown, unknown, K, V>
 export type Writing<T, S> = [T] extends [WriteOf<S>]
   ? S
   : { readonly 'this serde writes': WriteOf<S>; readonly 'but the stream carries': T }
-
-export interface RepartitionSettings {
-  /** The topic is `<application.id>-<name>-repartition`. */
-  readonly name: string
-  /** Number of partitions. Default: as many as the largest input of the sub-topology that writes it. */
-  readonly partitions?: number
-  /** Topic settings that override ours. */
-  readonly settings?: Readonly<Record<string, string>>
-}
 
 /** A repartition topic: its name and the serdes of what passes through it. */
 export interface RepartitionOptions<K, V, KS, VS> extends RepartitionSettings {
@@ -71,11 +68,6 @@ export type ProcessResult<O> = O extends undefined
   : O extends OutputType<infer K, infer V>
     ? RecordStream<K, V>
     : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
-
-interface LooseRepartition extends RepartitionSettings {
-  readonly key: SerdeOrSchema
-  readonly value: SerdeOrSchema
-}
 
 /** A stream of records. Its methods describe what happens to each; they run nothing. */
 export class RecordStream<K, V> {
@@ -201,7 +193,7 @@ export class RecordStream<K, V> {
   ): RecordStream<ReadOf<KS>, ReadOf<VS>> {
     return new RecordStream(
       this.#builder,
-      repartition(this.#builder, this.#upstream, options as unknown as LooseRepartition),
+      repartition(this.#builder, [this.#upstream], options as unknown as LooseRepartition),
       false,
     )
   }
@@ -213,7 +205,7 @@ export class RecordStream<K, V> {
   ): GroupedStream<ReadOf<KS>, ReadOf<VS>> {
     const call = this.#function<(record: AnyRecord) => unknown>('groupBy', select)
     const node = this.#add('groupBy', () => new GroupByOperator(call), true)
-    const source = repartition(this.#builder, { node, output: '' }, options as unknown as LooseRepartition)
+    const source = repartition(this.#builder, [{ node, output: '' }], options as unknown as LooseRepartition)
     return new GroupedStream(this.#builder, source)
   }
 
@@ -237,7 +229,7 @@ export class RecordStream<K, V> {
     const node = this.#add('groupByKey', () => new DropNullKeysOperator(), true)
     return new GroupedStream(
       this.#builder,
-      repartition(this.#builder, { node, output: '' }, given as LooseRepartition),
+      repartition(this.#builder, [{ node, output: '' }], given as LooseRepartition),
     )
   }
 
@@ -271,6 +263,42 @@ export class RecordStream<K, V> {
     return Object.fromEntries(names.map((name) => [name, stream(name)])) as ProcessResult<O>
   }
 
+  /**
+   * Takes the records as rows of a table: the last one of a key counts, null takes it out. Records without a key are left
+   * out. A key that an operator before may have changed has to pass `repartition` first.
+   */
+  toTable<K2 extends K, V2 extends V>(
+    store: TableStoreHandle<K2, Exclude<V2, null>>,
+  ): TableStream<K2, Exclude<V2, null>, null> {
+    this.#needsPartition(`the table in store ${store.name}`)
+    return addKeptTable(
+      this.#builder,
+      [this.#upstream],
+      'toTable',
+      store,
+      (definition, emission) => new RowsOperator(definition, emission),
+    ) as unknown as TableStream<K2, Exclude<V2, null>, null>
+  }
+
+  /**
+   * Joins each record with the row of its key as it is when the record is processed; a record without one is left out,
+   * and so is one without a key or a value. Both topics need the same number of partitions.
+   */
+  join<V2, N2 extends null, R>(
+    table: TableStream<Exclude<K, null>, V2, N2>,
+    joiner: (value: V, row: V2, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinTable('join', table.view, joiner, false)
+  }
+
+  /** As `join`, where a record without a row, or without a key, is joined with undefined. */
+  leftJoin<V2, N2 extends null, R>(
+    table: TableStream<Exclude<K, null>, V2, N2>,
+    joiner: (value: V, row: V2 | undefined, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinTable('leftJoin', table.view, joiner, true)
+  }
+
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
   to(topic: SinkTopic<K, V>): void
   to<T extends SinkTopic<K, V>>(
@@ -298,6 +326,30 @@ export class RecordStream<K, V> {
   #function<F>(place: string, given: unknown): F {
     this.#builder.problem(functionProblem(given, `${place} after ${this.#upstream.node.name}`))
     return given as F
+  }
+
+  #joinTable<R>(operator: string, view: TableView, joiner: unknown, outer: boolean): RecordStream<K, R> {
+    this.#needsPartition(`the ${operator} with a table`)
+    const call = this.#function<(value: unknown, row: unknown, record: AnyRecord) => unknown>(
+      operator,
+      joiner,
+    )
+    const node = this.#builder.addProcessor([this.#upstream], {
+      name: undefined,
+      operator,
+      stores: view.stores,
+      outputs: undefined,
+      mustLead: true,
+      create: () => new StreamTableJoinOperator(view, call, outer),
+    })
+    return new RecordStream<K, R>(this.#builder, { node, output: '' }, false)
+  }
+
+  #needsPartition(what: string): void {
+    if (!this.#keyChanged) return
+    this.#builder.problem(
+      `${what} after ${this.#upstream.node.name}: its key may have changed, so that it is in another partition than its rows; send it through repartition first`,
+    )
   }
 
   #problemOfName(name: string): void {
@@ -341,21 +393,6 @@ const checkedChooser =
     })
   }
 
-/** Adds the sink and the source of a repartition topic. */
-const repartition = (builder: GraphBuilder, upstream: Upstream, options: LooseRepartition): Upstream => {
-  const { name } = options
-  const topic: TopicDefinition = Object.freeze({
-    name,
-    key: toSerde(options.key, `the key of repartition topic ${name}`) as TopicDefinition['key'],
-    value: toSerde(options.value, `the value of repartition topic ${name}`) as TopicDefinition['value'],
-  })
-  builder.addRepartition(
-    Object.freeze({ name, partitions: options.partitions, settings: options.settings ?? {} }),
-  )
-  builder.addSink([upstream], [topic], true, undefined)
-  return builder.addSource(topic, undefined, true)
-}
-
 /** A stream whose records of one key are in one partition: ready to be aggregated into a store. */
 export class GroupedStream<K, V> {
   readonly #builder: GraphBuilder
@@ -369,16 +406,15 @@ export class GroupedStream<K, V> {
 
   /** Counts the records of each key. Records whose key or value is null are left out. */
   count(store: StoreHandle<unknown, number, K, number>): TableStream<K, number> {
-    return this.#aggregate('count', store, () => new CountOperator(store.name))
+    return this.#aggregate('count', store, (_record, present) => ((present as number | undefined) ?? 0) + 1)
   }
 
   /** Combines the values of each key; the first one is taken as it is. Records whose key or value is null are left out. */
   reduce(store: StoreHandle<unknown, V, K, V>, reduce: (aggregate: V, value: V) => V): TableStream<K, V> {
     this.#builder.problem(functionProblem(reduce, `reduce into store ${store.name}`))
-    return this.#aggregate(
-      'reduce',
-      store,
-      () => new ReduceOperator(store.name, reduce as (aggregate: unknown, value: unknown) => unknown),
+    const combine = reduce as (aggregate: unknown, value: unknown) => unknown
+    return this.#aggregate('reduce', store, ({ value }, present) =>
+      present === undefined ? value : combine(present, value),
     )
   }
 
@@ -394,40 +430,22 @@ export class GroupedStream<K, V> {
     this.#builder.problem(functionProblem(initial, `initial of the aggregate into store ${store.name}`))
     this.#builder.problem(functionProblem(add, `add of the aggregate into store ${store.name}`))
     const looseAdd = add as (record: AnyRecord, aggregate: unknown) => unknown
-    return this.#aggregate('aggregate', store, () => new AggregateOperator(store.name, initial, looseAdd))
+    return this.#aggregate('aggregate', store, (record, present) =>
+      looseAdd(record, present === undefined ? initial() : present),
+    )
   }
 
   #aggregate<V2>(
     operator: string,
     store: StoreHandle<unknown, unknown, never, never>,
-    create: () => ProcessorInstance,
+    next: (record: AnyRecord, present: unknown) => unknown,
   ): TableStream<K, V2> {
-    const node = this.#builder.addProcessor([this.#upstream], {
-      name: `${operator}-${store.name}`,
+    return addKeptTable(
+      this.#builder,
+      [this.#upstream],
       operator,
-      stores: [store as StoreDefinition],
-      outputs: undefined,
-      mustLead: false,
-      create,
-    })
-    this.#builder.claimStore(store.name, node.name)
-    return new TableStream<K, V2>(this.#builder, { node, output: '' })
-  }
-}
-
-/** The result of an aggregation: the latest value of each key, kept in its store. */
-export class TableStream<K, V> {
-  readonly #builder: GraphBuilder
-  readonly #upstream: Upstream
-
-  /** @internal */
-  constructor(builder: GraphBuilder, upstream: Upstream) {
-    this.#builder = builder
-    this.#upstream = upstream
-  }
-
-  /** The changes of the table: each new value of a key as a record. */
-  toStream(): RecordStream<K, V> {
-    return new RecordStream<K, V>(this.#builder, this.#upstream, false)
+      store,
+      (definition, emission) => new StreamAggregation(definition, emission, next),
+    ) as unknown as TableStream<K, V2>
   }
 }

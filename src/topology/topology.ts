@@ -4,11 +4,20 @@ import type { Topology } from './contracts.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import { RecordStream } from './stream.ts'
+import type { TableStoreHandle, TableStream } from './table.ts'
 
 /** What the function given to `topology` gets. */
 export interface TopologyScope {
   /** The records of a topic. A topic is read once per topology; its stream may be used several times. */
   stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V>
+  /**
+   * A topic as a table, kept in a store: the last record of a key is its row, null takes it out. A record that brings
+   * what is there already, not earlier, is no change.
+   */
+  table<K, V>(
+    topic: TopicHandle<K, V, never, never>,
+    store: TableStoreHandle<K, Exclude<V, null>>,
+  ): TableStream<K, Exclude<V, null>, null>
 }
 
 /**
@@ -20,6 +29,12 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
   const scope: TopologyScope = {
     stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V> {
       return new RecordStream<K, V>(builder, builder.addSource(topic, topic.timestampExtractor, false), false)
+    },
+    table<K, V>(
+      topic: TopicHandle<K, V, never, never>,
+      store: TableStoreHandle<K, Exclude<V, null>>,
+    ): TableStream<K, Exclude<V, null>, null> {
+      return scope.stream(topic).toTable(store)
     },
   }
   const result: unknown = describe(scope)

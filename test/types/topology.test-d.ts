@@ -17,6 +17,7 @@ import {
   type RecordStream,
   type Serde,
   type StreamRecord,
+  type TableStream,
 } from 'millstream'
 import { z } from 'zod'
 
@@ -143,6 +144,87 @@ export const groups = topology('groups', (t) => {
   stream.groupByKey().aggregate(sums, { initial: () => 0, add: (record) => record.value.length })
   const repartitioned = stream.selectKey(() => 1).groupByKey({ name: 'by-one', key: int64, value: string })
   repartitioned.count(store('ones', { key: int64, value: int64 }))
+})
+
+const prices = topic('prices', { key: string, value: nullable(int64) })
+const kept = store('prices', { key: string, value: int64 })
+
+export const tables = topology('tables', (t) => {
+  const stream = t.stream(lines)
+  const table = t.table(prices, kept)
+  same<Equal<typeof table, TableStream<string, number, null>>>()
+  // A table whose keys may be taken out again says so; an aggregate of a stream never takes one out.
+  const changes = table.toStream()
+  same<Equal<typeof changes, RecordStream<string, number | null>>>()
+  // @ts-expect-error a row that is taken out is a null, which this topic does not take
+  changes.to(counts)
+  changes.to(prices)
+  const counted = stream.groupByKey().count(totals)
+  same<Equal<typeof counted, TableStream<string, number>>>()
+  counted.toStream().to(counts)
+
+  const few = counted.filter((count, key) => count < key.length)
+  same<Equal<typeof few, TableStream<string, number, null>>>()
+  const texts = counted.mapValues((count) => String(count))
+  same<Equal<typeof texts, TableStream<string, string>>>()
+  const inner = table.join(texts, (price, text) => `${text}${price.toFixed(2)}`)
+  same<Equal<typeof inner, TableStream<string, string, null>>>()
+  // @ts-expect-error the other side may be absent
+  table.leftJoin(texts, (_price, text) => text.length)
+  // @ts-expect-error either side may be absent
+  table.outerJoin(texts, (price) => price.toFixed(2))
+  // @ts-expect-error the store holds numbers
+  table.mapValues((price) => String(price), store('texts', { key: string, value: int64 }))
+
+  const byNumberRows = t.table(byNumber, store('numbered', { key: int64, value: string }))
+  const foreign = { name: 'foreign', foreignKey: int64, value: string } as const
+  const looked = table.foreignKeyJoin(
+    byNumberRows,
+    (price) => price,
+    (price, name) => `${price}${name}`,
+    {
+      ...foreign,
+      store: store('looked', { key: string, value: string }),
+    },
+  )
+  same<Equal<typeof looked, TableStream<string, string, null>>>()
+  table.foreignKeyJoin(
+    byNumberRows,
+    // @ts-expect-error the keys of the other table are numbers
+    (_price, key) => key,
+    (price) => price,
+    { ...foreign, store: store('looked', { key: string, value: int64 }) },
+  )
+  table.foreignKeyLeftJoin(
+    byNumberRows,
+    (price) => price,
+    // @ts-expect-error there may be no such row
+    (_price, name) => name.length,
+    { ...foreign, store: store('looked', { key: string, value: int64 }) },
+  )
+
+  const priced = stream.join(table, (line, price, record) => line.length * price + record.timestamp)
+  same<Equal<typeof priced, RecordStream<string, number>>>()
+  // @ts-expect-error there may be no row
+  stream.leftJoin(table, (_line, price) => price + 1)
+  // @ts-expect-error the keys are not of one type
+  t.stream(byNumber).join(table, (_line, price) => price)
+
+  const grouped = table.groupBy((price, key) => ({ key: price, value: key }), {
+    name: 'by-price',
+    key: int64,
+    value: string,
+  })
+  grouped.count(store('by-price', { key: int64, value: int64 }))
+  // @ts-expect-error the repartition topic takes strings as values
+  table.groupBy((price, key) => ({ key, value: price }), { name: 'wrong', key: string, value: string })
+  // @ts-expect-error what is taken in has to be taken out again
+  grouped.reduce(store('longest', { key: int64, value: string }), { add: (left) => left })
+  const renamed = grouped.reduce(store('longest', { key: int64, value: string }), {
+    add: (longest, value) => (value.length > longest.length ? value : longest),
+    subtract: (longest) => longest,
+  })
+  same<Equal<typeof renamed, TableStream<number, string, null>>>()
 })
 
 const split = processor({

@@ -127,7 +127,7 @@ export class DriverTasks {
         digest: keepsDigests(this.#options.settings),
       })
       this.#restore(plan, store, changelog.name, witnesses)
-      stores.set(name, { store, changelog })
+      stores.set(name, { definition, store, changelog })
     }
     return stores
   }

@@ -9,6 +9,8 @@ import { misused } from './misused.ts'
 
 interface Owned {
   readonly task: StreamTask
+  /** As a processor sees it. */
+  readonly view: KeyValueStore<unknown, unknown>
   readonly store: AnyStore
 }
 
@@ -30,7 +32,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
 
   /** @throws DRIVER_MISUSED where several partitions have the key */
   get(key: unknown): unknown {
-    return this.#holding(key)?.store.get(key)
+    return this.#holding(key)?.view.get(key)
   }
 
   has(key: unknown): boolean {
@@ -42,16 +44,16 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
     to: unknown,
     options?: { readonly reverse?: boolean },
   ): IterableIterator<KeyValue<unknown, unknown>> {
-    return this.#each((store) => store.range(from, to, options))
+    return this.#each((view) => view.range(from, to, options))
   }
 
   all(): IterableIterator<KeyValue<unknown, unknown>> {
-    return this.#each((store) => store.all())
+    return this.#each((view) => view.all())
   }
 
   put(key: unknown, value: unknown): void {
-    const { task, store } = this.#holding(key) ?? this.#ownerOf(key)
-    this.#engine.seed(task, store, () => store.put(key, value))
+    const { task, store, view } = this.#holding(key) ?? this.#ownerOf(key)
+    this.#engine.seed(task, store, () => view.put(key, value))
   }
 
   delete(key: unknown): void {
@@ -64,13 +66,17 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
     return this.#engine.tasks
       .owners(this.name)
       .filter(({ partition }) => this.#partition === undefined || partition === this.#partition)
-      .map((task) => ({ task, store: task.stores.get(this.name)?.store as AnyStore }))
+      .map((task) => ({
+        task,
+        view: task.store(this.name) as KeyValueStore<unknown, unknown>,
+        store: task.stores.get(this.name)?.store as AnyStore,
+      }))
   }
 
   *#each(
-    read: (store: AnyStore) => IterableIterator<KeyValue<unknown, unknown>>,
+    read: (view: KeyValueStore<unknown, unknown>) => IterableIterator<KeyValue<unknown, unknown>>,
   ): IterableIterator<KeyValue<unknown, unknown>> {
-    for (const { store } of this.#owned) yield* read(store)
+    for (const { view } of this.#owned) yield* read(view)
   }
 
   #holding(key: unknown): Owned | undefined {

@@ -3,6 +3,7 @@
 import { nullable } from '../../serde/nullable.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
 import type { StoreHandle, TopicHandle } from '../../topology/handles.ts'
+import { withoutTimestamp } from '../../state/timestamped.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import type {
   StoreViewOptions,
@@ -60,9 +61,10 @@ class TopologyDriver implements TestDriver {
   }
 
   changelog<K, V>(store: StoreHandle<K, V, never, never>): TestOutput<K, V | null> {
-    const { name, key, value } = this.#definition(store)
+    const { name, key, value, plainValue } = this.#definition(store)
     const topic = changelogTopicName(this.#engine.settings.applicationId, name)
-    return this.#output<K, V | null>(topic, { key, value: nullable(value) })
+    const read = plainValue === undefined ? value : withoutTimestamp(plainValue)
+    return this.#output<K, V | null>(topic, { key, value: nullable(read) })
   }
 
   store<K, V, KW, VW>(
@@ -141,7 +143,7 @@ class TopologyDriver implements TestDriver {
     const found = stores.find(({ name }) => name === handle.name)
     const where = { store: handle.name, stores: stores.map(({ name }) => name).join(' ') }
     if (found === undefined) throw misused('the topology has no such store', where)
-    if (found.key === handle.key && found.value === handle.value) return found
+    if (found.key === handle.key && (found.plainValue ?? found.value) === handle.value) return found
     throw misused('the store of the topology has other serdes: use the handle that the topology uses', where)
   }
 }

@@ -18,8 +18,11 @@ export interface Finding {
 export const textOf = (bytes: Uint8Array | null): string =>
   bytes === null ? '(null)' : Buffer.from(bytes).toString('utf8')
 
+/** An int64, which in the store of a table stands behind its timestamp. */
 export const numberOf = (bytes: Uint8Array | null): number =>
-  bytes?.length === 8 ? Number(Buffer.from(bytes).readBigInt64BE(0)) : Number.NaN
+  bytes?.length === 8 || bytes?.length === 16
+    ? Number(Buffer.from(bytes).readBigInt64BE(bytes.length - 8))
+    : Number.NaN
 
 /** How the value of a store is read. */
 export type ReadValue<V> = (bytes: Uint8Array | null) => V

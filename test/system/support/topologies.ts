@@ -65,6 +65,7 @@ class ThrowingProcessor implements ProcessorInstance {
         },
       },
       store: { value: (name: string) => context.store(name) },
+      tableStore: { value: (name: string) => context.tableStore(name) },
       schedule: { value: context.schedule.bind(context) },
       recordMetadata: { value: () => context.recordMetadata() },
       streamTime: { value: () => context.streamTime() },

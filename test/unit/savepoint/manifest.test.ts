@@ -94,7 +94,7 @@ describe('the shape of a topology', () => {
     const shape = shapeOf(words('one'))
     expect(shape.parts).toEqual([
       'sub-topology 0 reads lines; stores: none',
-      'sub-topology 1 reads repartition by-word; stores: totals (string, int64)',
+      'sub-topology 1 reads repartition by-word; stores: totals (string, timestamped(int64))',
     ])
     expect(shapeOf(words('two', { out: 'elsewhere' })).hash).toBe(shape.hash)
     for (const other of [{ input: 'texts' }, { storeName: 'sums' }, { by: 'by-letter' }])

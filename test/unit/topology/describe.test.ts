@@ -22,9 +22,11 @@ sub-topology 1
   source by-word-repartition-source: topic words-by-word-repartition (string, string)
     -> count-counts
   count count-counts: store counts
+    -> to-stream-1
+  toStream to-stream-1
     -> counts-sink
   sink counts-sink: topic counts
-  store counts: lmdb (string, int64), changelog words-counts-changelog
+  store counts: lmdb (string, int64) with timestamps, changelog words-counts-changelog
 
 internal topics
   words-by-word-repartition: sub-topology 1, cleanup.policy=delete retention.ms=-1 segment.bytes=52428800

@@ -7,10 +7,13 @@ import type {
   SinkNode,
   SourceNode,
   StoreDefinition,
+  TableStore,
   Topology,
   TopologyNode,
 } from '../../../src/topology/contracts.ts'
 import type { Serde } from '../../../src/serde/serde.ts'
+import type { KeyValueStore } from '../../../src/state/contracts.ts'
+import { PlainView, type Timestamped } from '../../../src/state/timestamped.ts'
 import { StreamRecord } from '../../../src/topology/stream-record.ts'
 
 type AnyRecord = StreamRecord<unknown, unknown>
@@ -80,6 +83,10 @@ class MapStore {
 
   putOf(record: AnyRecord, value: unknown): void {
     this.put(record.key, value)
+  }
+
+  deleteOf(record: AnyRecord): void {
+    this.delete(record.key)
   }
 }
 
@@ -177,6 +184,19 @@ export class GraphRunner {
     }
   }
 
+  /** The values of a store without the timestamps of a table. */
+  plain(name: string): KeyValueStore<unknown, unknown> {
+    return this.#view(name) as unknown as KeyValueStore<unknown, unknown>
+  }
+
+  #view(name: string): unknown {
+    const store = this.stores.get(name)
+    const serde = store?.definition.plainValue
+    return store === undefined || serde === undefined
+      ? store
+      : new PlainView(store as unknown as KeyValueStore<unknown, Timestamped<unknown>>, serde, () => 11)
+  }
+
   #context(node: ProcessorNode): ProcessorContext {
     return {
       applicationId: 'test',
@@ -186,7 +206,8 @@ export class GraphRunner {
         if (output === undefined) for (const child of node.children) this.#deliver(child, record as AnyRecord)
         else this.#deliver(node.outputs?.[output] as string, record as AnyRecord)
       },
-      store: (name) => this.stores.get(name) as unknown as ReturnType<ProcessorContext['store']>,
+      store: (name) => this.#view(name) as unknown as ReturnType<ProcessorContext['store']>,
+      tableStore: (name) => this.stores.get(name) as unknown as TableStore,
       schedule: (_intervalMs, _type, punctuator) => {
         punctuator(42)
         return { cancel: () => undefined }

@@ -67,7 +67,7 @@ describe('a mistake in a topology', () => {
         stream.groupByKey().count(counts)
         stream.groupByKey().aggregate(counts, { initial: () => 0, add: () => 1 })
       },
-      /store counts holds the results of two aggregations, count-counts and aggregate-counts/,
+      /store counts holds the results of two operators, count-counts and aggregate-counts/,
     ],
     'two processors of one name': [
       (stream) => {

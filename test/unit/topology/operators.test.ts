@@ -168,7 +168,7 @@ describe('aggregations', () => {
       ['a', 2],
       ['c', 1],
     ])
-    expect([...(runner.stores.get('totals')?.all() ?? [])]).toEqual([
+    expect([...runner.plain('totals').all()]).toEqual([
       { key: 'a', value: 2 },
       { key: 'b', value: 1 },
       { key: 'c', value: 1 },
