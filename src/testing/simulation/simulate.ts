@@ -173,13 +173,13 @@ const runOnce = async (
 }
 
 const violationOf = async (
-  { invariants }: SimulateOptions,
+  options: SimulateOptions,
   { simulation }: Scenario,
   seed: number,
   applicationId: string,
 ): Promise<Error | undefined> => {
   try {
-    await invariants(worldOf(simulation, seed, applicationId))
+    await options.invariants(worldOf(simulation, seed, applicationId, topologyOf(options)))
     return undefined
   } catch (error) {
     return ensureError(error)

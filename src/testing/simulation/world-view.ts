@@ -1,5 +1,7 @@
 // What a run came to, by the handles of the topology: read from the logs of the broker, decoded by the user's serdes.
 import type { Serde } from '../../serde/serde.ts'
+import { withoutTimestamp } from '../../state/timestamped.ts'
+import type { Topology } from '../../topology/contracts.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import { misused } from '../driver/misused.ts'
 import type { SimulatedRecord, SimulatedWorld } from './contracts.ts'
@@ -19,7 +21,19 @@ const committedOf = ({ logs }: Simulation, topic: string): LogRecord[] => {
   return logs.follow(topic).flatMap(({ committed }) => committed.toSorted(byOffset))
 }
 
-export const worldOf = (simulation: Simulation, seed: number, applicationId: string): SimulatedWorld => ({
+/** How the values of a store are read: an aggregate has its timestamp in front. */
+const valueSerdeOf = <V>({ graph }: Topology, name: string, otherwise: Serde<V, never>): Serde<V, never> => {
+  const stores = graph.subtopologies.flatMap((subtopology) => subtopology.stores)
+  const plain = stores.find((one) => one.name === name)?.plainValue
+  return plain === undefined ? otherwise : (withoutTimestamp(plain) as Serde<V, never>)
+}
+
+export const worldOf = (
+  simulation: Simulation,
+  seed: number,
+  applicationId: string,
+  topology: Topology,
+): SimulatedWorld => ({
   seed,
   records: <K, V>({ name, key, value }: { name: string; key: Serde<K, never>; value: Serde<V, never> }) =>
     committedOf(simulation, name).map(
@@ -39,6 +53,7 @@ export const worldOf = (simulation: Simulation, seed: number, applicationId: str
       if (record.value === null) last.delete(id)
       else last.set(id, record)
     }
-    return new Map([...last.values()].map((record) => [read(key, record.key), read(value, record.value)]))
+    const plain = valueSerdeOf(topology, name, value)
+    return new Map([...last.values()].map((record) => [read(key, record.key), read(plain, record.value)]))
   },
 })
