@@ -4,6 +4,7 @@ import { armFaultPoints } from '../../base/fault-point.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import { internalTopics, sinkTopicNames, sourceTopicName } from '../../topology/internal-topics.ts'
+import { misused } from '../driver/misused.ts'
 import type { Fault } from './fault.ts'
 import { FaultRunner, type FaultTargets } from './fault-runner.ts'
 import { SimulatedProcess } from './simulated-process.ts'
@@ -60,6 +61,9 @@ const topicsOf = (
   return { sources, outer, all: [...outer, ...internal] }
 }
 
+/** The points of a worker's work are told of in one place of a thread. */
+let isPlaying = false
+
 export class Scenario {
   readonly simulation: Simulation
   readonly #options: ScenarioOptions
@@ -107,6 +111,8 @@ export class Scenario {
   async play(onHealed: () => void = () => {}): Promise<Course> {
     const { time } = this.simulation
     const { healAtMs, settings } = this.#options
+    if (isPlaying) throw misused('one simulation runs at a time; await the one before')
+    isPlaying = true
     armFaultPoints((point) => {
       const { current } = time
       if (current instanceof SimulatedProcess) this.#runner.reached(current, point)
@@ -124,6 +130,7 @@ export class Scenario {
       return { drain: { tookMs, boundMs }, unclosed: await this.#closeWorkers() }
     } finally {
       armFaultPoints(undefined)
+      isPlaying = false
     }
   }
 

@@ -222,6 +222,8 @@ export const simulate = async (options: SimulateOptions): Promise<SimulationSumm
   const summary = { seeds: 0, records: 0, faults: 0, failovers: 0, virtualMs: 0 }
   for (const seed of chosen) {
     const faults = faultsOf(options, seed)
+    // A run keeps the event loop for itself: between two of them others have their turn.
+    await new Promise((resolve) => void setImmediate(resolve))
     const result = await runOnce(options, seed, faults)
     if (result.failure !== undefined) throw await explain(options, seed, faults, result.failure)
     summary.seeds++

@@ -62,6 +62,15 @@ export class SimulatedLink {
     this.#socket = socket
   }
 
+  /**
+   * The process is dead. A connection that was being opened fails: the client library keeps a real timer until then, and
+   * what that sets off must not reach into another simulation.
+   */
+  abandon(): void {
+    this.closedByClient()
+    this.#socket?.abandon()
+  }
+
   opened(session: BrokerSession): void {
     this.#session = session
   }

@@ -82,7 +82,7 @@ export class SimulatedNet {
   /** The port of a process. */
   portFor(owner: SimulatedProcess, host: string): Net {
     owner.whenDead(() => {
-      for (const link of this.#links) if (link.owner === owner) link.closedByClient()
+      for (const link of this.#links) if (link.owner === owner) link.abandon()
     })
     return {
       hostName: () => host,
@@ -94,7 +94,8 @@ export class SimulatedNet {
           closed: () => link.closedByClient(),
         })
         link.attach(socket)
-        if (owner.state !== 'dead') this.#open(link, socket, address, onConnect)
+        if (owner.state === 'dead') link.abandon()
+        else this.#open(link, socket, address, onConnect)
         return socket.asSocket()
       },
     }
@@ -149,9 +150,7 @@ export class SimulatedNet {
         end: () => link.closedByBroker(),
       })
       link.opened(session)
-      this.#world.toClient(link, () => {
-        if (!socket.destroyed) onConnect()
-      })
+      this.#world.toClient(link, () => socket.connected(onConnect))
     })
   }
 

@@ -19,6 +19,7 @@ export class SimulatedSocket {
   #parts: Buffer[] = []
   #corked = false
   #destroyed = false
+  #isConnected = false
 
   constructor(reader: SocketReader, side: SocketSide) {
     this.#reader = reader
@@ -28,10 +29,6 @@ export class SimulatedSocket {
   /** As node:net types it: a connection uses no more of it than is here. */
   asSocket(): Socket {
     return this as unknown as Socket
-  }
-
-  get destroyed(): boolean {
-    return this.#destroyed
   }
 
   on(name: string, listener: Listener): this {
@@ -82,6 +79,18 @@ export class SimulatedSocket {
       this.#reader.received(copied)
       at += copied
     }
+  }
+
+  /** It is open. */
+  connected(onConnect: () => void): void {
+    if (this.#destroyed) return
+    this.#isConnected = true
+    onConnect()
+  }
+
+  /** Its process is dead: an opening fails, and nothing else is told. */
+  abandon(): void {
+    if (!this.#isConnected) this.ended(new Error('the process is dead'))
   }
 
   /** The other side is gone: with an error where the connection could not even be opened. */

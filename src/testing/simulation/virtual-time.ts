@@ -17,8 +17,6 @@ export interface SimulatedEvent {
   run: (() => void) | undefined
 }
 
-/** Events between two turns of the real event loop, in which timers of whoever watches have their turn. */
-const eventsPerTurn = 4096
 /** Cancelled events are thrown out of the queue when there are more of them than this, and than others. */
 const cancelledMax = 512
 
@@ -81,9 +79,9 @@ export class VirtualTime {
         } catch (error) {
           return reject(error)
         }
-        // The queue of ticks goes on only when no microtask is left, and costs a hundredth of a turn of the event loop.
-        if (this.#ran % eventsPerTurn === 0) setImmediate(step)
-        else queueMicrotask(() => process.nextTick(step))
+        // The queue of ticks goes on only when no microtask is left. The event loop has no turn before the end: no real
+        // timer, of the client library for one, can get in between.
+        queueMicrotask(() => process.nextTick(step))
       }
       step()
     })

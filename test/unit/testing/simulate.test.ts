@@ -115,4 +115,11 @@ describe('simulate', () => {
     const asking = simulate({ ...one, invariants: (world) => void world.store(totals) })
     await expect(asking).rejects.toThrow(/DRIVER_MISUSED: .*forgetful-counts-changelog/)
   })
+
+  it('refuses to run twice at the same time', async () => {
+    const one = { ...options, seeds: [1], faults: [] }
+    const first = simulate(one)
+    await expect(simulate(one)).rejects.toThrow('one simulation runs at a time')
+    await first
+  })
 })
