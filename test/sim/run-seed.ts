@@ -180,7 +180,8 @@ class Run {
         }),
       ),
     )
-    for (const host of unclosed)
+    // A run that was ended early has closed nobody.
+    for (const host of this.#early.length > 0 ? [] : unclosed)
       stopped.push({ invariant: 'I10', key: `the close of ${host}`, expected: 'an end', found: 'none' })
     // What was wrong on the way ended the run: all the rest follows from that.
     const violations =
