@@ -10,6 +10,10 @@ export const backoffMs = (attempt: number): number => Math.min(2 * 2 ** Math.min
 export const isRepeatable = (error: unknown): error is MillstreamError =>
   isMillstreamError(error) && error.reaction === 'retry'
 
+/** What is asked for is not waited for any longer: where it was sent, its outcome is unknown. */
+export const givenUp = (): MillstreamError =>
+  new MillstreamError('REQUEST_TIMED_OUT', { what: 'the time for this transaction is over' })
+
 /** What an error code inside a transaction becomes; `broker-failure.ts` does the same for all other requests. */
 export function transactionFailure(
   api: ApiName,

@@ -68,6 +68,8 @@ interface Slot {
 
 const COORDINATOR_NOT_AVAILABLE = 15
 
+const interrupted = 'it was interrupted by us'
+
 export class Cluster {
   readonly #settings: ClusterSettings
   readonly #ports: Ports
@@ -241,10 +243,14 @@ export class Cluster {
 
   /**
    * Breaks the connection of this broker and role, if one is open; the next request opens another. For a long poll
-   * whose answer is no longer wanted: the broker would serve nothing else on that connection until it is over.
+   * whose answer is no longer wanted: the broker would serve nothing else on that connection until it is over. Where it
+   * is still being opened, what waits for that is not sent.
    */
   interrupt(node: number, role: ConnectionRole): void {
-    this.#slots.get(slotKey(node, role))?.connection?.close('it was interrupted by us')
+    const slot = this.#slots.get(slotKey(node, role))
+    slot?.connection?.close(interrupted)
+    for (const queued of slot?.queue.splice(0) ?? [])
+      queued.reject(markNeverSent(new MillstreamError('CONNECTION_LOST', { what: interrupted })))
   }
 
   /** Ends all connections; what is in flight is rejected. */

@@ -85,7 +85,7 @@ export class GroupMember {
   #last: Generation = { generationId: NO_GENERATION, continuous: false }
   /** A JoinGroup is at the coordinator that may make a member whose id we do not know. */
   #unknownMember = false
-  /** Resolves at the next answer to JoinGroup, and at the end of the join. */
+  /** Resolves at the next answer to JoinGroup or SyncGroup, and at the end of the join. */
   #progress = Promise.withResolvers<void>()
   #join: { readonly giveUp: AbortController; node: number | undefined } | undefined
 
@@ -136,7 +136,7 @@ export class GroupMember {
     return this.#syncing
   }
 
-  /** Resolves when a join that is under way has got further: into another generation, or to its end. */
+  /** Resolves when a join that is under way has got further: JoinGroup or SyncGroup was answered, or it has ended. */
   progress(): Promise<void> {
     return this.#progress.promise
   }
@@ -334,6 +334,7 @@ export class GroupMember {
       return await this.#sync(node, answer)
     } finally {
       this.#syncing = undefined
+      this.#progressed()
     }
   }
 

@@ -3,11 +3,11 @@
 import { invariant } from '../base/assert.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
-import { MillstreamError } from '../errors.ts'
+import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
 import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
-import { backoffMs, transactionFailure } from './answers.ts'
+import { backoffMs, givenUp, transactionFailure } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import { commitOffsets } from './offsets.ts'
 import { Outbox, type OutboxSettings } from './outbox.ts'
@@ -29,6 +29,7 @@ export class IdempotentProducer implements CommittingProducer {
   #deadlineMs = Number.POSITIVE_INFINITY
   #patience = new AbortController()
   #open = false
+  #initialising = false
   #lost = true
 
   constructor(cluster: Cluster, ports: Ports, settings: IdempotentProducerSettings, log: Logger) {
@@ -67,10 +68,16 @@ export class IdempotentProducer implements CommittingProducer {
 
   /** Takes a new producer id: sequences restart. @throws AUTHORIZATION_FAILED, CONNECTION_LOST, REQUEST_TIMED_OUT */
   async init(): Promise<void> {
-    await this.#outbox.quiesce()
-    const response = await this.#newProducerId(
-      this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs,
-    )
+    const { signal } = this.#renew()
+    this.#initialising = true
+    this.#lost = true
+    let response: InitProducerIdResponse
+    try {
+      await this.#outbox.quiesce()
+      response = await unlessAborted(signal, this.#newProducerId(signal), givenUp)
+    } finally {
+      this.#initialising = false
+    }
     this.#producerId = response.producerId
     this.#epoch = response.producerEpoch
     this.#lost = false
@@ -79,14 +86,16 @@ export class IdempotentProducer implements CommittingProducer {
   }
 
   /** A broker that has just started answers COORDINATOR_LOAD_IN_PROGRESS until it has a block of producer ids. */
-  async #newProducerId(deadlineMs: number): Promise<InitProducerIdResponse> {
+  async #newProducerId(signal: AbortSignal): Promise<InitProducerIdResponse> {
+    const deadlineMs = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
     const request = { transactionalId: null, transactionTimeoutMs: 0, producerId: -1, producerEpoch: -1 }
     for (let attempt = 0; ; attempt++) {
       const response = await this.#cluster.sendToAny(initProducerId, request)
       if (response.errorCode === 0) return response
       const wait =
         reactionFor(response.errorCode, 'InitProducerId') === 'retry' &&
-        this.#ports.clock.monotonic() < deadlineMs
+        this.#ports.clock.monotonic() < deadlineMs &&
+        !signal.aborted
       if (!wait) throw transactionFailure('InitProducerId', response.errorCode, {})
       await this.#ports.timers.sleep(backoffMs(attempt))
     }
@@ -95,7 +104,7 @@ export class IdempotentProducer implements CommittingProducer {
   begin(): void {
     invariant(!this.#lost, 'a producer is initialised before it sends')
     this.#open = true
-    if (this.#patience.signal.aborted) this.#patience = new AbortController()
+    this.#renew()
     this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
   }
 
@@ -117,17 +126,30 @@ export class IdempotentProducer implements CommittingProducer {
     return this.#outbox.progress()
   }
 
-  /** Offsets follow the outputs: a crash in between repeats them, which is what at-least-once means. */
+  /**
+   * Offsets follow the outputs: a crash in between repeats them, which is what at-least-once means.
+   * @throws MillstreamError TRANSACTION_ABORTABLE when it was given up before anything was sent; REQUEST_TIMED_OUT when it is
+   * not known what the broker has: it may take the offsets later, and whoever had gone back to the commit before, and
+   * written older states behind the newer ones, would then continue behind what its stores have.
+   */
   async commitOffsets(source: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void> {
     invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
     const deadline = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
-    const membership = await source.current({ synced: true })
-    const committed = commitOffsets(this.#cluster, this.#ports, membership, offsets, deadline)
-    return await unlessAborted(
-      this.#patience.signal,
-      committed,
-      () => this.#outbox.failure as MillstreamError,
-    )
+    const { signal } = this.#patience
+    let sent = false
+    const failure = (): MillstreamError => (sent ? givenUp() : (this.#outbox.failure as MillstreamError))
+    for (;;) {
+      const membership = await unlessAborted(signal, source.current({ synced: true }), failure)
+      sent = true
+      const asked = commitOffsets(this.#cluster, this.#ports, membership, offsets, deadline, signal)
+      try {
+        return await unlessAborted(signal, asked, failure)
+      } catch (error) {
+        if (!isMillstreamError(error) || error.code !== 'MEMBERSHIP_LOST') throw error
+        // A join was answered while the request was under way: they belong to the next generation.
+        if (!(await unlessAborted(signal, source.outlives(membership), failure))) throw error
+      }
+    }
   }
 
   async commit(): Promise<void> {
@@ -135,9 +157,14 @@ export class IdempotentProducer implements CommittingProducer {
   }
 
   giveUp(why: string): void {
-    if (!this.#open) return
+    if (!this.#open && !this.#initialising) return
     this.#outbox.giveUp(new MillstreamError('TRANSACTION_ABORTABLE', { what: why }))
     this.#patience.abort()
+  }
+
+  #renew(): AbortController {
+    if (this.#patience.signal.aborted) this.#patience = new AbortController()
+    return this.#patience
   }
 
   /** Forgets what was not sent. A dropped batch leaves a gap in its sequences, so a new producer id follows. */

@@ -234,8 +234,9 @@ export class MarkerGuard {
       if (answer === undefined || this.#mayPass(answer.errorCode)) again.push(one)
       else if (answer.errorCode !== NONE) this.#unknowable(one, answer.errorCode)
       else if (producer === undefined || producer.currentTransactionStart < 0) continue
-      // KIP-890: an epoch has one transaction, and this one is the open one.
-      else if (producer.producerEpoch !== own.epoch) open.push({ ...one, producer })
+      // KIP-890: an epoch has one transaction, and ours is the open one. That of a newer epoch is a successor's, which is
+      // at work: no marker was left out, and the broker refuses our produce.
+      else if (own.epoch === undefined || producer.producerEpoch < own.epoch) open.push({ ...one, producer })
     }
     return again
   }

@@ -226,6 +226,7 @@ const throwUnlessRepeatable = (error: unknown): void => {
 /**
  * OffsetCommit without a transaction, for at-least-once.
  * @param deadline on the monotonic clock
+ * @param signal nothing is sent once it is aborted
  * @throws MillstreamError MEMBERSHIP_LOST (also while the group hands out assignments: commit before joining),
  * INSTANCE_FENCED, AUTHORIZATION_FAILED, REQUEST_TIMED_OUT; BROKER_ERROR with the partition for the rest, for instance
  * metadata that is too large
@@ -236,6 +237,7 @@ export const commitOffsets = async (
   identity: GroupIdentity,
   offsets: readonly OffsetEntry[],
   deadline: number,
+  signal?: AbortSignal,
 ): Promise<void> => {
   const { groupId, memberId, generationId, instanceId } = identity
   const topics = byTopic(offsets).map((entry) => ({
@@ -260,6 +262,7 @@ export const commitOffsets = async (
     },
     deadline,
     'OffsetCommit',
+    signal,
   )
   for (const { topic, partitions } of response.answer.topics) {
     for (const { partition, errorCode } of partitions) {

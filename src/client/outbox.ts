@@ -23,9 +23,10 @@ import {
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import type { Compression } from '../record/compression.ts'
 import { nextSequence } from '../record/varint.ts'
-import { backoffMs, transactionFailure, byTopic, isRepeatable } from './answers.ts'
+import { backoffMs, byTopic, givenUp, isRepeatable, transactionFailure } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import type { Settled } from './marker-guard.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface ProducerIdentity {
   readonly transactionalId: string | null
@@ -109,6 +110,7 @@ export class Outbox {
   readonly #waiting = new Set<Lane>()
   readonly #busyNodes = new Set<number>()
   #failure: MillstreamError | undefined
+  #givenUp = new AbortController()
   #settled: PromiseWithResolvers<void> | undefined
   #unacknowledgedBytes = 0
   #notBeforeMs = 0
@@ -195,6 +197,7 @@ export class Outbox {
   /** `fail`, and what is in flight is not waited for either. */
   giveUp(error: MillstreamError): void {
     this.fail(error)
+    this.#givenUp.abort()
     for (const node of this.#busyNodes) if (node >= 0) this.#cluster.interrupt(node, 'produce')
   }
 
@@ -232,6 +235,7 @@ export class Outbox {
     }
     this.#waiting.clear()
     this.#failure = undefined
+    if (this.#givenUp.signal.aborted) this.#givenUp = new AbortController()
   }
 
   #lane(topic: string, partition: number): Lane {
@@ -291,6 +295,8 @@ export class Outbox {
   /** @returns how long to wait before the next request to this node, ms. */
   async #produce(node: number, lanes: readonly Lane[]): Promise<number> {
     await this.#owner.beforeProduce(lanes)
+    // Of a transaction that has ended meanwhile nothing more is sent.
+    if (this.#failure !== undefined) throw this.#failure
     faultPoint('before-produce')
     for (const lane of lanes) lane.written = true
     const request: ProduceRequest = {
@@ -356,11 +362,10 @@ export class Outbox {
       lane.attempts++
       this.#checkDeadline('no leader took the records', lane)
     }
-    await this.#cluster
-      .refreshMetadata([...new Set(lanes.map((lane) => lane.topic))])
-      .catch((error: unknown) => {
-        this.#log.warn('the leaders could not be looked up', { cause: ensureError(error).message })
-      })
+    const found = this.#cluster.refreshMetadata([...new Set(lanes.map((lane) => lane.topic))])
+    await unlessAborted(this.#givenUp.signal, found, givenUp).catch((error: unknown) => {
+      this.#log.warn('the leaders could not be looked up', { cause: ensureError(error).message })
+    })
     return backoffMs(lanes[0]?.attempts ?? 0)
   }
 

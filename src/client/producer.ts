@@ -23,7 +23,7 @@ export interface Membership {
 export interface MembershipSource {
   /**
    * The membership of now. Between JoinGroup and SyncGroup that is one in the new generation, which takes the offsets of
-   * a transaction already; offsets outside of one it takes only when it is `synced`, which is waited for.
+   * a transaction already; offsets outside of one it takes only when it is `synced`: the answer to SyncGroup is waited for.
    * @throws MillstreamError when what was processed must not be committed any more
    */
   current(options?: { readonly synced?: boolean }): Promise<Membership>
@@ -59,7 +59,7 @@ export interface CommittingProducer {
   progress(): Promise<void>
   commitOffsets(membership: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void>
   commit(): Promise<void>
-  /** Whatever the open transaction waits for fails now; its abort may take `graceMs`. */
+  /** Whatever the open transaction, or init, waits for fails now; its abort may take `graceMs`. */
   giveUp(why: string, graceMs: number): void
   abort(): Promise<void>
 }

@@ -2,10 +2,9 @@
 // the transaction is given up.
 import type { Logger } from '../base/log.ts'
 import type { Ports, TimerHandle } from '../base/ports.ts'
-import { MillstreamError } from '../errors.ts'
 import type { Api } from '../protocol/api.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
-import { backoffMs, isRepeatable } from './answers.ts'
+import { backoffMs, givenUp, isRepeatable } from './answers.ts'
 import type { Cluster, CoordinatorType } from './cluster.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
@@ -89,6 +88,3 @@ export class TransactionRequests {
     this.#grace = new AbortController()
   }
 }
-
-const givenUp = (): MillstreamError =>
-  new MillstreamError('REQUEST_TIMED_OUT', { what: 'the time for this transaction is over' })

@@ -25,17 +25,9 @@ import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { transactionFailure, byTopic, firstError, initErrorOf } from './answers.ts'
 import type { Cluster } from './cluster.ts'
-import {
-  Endings,
-  type GuardedPartition,
-  isSettled,
-  MarkerGuard,
-  offsetsPartition,
-  offsetsTopic,
-  type Settled,
-} from './marker-guard.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
+import { Settling } from './settling.ts'
 import { TransactionRequests } from './transaction-requests.ts'
 
 type ProducerState = 'uninitialised' | 'ready' | 'open' | 'failed' | 'ending' | 'lost'
@@ -63,8 +55,8 @@ export class TransactionalProducer implements CommittingProducer {
   readonly #log: Logger
   readonly #state: StateMachine<ProducerState>
   readonly #outbox: Outbox
-  readonly #guard: MarkerGuard
   readonly #requests: TransactionRequests
+  readonly #settling: Settling
   #producerId = -1
   #epoch = -1
   /** When the open transaction times out at the coordinator, on the monotonic clock. */
@@ -77,11 +69,7 @@ export class TransactionalProducer implements CommittingProducer {
    */
   #ghostPossible = false
   #offsetsCommitted = false
-  readonly #endings = new Endings()
-  /** Reasons to look at partitions again: a leader had to be looked up, or a transaction did not end by a commit. */
-  #doubts = 0
-  /** For the partition with the offsets of the group, what a lane has for the others. */
-  #offsetsSettled: Settled | undefined
+  #initialising = false
 
   constructor(cluster: Cluster, ports: Ports, settings: TransactionalProducerSettings, log: Logger) {
     this.#cluster = cluster
@@ -89,19 +77,17 @@ export class TransactionalProducer implements CommittingProducer {
     this.#settings = settings
     this.#log = log
     this.#state = createStateMachine<ProducerState>('transactional producer', 'uninitialised', transitions)
-    this.#guard = new MarkerGuard(cluster, ports, settings, log)
     this.#requests = new TransactionRequests(cluster, ports, log, () => {
       this.#ghostPossible = true
     })
+    this.#settling = new Settling(cluster, ports, settings, log, this.#requests)
     this.#outbox = new Outbox(cluster, ports, settings, log, {
       identity: () => this.#identity(),
       beforeProduce: (lanes) => this.#beforeProduce(lanes),
       unanswered: () => {
         this.#ghostPossible = true
       },
-      doubted: () => {
-        this.#doubts++
-      },
+      doubted: () => this.#settling.doubted(),
       deadlineMs: () => this.#deadlineMs,
       failed: () => {
         if (this.#state.current === 'open') this.#state.transitionTo('failed')
@@ -135,16 +121,26 @@ export class TransactionalProducer implements CommittingProducer {
    * restarts the sequences. A weapon: only the rightful owner calls it, after it joined the group.
    * @param fresh do not show the id and epoch held before; only right after a fresh join. With them the broker refuses
    * a holder that was overtaken meanwhile.
-   * @throws MillstreamError PRODUCER_FENCED when there is a newer holder, AUTHORIZATION_FAILED, CONNECTION_LOST
+   * @throws MillstreamError PRODUCER_FENCED when there is a newer holder, AUTHORIZATION_FAILED, CONNECTION_LOST,
+   * REQUEST_TIMED_OUT also when it is given up
    */
   async init(fresh: boolean): Promise<void> {
     this.#requests.renew()
-    await this.#outbox.quiesce()
     if (this.#state.current !== 'uninitialised') this.#state.transitionTo('lost')
+    this.#initialising = true
+    try {
+      await this.#initialise(fresh)
+    } finally {
+      this.#initialising = false
+      this.#requests.renew()
+    }
+  }
+
+  async #initialise(fresh: boolean): Promise<void> {
+    await this.#outbox.quiesce()
     const known = !fresh && this.#producerId >= 0
-    this.#doubts++
-    const last = await this.#guard.lastTransaction()
-    if (last !== undefined) this.#endings.note(last)
+    this.#settling.doubted()
+    await this.#settling.findLast()
     const codeOf = ({ errorCode }: InitProducerIdResponse): number => initErrorOf(errorCode, known)
     const response = await this.#requests.ask(
       'transaction',
@@ -206,7 +202,7 @@ export class TransactionalProducer implements CommittingProducer {
     try {
       this.#registered = true
       let membership = await source.current()
-      await this.#settleOffsets(membership.groupId)
+      await this.#settling.settleOffsets(membership.groupId, this.#guarded(), this.#deadlineMs)
       if (this.#cluster.transactionVersion === 1) await this.#addOffsets(membership.groupId)
       faultPoint('before-offset-commit')
       // A join may be answered while the request is under way: the transaction then belongs to the next generation.
@@ -236,7 +232,7 @@ export class TransactionalProducer implements CommittingProducer {
     })
     if (response.errorCode !== 0) {
       // INVALID_TXN_STATE: the coordinator aborted it by its own timeout, or a repeated EndTxn met its own success.
-      this.#state.transitionTo('lost')
+      this.#lose()
       throw this.#outcomeUnknown(`EndTxn was answered ${brokerError(response.errorCode).name}`, undefined)
     }
     faultPoint('end-txn-acked')
@@ -246,7 +242,7 @@ export class TransactionalProducer implements CommittingProducer {
   /** EndTxn(abort). Where that does not reach the coordinator the producer is `lost`, and init aborts instead. */
   async abort(): Promise<void> {
     if (!this.inTransaction) return
-    this.#doubts++
+    this.#settling.doubted()
     // A dropped batch leaves a gap in its sequences (TV1), or was sent and given up: the epoch must change.
     if (await this.#outbox.quiesce()) this.#ghostPossible = !wrong('sequence-rolled-back')
     if (!this.#registered) {
@@ -262,7 +258,7 @@ export class TransactionalProducer implements CommittingProducer {
       this.#log.warn('the abort was refused: the producer is initialised anew', {
         error: brokerError(response.errorCode).name,
       })
-      this.#state.transitionTo('lost')
+      this.#lose()
     } catch (error) {
       if (!isMillstreamError(error) || error.code !== 'OUTCOME_UNKNOWN') throw error
       this.#log.warn('the abort was not answered: the producer is initialised anew', { cause: error.message })
@@ -271,12 +267,15 @@ export class TransactionalProducer implements CommittingProducer {
 
   /**
    * The time for the open transaction is over: whatever it waits for fails now, so that it can be aborted, for which
-   * there are `graceMs` more. Where EndTxn is on its way its outcome is unknown. Does nothing between transactions.
+   * there are `graceMs` more. Where EndTxn is on its way its outcome is unknown. So does an init, which has to be repeated.
+   * Does nothing between transactions.
    */
   giveUp(why: string, graceMs: number): void {
-    if (!this.inTransaction && this.#state.current !== 'ending') return
+    if (!this.inTransaction && this.#state.current !== 'ending' && !this.#initialising) return
     this.#requests.giveUp(graceMs)
-    if (this.inTransaction) this.#outbox.giveUp(new MillstreamError('TRANSACTION_ABORTABLE', { what: why }))
+    // With an init something may still be in flight of the transaction before.
+    if (this.inTransaction || this.#initialising)
+      this.#outbox.giveUp(new MillstreamError('TRANSACTION_ABORTABLE', { what: why }))
   }
 
   /** @returns false when the generation was over and there is a later one to commit under. */
@@ -350,9 +349,7 @@ export class TransactionalProducer implements CommittingProducer {
   }
 
   async #ended(response: EndTxnResponse, committed: boolean): Promise<void> {
-    // KIP-890: an epoch has one transaction. With TV1 it has many, and it is not known which of them a partition means.
-    if (this.#cluster.transactionVersion === 2)
-      this.#endings.note({ producerId: this.#producerId, epoch: this.#epoch, committed })
+    this.#settling.ended({ ...this.#guarded(), committed })
     this.#outbox.holdUntil(this.#ports.clock.monotonic() + this.#settings.markerWaitMs)
     if (this.#cluster.transactionVersion === 2) {
       // KIP-890: each EndTxn answers the next epoch, near its end a new producer id; the sequences restart.
@@ -360,6 +357,14 @@ export class TransactionalProducer implements CommittingProducer {
       return
     }
     const ghostPossible = this.#ghostPossible
+    if (ghostPossible && !committed) {
+      // InitProducerId waits for the markers: after a transaction that was given up others wait for this worker to join.
+      this.#log.debug(
+        'a request of the transaction may still arrive: the producer is to be initialised',
+        this.#place(),
+      )
+      return this.#lose()
+    }
     this.#becomeReady(this.#producerId, this.#epoch, 'keep')
     if (!ghostPossible) return
     this.#log.debug('a request of the transaction was repeated: the epoch is bumped', this.#place())
@@ -378,7 +383,7 @@ export class TransactionalProducer implements CommittingProducer {
   }
 
   async #beforeProduce(lanes: readonly Lane[]): Promise<void> {
-    await this.#settle(lanes)
+    await this.#settling.settle(lanes, this.#guarded(), this.#deadlineMs)
     this.#registered = true
     // TV2 (KIP-890 part 2): the first produce to a partition tells the coordinator itself.
     if (this.#cluster.transactionVersion === 2) return
@@ -413,41 +418,6 @@ export class TransactionalProducer implements CommittingProducer {
     for (const lane of missing) lane.added = true
   }
 
-  /**
-   * Before the first records of a transaction for these partitions, and before a produce is repeated: that it was not
-   * answered may be the first sign that the leader had gone since. With version 1 of transactions there is no telling
-   * then which of them is open there.
-   */
-  async #settle(lanes: readonly Lane[]): Promise<void> {
-    const now = (lane: Lane): Settled => {
-      const leader = this.#cluster.partition(lane.topic, lane.partition)?.leader ?? -1
-      return { over: this.#cluster.connection(leader, 'produce'), doubts: this.#doubts }
-    }
-    const distinct = this.#cluster.transactionVersion === 2
-    const doubtful = lanes.filter(
-      (lane) => (distinct || !lane.written) && !isSettled(lane.settled, now(lane)),
-    )
-    if (doubtful.length === 0) return
-    const seen = doubtful.map(now)
-    await this.#settleAt(doubtful)
-    for (const [index, lane] of doubtful.entries()) lane.settled = seen[index]
-  }
-
-  async #settleAt(partitions: readonly GuardedPartition[]): Promise<void> {
-    const own = this.#cluster.transactionVersion === 2 ? this.#epoch : undefined
-    const producer = { producerId: this.#producerId, epoch: own }
-    await this.#requests.wait(this.#guard.settle(partitions, producer, this.#endings, this.#deadlineMs))
-  }
-
-  async #settleOffsets(groupId: string): Promise<void> {
-    const node = await this.#requests.wait(this.#cluster.coordinator('group', groupId)).catch(() => -1)
-    const now = { over: this.#cluster.connection(node, 'coordinator'), doubts: this.#doubts }
-    if (isSettled(this.#offsetsSettled, now)) return
-    const partition = await this.#requests.wait(offsetsPartition(this.#cluster, groupId))
-    if (partition !== undefined) await this.#settleAt([{ topic: offsetsTopic, partition }])
-    this.#offsetsSettled = now
-  }
-
   async #addOffsets(groupId: string): Promise<void> {
     const response = await this.#requests.ask(
       'transaction',
@@ -464,6 +434,10 @@ export class TransactionalProducer implements CommittingProducer {
     )
     if (response.errorCode !== 0)
       throw transactionFailure('AddOffsetsToTxn', response.errorCode, { group: groupId })
+  }
+
+  #guarded(): { producerId: number; epoch: number } {
+    return { producerId: this.#producerId, epoch: this.#epoch }
   }
 
   #identity(): ProducerIdentity {

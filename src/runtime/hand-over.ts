@@ -5,8 +5,9 @@
 //   called ──> the commit that is under way, or the one of what is given up ──> JoinGroup: in time
 //                 └── the budget is over: abort (for as long again at most) ──> JoinGroup
 //
-// Both parts together end before the group goes on without this worker (rebalanceTimeoutMs), and before the coordinator
-// aborts the transaction by itself.
+// Each part is a third of the time after which the group goes on without this worker (rebalanceTimeoutMs), or the coordinator
+// aborts the transaction by itself. The group's clock began earlier, by up to one heartbeat interval: the rest is for that,
+// and for JoinGroup itself.
 import type { Logger } from '../base/log.ts'
 import type { Ports, TimerHandle } from '../base/ports.ts'
 import type { CommittingProducer } from '../client/producer.ts'
@@ -24,11 +25,12 @@ export class HandOver {
   readonly #budgetMs: number
   #timer: TimerHandle | undefined
   #isLate = false
+  #ended = false
 
   constructor(options: HandOverOptions) {
     this.#options = options
     const { rebalanceTimeoutMs, transactionTimeoutMs } = options.settings
-    this.#budgetMs = Math.min(rebalanceTimeoutMs, transactionTimeoutMs) / 2
+    this.#budgetMs = Math.min(rebalanceTimeoutMs, transactionTimeoutMs) / 3
   }
 
   /** The budget is over: nothing more is committed before the join. */
@@ -38,7 +40,8 @@ export class HandOver {
 
   /** The group waits. From the first call on, until `joins`. */
   called(): void {
-    this.#timer ??= this.#options.ports.timers.set(() => this.#end(), this.#budgetMs)
+    if (this.#ended) return
+    this.#timer ??= this.#options.ports.timers.set(() => this.#isOver(), this.#budgetMs)
   }
 
   /** JoinGroup is on its way, or nobody waits for it any more. */
@@ -48,7 +51,13 @@ export class HandOver {
     this.#isLate = false
   }
 
-  #end(): void {
+  /** The worker has nothing to hand over any more, whatever a heartbeat still says. */
+  end(): void {
+    this.joins()
+    this.#ended = true
+  }
+
+  #isOver(): void {
     const budgetMs = this.#budgetMs
     this.#isLate = true
     this.#options.log.warn('the group waits for too long: the open transaction is given up', { budgetMs })

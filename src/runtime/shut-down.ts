@@ -29,7 +29,7 @@ export const shutDown = async (
   const steps: (() => unknown)[] = [
     () => fetcher.close(),
     () => takeOver?.close(),
-    () => handOver.joins(),
+    () => handOver.end(),
     // An open transaction would hold up readers and the next owner until it times out.
     () => (producer.inTransaction ? producer.abort() : undefined),
     () => manager.close({ flush }),

@@ -179,7 +179,10 @@ export class WorkerMembership implements MembershipSource {
    */
   async current(options?: { readonly synced?: boolean }): Promise<Membership> {
     const { groupId, member } = this.#options
-    if (options?.synced === true) await this.#joining
+    // Not for the JoinGroup before it: until that is answered the old generation holds, which may take as long as a member
+    // that is dead is waited for.
+    while (options?.synced === true && this.#joining !== undefined && member.syncing !== undefined)
+      await Promise.race([this.#joining, member.progress()])
     const { syncing } = member
     // What a join has brought is taken note of in a moment: until then the held tasks are those of the generation before.
     if (syncing === undefined && member.generationId !== this.#generationId) await this.#joining

@@ -8,11 +8,13 @@ import { wasNeverSent } from '../../src/client/connection.ts'
 import { listOffsets } from '../../src/client/offsets.ts'
 import { createTopics, deleteRecords, describeTopics, topicSettings } from '../../src/client/topic-admin.ts'
 import { fetch } from '../../src/protocol/fetch.ts'
+import { findCoordinator } from '../../src/protocol/find-coordinator.ts'
 import { joinGroup } from '../../src/protocol/join-group.ts'
 import { metadata } from '../../src/protocol/metadata.ts'
-import { clusterSettings, connect, inMs } from '../support/client.ts'
+import { clusterSettings, connect, inMs, until } from '../support/client.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../support/kafka.ts'
+import { apiKeys, KafkaProxy } from '../support/proxy.ts'
 
 const servers: net.Server[] = []
 
@@ -111,6 +113,32 @@ describe('requests', () => {
     const group = uniqueTopic('group')
     expect(await cluster.coordinator('group', group)).toBe(await cluster.coordinator('group', group))
     expect(await cluster.coordinator('transaction', uniqueTopic('tx'))).toBeGreaterThanOrEqual(0)
+  })
+
+  it('does not send what was interrupted while it waited for its connection', async () => {
+    const proxy = await KafkaProxy.start(kafkaBrokers()[0] as string)
+    const fresh = await connect({ brokers: [proxy.address] })
+    const opened = Promise.withResolvers<void>()
+    const asked: number[] = []
+    proxy.rules = {
+      request: ({ apiKey }) => {
+        asked.push(apiKey)
+        return apiKey === apiKeys.ApiVersions ? { until: opened.promise } : 'pass'
+      },
+    }
+    const request = { keyType: 'group', keys: [uniqueTopic('group')] } as const
+    const given = fresh.send(node, 'produce', findCoordinator, request).catch((error: unknown) => error)
+    await until('the opening', () => asked.length > 0)
+    fresh.interrupt(node, 'produce')
+    const error = await given
+    expect(error).toMatchObject({ code: 'CONNECTION_LOST' })
+    expect(wasNeverSent(error)).toBe(true)
+    const later = fresh.send(node, 'produce', metadata, { topics: [] })
+    opened.resolve()
+    await later
+    expect(asked).toEqual([apiKeys.ApiVersions, apiKeys.Metadata])
+    await fresh.close()
+    await proxy.stop()
   })
 
   it('writes requests in the order of the calls while the connection is being opened', async () => {

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { brokerAddress, eachOnce, impatiently } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
-import { recoveryKeys } from '../support/lost-commit.ts'
+import { recoveryKeys, refuseEnd } from '../support/lost-commit.ts'
 import { apiKeys, KafkaProxy } from '../support/proxy.ts'
 import { startWorker, type TestWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
@@ -17,7 +17,7 @@ afterAll(async () => {
   await judge?.stop()
 })
 
-/** The budget is the half of these, and an answer is waited for much longer. */
+/** The budget is a third of these, and an answer is waited for much longer. */
 const settingsOf = (address: string, directory: string, instanceId: string) => ({
   ...impatiently(address, `${directory}/${instanceId}`),
   instanceId,
@@ -62,6 +62,75 @@ it('a commit that is not answered does not keep the group waiting: it is aborted
   expect((await app.offsets())[1 - partition]).toBe(3)
   proxy.rules = {}
   proxy.cutAll()
+  await app.judged()
+  for (const { worker, failure } of [one, two]) {
+    expect(failure()).toBe(undefined)
+    await worker.close({ leave: true })
+  }
+  await proxy.stop()
+}, 40_000)
+
+it('offsets outside of a transaction that are given up are read back: the broker may have taken them', async () => {
+  const app = await eachOnce(judge, 'late-offsets', 2)
+  const proxy = await KafkaProxy.start(brokerAddress())
+  using directory = temporaryDirectory()
+  const settings = (address: string, name: string) =>
+    ({ ...settingsOf(address, directory.path, name), guarantee: 'at_least_once' }) as const
+  await using one = await startWorker(app.topology, settings(proxy.address, 'one'))
+  await using two = testWorker(app.topology, settings(brokerAddress(), 'two'))
+  await app.feed(3)
+  await app.drained()
+  let unanswered = 0
+  proxy.rules = {
+    answer: ({ apiKey }) => {
+      if (apiKey !== apiKeys.OffsetCommit) return 'pass'
+      return unanswered++ === 0 ? 'drop' : 'pass'
+    },
+  }
+  await app.feed(2)
+  await expect.poll(() => unanswered, { interval: 10 }).toBe(1)
+  const started = two.worker.start()
+  await expect.poll(() => assigned(two), { timeout: withinMs, interval: 20 }).toMatch(/^0_[01]$/)
+  await started
+  expect(one.worker.counts.recovered).toBe(1)
+  await app.feed(2)
+  await app.judged()
+  for (const { worker, failure } of [one, two]) {
+    expect(failure()).toBe(undefined)
+    await worker.close({ leave: true })
+  }
+  await proxy.stop()
+}, 40_000)
+
+it('a recovery that waits for the coordinator of transactions does not keep the group waiting', async () => {
+  const app = await eachOnce(judge, 'late-recovery', 2)
+  const proxy = await KafkaProxy.start(brokerAddress())
+  using directory = temporaryDirectory()
+  await using one = await startWorker(app.topology, {
+    ...settingsOf(proxy.address, directory.path, 'one'),
+    rebalanceTimeoutMs: 11_000,
+  })
+  await using two = testWorker(app.topology, settingsOf(brokerAddress(), directory.path, 'two'))
+  await app.feed(3)
+  await app.drained()
+  let unanswered = 0
+  proxy.rules = {
+    request: ({ apiKey }) => {
+      if (apiKey !== apiKeys.InitProducerId) return 'pass'
+      unanswered++
+      return 'drop'
+    },
+    answer: ({ apiKey }, answer) => (apiKey === apiKeys.EndTxn ? { replaceBy: refuseEnd(answer) } : 'pass'),
+  }
+  await app.feed(2)
+  await expect.poll(() => unanswered, { interval: 10 }).toBe(1)
+  const started = two.worker.start()
+  await expect.poll(() => assigned(two), { timeout: withinMs, interval: 20 }).toMatch(/^0_[01]$/)
+  await started
+  expect(one.worker.status().membershipsLost).toBe(0)
+  proxy.rules = {}
+  proxy.cutAll()
+  await app.feed(2)
   await app.judged()
   for (const { worker, failure } of [one, two]) {
     expect(failure()).toBe(undefined)

@@ -6,7 +6,7 @@ import { brokerAddress, type EachOnce, eachOnce } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { quickly } from '../support/numbered.ts'
 import { apiKeys, KafkaProxy } from '../support/proxy.ts'
-import { startWorker, type TestWorker, temporaryDirectory } from '../support/worker.ts'
+import { startWorker, type TestWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
 const JOIN_GROUP = 11
 const SYNC_GROUP = 14
@@ -188,24 +188,69 @@ describe('a commit that meets a new generation', () => {
     await proxy.stop()
   }, 40_000)
 
-  it('is repeated under the next one where the old one ended on its way', async () => {
-    let refused = 0
-    await meets('commit-late', 'exactly_once', (proxy) => {
+  it.each([
+    ['exactly_once', apiKeys.TxnOffsetCommit],
+    ['at_least_once', apiKeys.OffsetCommit],
+  ] as const)(
+    'is repeated under the next one where the old one ended on its way (%s)',
+    async (guarantee, commit) => {
+      let refused = 0
+      await meets('commit-late', guarantee, (proxy) => {
+        proxy.rules = {
+          // The commit begins while the join is on its way, and arrives after it.
+          request: ({ apiKey }) => {
+            if (apiKey === commit) return { delayMs: 600 }
+            return apiKey === JOIN_GROUP ? { delayMs: 300 } : 'pass'
+          },
+          answer: ({ apiKey }, answer) => {
+            // ILLEGAL_GENERATION
+            if (apiKey === commit && answer.includes(Buffer.from([0, 22]))) refused++
+            return 'pass'
+          },
+        }
+      })
+      expect(refused).toBeGreaterThan(0)
+    },
+    40_000,
+  )
+
+  it.each(['goes on', 'closes'] as const)(
+    'waits for nobody without a transaction while JoinGroup waits for the others: the worker %s',
+    async (what) => {
+      const app = await eachOnce(judge, 'join-late', 2)
+      const proxy = await KafkaProxy.start(brokerAddress())
+      using directory = temporaryDirectory()
+      const settings = (address: string, name: string) =>
+        ({ ...settingsOf(address, `${directory.path}/${name}`, name), guarantee: 'at_least_once' }) as const
+      await using one = await startWorker(app.topology, settings(proxy.address, 'one'))
+      await using two = testWorker(app.topology, settings(brokerAddress(), 'two'))
+      await app.feed(3)
+      await app.drained()
+      const gate = Promise.withResolvers<void>()
+      let joins = 0
       proxy.rules = {
-        // The commit begins while the join is on its way, and arrives after it.
         request: ({ apiKey }) => {
-          if (apiKey === apiKeys.TxnOffsetCommit) return { delayMs: 600 }
-          return apiKey === JOIN_GROUP ? { delayMs: 300 } : 'pass'
-        },
-        answer: ({ apiKey }, answer) => {
-          // ILLEGAL_GENERATION
-          if (apiKey === apiKeys.TxnOffsetCommit && answer.includes(Buffer.from([0, 22]))) refused++
-          return 'pass'
+          if (apiKey !== JOIN_GROUP) return 'pass'
+          joins++
+          return { until: gate.promise }
         },
       }
-    })
-    expect(refused).toBeGreaterThan(0)
-  }, 40_000)
+      const started = two.worker.start()
+      await expect.poll(() => joins, { timeout: 10_000 }).toBe(1)
+      await app.feed(5)
+      await app.drained(4000)
+      expect(held(one).split(' ')).toHaveLength(2)
+      if (what === 'closes') await one.worker.close({ leave: true })
+      gate.resolve()
+      await started
+      await app.feed(2)
+      await app.judged()
+      nothingWasUndone([one, two])
+      for (const { worker } of [one, two]) await worker.close({ leave: true })
+      await proxy.stop()
+    },
+    40_000,
+  )
 
   it('waits for SyncGroup where there is no transaction: until then the group takes no offsets', async () => {
     let syncs = 0

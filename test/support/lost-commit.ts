@@ -25,6 +25,13 @@ export const askToRejoin = (answer: Buffer): Buffer => {
   return changed
 }
 
+/** The answer to EndTxn, saying INVALID_TXN_STATE: whether it was committed has to be looked up. */
+export const refuseEnd = (answer: Buffer): Buffer => {
+  const changed = Buffer.from(answer)
+  changed.writeInt16BE(48, errorAt)
+  return changed
+}
+
 /**
  * The answer to TxnOffsetCommit v3+, with UNKNOWN_SERVER_ERROR for its first partition, so that the transaction is
  * aborted: correlation id int32 · tags · throttle_time_ms int32 · topics [ name string · partitions [ index int32 ·

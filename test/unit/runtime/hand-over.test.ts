@@ -29,8 +29,8 @@ const handOver = (rebalanceTimeoutMs: number, transactionTimeoutMs: number) => {
 
 describe('the budget', () => {
   it.each([
-    [30_000, 10_000, 5000],
-    [4000, 60_000, 2000],
+    [30_000, 15_000, 5000],
+    [6000, 60_000, 2000],
   ])(
     'with %i and %i ms is %i ms, from the first call on, and as much again for the abort',
     (rebalance, transaction, budget) => {
@@ -52,7 +52,15 @@ describe('the budget', () => {
     subject.joins()
     expect(delays()).toEqual([])
     subject.called()
-    expect(delays()).toEqual([1500])
+    expect(delays()).toEqual([1000])
     expect(subject.isLate).toBe(false)
+  })
+
+  it('does not begin any more once the worker ends', () => {
+    const { subject, delays } = handOver(3000, 3000)
+    subject.called()
+    subject.end()
+    subject.called()
+    expect(delays()).toEqual([])
   })
 })

@@ -1,0 +1,56 @@
+// Under which membership offsets are committed while a join is under way.
+import { expect, it } from 'vitest'
+import type { GroupMember } from '../../../src/client/group-member.ts'
+import type { Generation, Joined } from '../../../src/client/group-protocol.ts'
+import type { Membership } from '../../../src/client/producer.ts'
+import { WorkerMembership } from '../../../src/runtime/worker-membership.ts'
+
+/** A member of generation 3, whose join gets as far as the test lets it. */
+const joining = async () => {
+  let progress = Promise.withResolvers<void>()
+  const joined = Promise.withResolvers<Joined>()
+  const member = {
+    state: 'stable',
+    memberId: '',
+    instanceId: undefined,
+    generationId: -1,
+    syncing: undefined as Generation | undefined,
+    progress: () => progress.promise,
+    join: () => joined.promise,
+  }
+  const membership = new WorkerMembership({
+    member: member as unknown as GroupMember,
+    groupId: 'g',
+    stored: () => ({}),
+    host: 'h',
+    notify: () => {},
+    handOver: { called: () => {}, joins: () => {} },
+  })
+  const goesOn = (syncing: Generation | undefined): void => {
+    member.syncing = syncing
+    progress.resolve()
+    progress = Promise.withResolvers()
+  }
+  membership.joinInBackground()
+  return { membership, goesOn }
+}
+
+const withoutWaiting = async (asked: Promise<Membership>): Promise<number | 'waits'> =>
+  await Promise.race([
+    asked.then(({ generationId }) => generationId),
+    new Promise<'waits'>((resolve) => setTimeout(() => resolve('waits'), 20)),
+  ])
+
+it('offsets outside of a transaction wait for SyncGroup alone', async () => {
+  const { membership, goesOn } = await joining()
+  const synced = () => membership.current({ synced: true })
+  // JoinGroup waits for the other members, and until it is answered the generation before holds.
+  expect(await withoutWaiting(synced())).toBe(-1)
+  goesOn({ generationId: 4, continuous: true })
+  expect(await withoutWaiting(membership.current())).toBe(4)
+  const waiting = synced()
+  expect(await withoutWaiting(waiting)).toBe('waits')
+  // Refused, since the group has begun anew: JoinGroup is sent again.
+  goesOn(undefined)
+  expect(await withoutWaiting(waiting)).toBe(-1)
+})
