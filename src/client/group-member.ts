@@ -37,6 +37,7 @@ import {
 } from './group-protocol.ts'
 import type { Membership } from './heartbeat-loop.ts'
 import { type Heartbeats, localHeartbeats } from './heartbeats.ts'
+import { isGroupLoaded } from './loaded-group.ts'
 
 export type MemberState = 'unjoined' | 'joining' | 'stable' | 'rebalance-needed' | 'lost' | 'fenced'
 
@@ -426,6 +427,7 @@ export class GroupMember {
 
   /** Sends a heartbeat now. @returns whether the coordinator answered that this member is in good standing. */
   async verify(): Promise<boolean> {
+    if (!(await isGroupLoaded(this.#cluster, this.#ports, this.#settings))) return false
     if (this.state !== 'stable' && this.state !== 'rebalance-needed') return false
     const answered = await this.#heartbeats.verify(this.#membership())
     const { state } = this
