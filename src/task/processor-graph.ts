@@ -2,6 +2,7 @@
 import { MillstreamError } from '../errors.ts'
 import type {
   Cancellable,
+  PortionedWork,
   ProcessorContext,
   ProcessorInstance,
   ProcessorNode,
@@ -14,6 +15,7 @@ import type {
   TableStore,
 } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
+import type { WindowTable } from '../state/window-table.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 
 /** What the processors of a task see of it. */
@@ -28,6 +30,9 @@ export interface TaskView {
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
+  windowTable(name: string): WindowTable | undefined
+  inPortions(work: PortionedWork): () => void
+  countLate(): void
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
 }
 
@@ -114,6 +119,18 @@ class NodeContext implements ProcessorContext {
     return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
   }
 
+  windowTable(name: string): WindowTable {
+    return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
+  }
+
+  inPortions(work: PortionedWork): () => void {
+    return this.#task.inPortions(work)
+  }
+
+  countLate(): void {
+    this.#task.countLate()
+  }
+
   #refuse(name: string): never {
     throw new MillstreamError('STORE_NOT_DECLARED', {
       what: `the processor asked for the store ${name}, which it did not declare`,
@@ -179,7 +196,7 @@ export class ProcessorGraph {
     }
     const resolve = (name: string): Receiver => receivers.get(name) as Receiver
     for (const { node, context } of this.#instances) {
-      context.children = node.children.map(resolve)
+      context.children = (node.unnamed ?? node.children).map(resolve)
       context.outputs = new Map(
         Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]),
       )

@@ -56,9 +56,10 @@ const describeAsData = (graph: TopologyGraph, applicationId: string): object => 
     stores: stores.map((store) => ({
       name: store.name,
       engine: store.engine,
-      key: store.key.name,
+      key: (store.plainKey ?? store.key).name,
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined ? {} : { timestamps: true }),
+      ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),
@@ -103,7 +104,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${store.key.name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${store.windowShape === undefined ? '' : ` in windows of ${store.windowShape.sizeMs} ms`}, changelog ${changelog}`,
       )
     }
   }

@@ -34,6 +34,9 @@ import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
+// biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
+import { WindowedStream } from './windowed-stream.ts'
+import type { TimeWindows } from './windows.ts'
 import {
   RowsOperator,
   StreamAggregation,
@@ -434,6 +437,11 @@ export class GroupedStream<K, V> {
   constructor(builder: GraphBuilder, upstream: Upstream) {
     this.#builder = builder
     this.#upstream = upstream
+  }
+
+  /** The records of each key in windows. */
+  windowedBy(windows: TimeWindows): WindowedStream<K, V> {
+    return new WindowedStream(this.#builder, this.#upstream, windows)
   }
 
   /** Counts the records of each key. Records whose key or value is null are left out. */

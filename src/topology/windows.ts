@@ -1,0 +1,47 @@
+// The kinds of windows: how long they are, when the next one begins, and how long they wait for what is late.
+
+/** Windows of one length. All times in ms. */
+export interface TimeWindows {
+  readonly kind: 'time'
+  readonly sizeMs: number
+  /** From the start of one window to that of the next. */
+  readonly advanceMs: number
+  /** How long a window takes records after its end, in stream time. */
+  readonly graceMs: number
+}
+
+export interface TumblingOptions {
+  readonly sizeMs: number
+  /** How long a window takes records after its end, in stream time; 0: it closes with the first record behind it. */
+  readonly graceMs: number
+}
+
+export interface HoppingOptions extends TumblingOptions {
+  /** From the start of one window to that of the next, at most `sizeMs`. */
+  readonly advanceMs: number
+}
+
+/** Windows one after another: `[0, size)`, `[size, 2 * size)`, … Each record is in one. */
+export const tumbling = ({ sizeMs, graceMs }: TumblingOptions): TimeWindows =>
+  Object.freeze({ kind: 'time', sizeMs, advanceMs: sizeMs, graceMs })
+
+/** Windows that overlap: one of `sizeMs` begins every `advanceMs`. A record is in each that it falls into. */
+export const hopping = ({ sizeMs, advanceMs, graceMs }: HoppingOptions): TimeWindows =>
+  Object.freeze({ kind: 'time', sizeMs, advanceMs, graceMs })
+
+const wholeFrom = (least: number, value: unknown): boolean =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= least
+
+/** What is wrong with windows. */
+export const windowProblems = ({ sizeMs, advanceMs, graceMs }: TimeWindows): string[] => {
+  const problems: string[] = []
+  if (!wholeFrom(1, sizeMs)) problems.push(`sizeMs is ${sizeMs}, but takes a whole number from 1`)
+  if (!wholeFrom(0, graceMs)) problems.push(`graceMs is ${graceMs}, but takes a whole number from 0`)
+  if (advanceMs !== sizeMs && !wholeFrom(1, advanceMs))
+    problems.push(`advanceMs is ${advanceMs}, but takes a whole number from 1`)
+  else if (advanceMs > sizeMs)
+    problems.push(
+      `advanceMs is ${advanceMs}, more than the size of ${sizeMs}: records between windows would be lost`,
+    )
+  return problems
+}
