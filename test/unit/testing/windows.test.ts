@@ -3,7 +3,6 @@ import {
   hopping,
   int64,
   nullable,
-  store,
   string,
   topic,
   topology,
