@@ -5,6 +5,7 @@ import { flagOf, settingNames, settingsTable, variableOf } from '../src/config/s
 import { errorTable, type Reaction } from '../src/errors.ts'
 import { metricNames, metricRow } from '../src/metrics/metrics-table.ts'
 import { expected, invariants } from '../test/controls/expected.ts'
+import { dslPage } from './dsl-page.ts'
 
 export interface Page {
   /** Path from the root of the project. */
@@ -198,7 +199,13 @@ ${table(
 `,
 })
 
-const pages: readonly (() => Page | Promise<Page>)[] = [errorsPage, settingsPage, metricsPage, controlsPage]
+const pages: readonly (() => Page | Promise<Page>)[] = [
+  dslPage,
+  errorsPage,
+  settingsPage,
+  metricsPage,
+  controlsPage,
+]
 
 /** Every generated page, as it should be. */
 export const generatedPages = (): Promise<readonly Page[]> => Promise.all(pages.map(async (make) => make()))

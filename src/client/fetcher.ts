@@ -463,7 +463,11 @@ export class Fetcher {
 
   /** What no partition can be blamed for, and no repetition mends: wrong credentials, an invariant. */
   #stop(error: Error): void {
-    if (isMillstreamError(error) && error.code === 'CLOSED') return
+    if (isMillstreamError(error) && error.code === 'CLOSED') {
+      // Its connections are gone for good: a lane that went on asking would never let anything else have its turn.
+      this.#closed = true
+      return
+    }
     this.#fatal = isMillstreamError(error)
       ? error
       : new MillstreamError('BROKER_ERROR', { what: `fetching failed: ${error.message}`, cause: error })

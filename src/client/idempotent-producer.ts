@@ -3,7 +3,7 @@
 import { invariant } from '../base/assert.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
-import { isMillstreamError, type MillstreamError } from '../errors.ts'
+import { MillstreamError } from '../errors.ts'
 import { reactionFor } from '../protocol/error-codes.ts'
 import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
@@ -12,6 +12,7 @@ import type { Cluster } from './cluster.ts'
 import { commitOffsets } from './offsets.ts'
 import { Outbox, type OutboxSettings } from './outbox.ts'
 import type { CommittingProducer, MembershipSource, OffsetToCommit } from './producer.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface IdempotentProducerSettings extends OutboxSettings {
   /** How long a batch is tried. */
@@ -26,6 +27,7 @@ export class IdempotentProducer implements CommittingProducer {
   #producerId = -1
   #epoch = -1
   #deadlineMs = Number.POSITIVE_INFINITY
+  #patience = new AbortController()
   #open = false
   #lost = true
 
@@ -93,6 +95,7 @@ export class IdempotentProducer implements CommittingProducer {
   begin(): void {
     invariant(!this.#lost, 'a producer is initialised before it sends')
     this.#open = true
+    if (this.#patience.signal.aborted) this.#patience = new AbortController()
     this.#deadlineMs = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
   }
 
@@ -118,20 +121,23 @@ export class IdempotentProducer implements CommittingProducer {
   async commitOffsets(source: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void> {
     invariant(this.#outbox.unacknowledgedBytes === 0, 'offsets are committed when no produce is outstanding')
     const deadline = this.#ports.clock.monotonic() + this.#settings.deliveryTimeoutMs
-    for (;;) {
-      const membership = await source.current({ synced: true })
-      try {
-        return await commitOffsets(this.#cluster, this.#ports, membership, offsets, deadline)
-      } catch (error) {
-        // A join was answered while the request was under way: the offsets belong to the next generation.
-        if (!isMillstreamError(error) || error.code !== 'MEMBERSHIP_LOST') throw error
-        if (!(await source.outlives(membership))) throw error
-      }
-    }
+    const membership = await source.current({ synced: true })
+    const committed = commitOffsets(this.#cluster, this.#ports, membership, offsets, deadline)
+    return await unlessAborted(
+      this.#patience.signal,
+      committed,
+      () => this.#outbox.failure as MillstreamError,
+    )
   }
 
   async commit(): Promise<void> {
     this.#open = false
+  }
+
+  giveUp(why: string): void {
+    if (!this.#open) return
+    this.#outbox.giveUp(new MillstreamError('TRANSACTION_ABORTABLE', { what: why }))
+    this.#patience.abort()
   }
 
   /** Forgets what was not sent. A dropped batch leaves a gap in its sequences, so a new producer id follows. */

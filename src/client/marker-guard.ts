@@ -59,6 +59,13 @@ export interface GuardedPartition {
   readonly partition: number
 }
 
+/** Whose transactions are looked for. */
+export interface GuardedProducer {
+  readonly producerId: number
+  /** Of its open transaction, where that has an epoch of its own; it may have written to a partition already. */
+  readonly epoch: number | undefined
+}
+
 /** Whether what was seen then still holds now. */
 export const isSettled = (then: Settled | undefined, now: Settled): boolean =>
   then !== undefined && now.over !== undefined && then.over === now.over && then.doubts === now.doubts
@@ -106,23 +113,24 @@ export class MarkerGuard {
   }
 
   /**
-   * Returns when nothing of this producer id is open in these partitions, to which its open transaction has not written.
+   * Returns when nothing of an earlier transaction of this producer id is open in these partitions.
+   * @param own the producer; without an epoch its open transaction has not written to them
    * @param endings of this producer's transactions
    * @param deadlineMs on the monotonic clock
    * @throws TRANSACTION_HANGING; TRANSACTION_ABORTABLE when the deadline was over first
    */
   async settle(
     partitions: readonly GuardedPartition[],
-    producerId: number,
+    own: GuardedProducer,
     endings: Endings,
     deadlineMs: number,
   ): Promise<void> {
     for (let attempt = 0; ; attempt++) {
-      let open = await this.#open(partitions, producerId, deadlineMs)
+      let open = await this.#open(partitions, own, deadlineMs)
       if (open.length === 0) return
       // In this order: what is open after the coordinator has said that it is done stays open.
       if (await this.#coordinatorIsDone(deadlineMs)) {
-        open = await this.#open(open, producerId, deadlineMs)
+        open = await this.#open(open, own, deadlineMs)
         for (const one of open) await this.#end(one, endings)
       }
       if (this.#ports.clock.monotonic() >= deadlineMs) throw late(open)
@@ -169,7 +177,7 @@ export class MarkerGuard {
 
   async #open(
     partitions: readonly GuardedPartition[],
-    producerId: number,
+    own: GuardedProducer,
     deadlineMs: number,
   ): Promise<OpenPartition[]> {
     const open: OpenPartition[] = []
@@ -182,7 +190,7 @@ export class MarkerGuard {
       }
       const again: GuardedPartition[] = []
       for (const [node, asked] of this.#byLeader(left))
-        again.push(...(await this.#ask(node, asked, producerId, open)))
+        again.push(...(await this.#ask(node, asked, own, open)))
       left = again
     }
     return open
@@ -203,7 +211,7 @@ export class MarkerGuard {
   async #ask(
     node: number,
     asked: readonly GuardedPartition[],
-    producerId: number,
+    own: GuardedProducer,
     open: OpenPartition[],
   ): Promise<readonly GuardedPartition[]> {
     if (node < 0) return asked
@@ -222,11 +230,12 @@ export class MarkerGuard {
       const answer = response?.topics
         .find(({ topic }) => topic === one.topic)
         ?.partitions.find(({ partition }) => partition === one.partition)
-      const producer = answer?.producers.find((active) => active.producerId === producerId)
+      const producer = answer?.producers.find((active) => active.producerId === own.producerId)
       if (answer === undefined || this.#mayPass(answer.errorCode)) again.push(one)
       else if (answer.errorCode !== NONE) this.#unknowable(one, answer.errorCode)
-      else if (producer !== undefined && producer.currentTransactionStart >= 0)
-        open.push({ ...one, producer })
+      else if (producer === undefined || producer.currentTransactionStart < 0) continue
+      // KIP-890: an epoch has one transaction, and this one is the open one.
+      else if (producer.producerEpoch !== own.epoch) open.push({ ...one, producer })
     }
     return again
   }

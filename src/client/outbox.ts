@@ -192,6 +192,12 @@ export class Outbox {
     return this.#failure
   }
 
+  /** `fail`, and what is in flight is not waited for either. */
+  giveUp(error: MillstreamError): void {
+    this.fail(error)
+    for (const node of this.#busyNodes) if (node >= 0) this.#cluster.interrupt(node, 'produce')
+  }
+
   /**
    * Stops sending, waits until nothing is in flight (each request ends by its own timeout), and drops the rest.
    * @returns whether batches were dropped: their sequences are a gap, or they were sent and given up.
@@ -302,6 +308,7 @@ export class Outbox {
       if (!isRepeatable(error)) throw error
       // The broker may have appended the batches: the same bytes under the same sequences are recognised as such.
       this.#owner.unanswered()
+      if (this.#failure !== undefined) throw error
       this.#log.warn('a produce was not answered and is repeated', {
         cause: error.message,
         partitions: lanes.length,

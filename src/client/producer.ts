@@ -59,5 +59,7 @@ export interface CommittingProducer {
   progress(): Promise<void>
   commitOffsets(membership: MembershipSource, offsets: readonly OffsetToCommit[]): Promise<void>
   commit(): Promise<void>
+  /** Whatever the open transaction waits for fails now; its abort may take `graceMs`. */
+  giveUp(why: string, graceMs: number): void
   abort(): Promise<void>
 }

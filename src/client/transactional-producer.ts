@@ -18,16 +18,16 @@ import { wrong } from '../base/wrong-builds.ts'
 import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts'
-import type { Api } from '../protocol/api.ts'
 import { type EndTxnResponse, endTxn } from '../protocol/end-txn.ts'
-import { brokerError, reactionFor } from '../protocol/error-codes.ts'
+import { brokerError } from '../protocol/error-codes.ts'
 import { initProducerId } from '../protocol/init-producer-id.ts'
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
-import { backoffMs, transactionFailure, byTopic, firstError, isRepeatable } from './answers.ts'
+import { transactionFailure, byTopic, firstError } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import {
   Endings,
+  type GuardedPartition,
   isSettled,
   MarkerGuard,
   offsetsPartition,
@@ -36,6 +36,7 @@ import {
 } from './marker-guard.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
+import { TransactionRequests } from './transaction-requests.ts'
 
 type ProducerState = 'uninitialised' | 'ready' | 'open' | 'failed' | 'ending' | 'lost'
 
@@ -63,6 +64,7 @@ export class TransactionalProducer implements CommittingProducer {
   readonly #state: StateMachine<ProducerState>
   readonly #outbox: Outbox
   readonly #guard: MarkerGuard
+  readonly #requests: TransactionRequests
   #producerId = -1
   #epoch = -1
   /** When the open transaction times out at the coordinator, on the monotonic clock. */
@@ -88,6 +90,9 @@ export class TransactionalProducer implements CommittingProducer {
     this.#log = log
     this.#state = createStateMachine<ProducerState>('transactional producer', 'uninitialised', transitions)
     this.#guard = new MarkerGuard(cluster, ports, settings, log)
+    this.#requests = new TransactionRequests(cluster, ports, log, () => {
+      this.#ghostPossible = true
+    })
     this.#outbox = new Outbox(cluster, ports, settings, log, {
       identity: () => this.#identity(),
       beforeProduce: (lanes) => this.#beforeProduce(lanes),
@@ -133,13 +138,14 @@ export class TransactionalProducer implements CommittingProducer {
    * @throws MillstreamError PRODUCER_FENCED when there is a newer holder, AUTHORIZATION_FAILED, CONNECTION_LOST
    */
   async init(fresh: boolean): Promise<void> {
+    this.#requests.renew()
     await this.#outbox.quiesce()
     if (this.#state.current !== 'uninitialised') this.#state.transitionTo('lost')
     const known = !fresh && this.#producerId >= 0
     this.#doubts++
     const last = await this.#guard.lastTransaction()
     if (last !== undefined) this.#endings.note(last)
-    const response = await this.#ask(
+    const response = await this.#requests.ask(
       'transaction',
       this.#settings.transactionalId,
       initProducerId,
@@ -243,7 +249,7 @@ export class TransactionalProducer implements CommittingProducer {
     // A dropped batch leaves a gap in its sequences (TV1), or was sent and given up: the epoch must change.
     if (await this.#outbox.quiesce()) this.#ghostPossible = !wrong('sequence-rolled-back')
     if (!this.#registered) {
-      if (this.#ghostPossible) return this.#state.transitionTo('lost')
+      if (this.#ghostPossible) return this.#lose()
       this.#state.transitionTo('ending')
       this.#becomeReady(this.#producerId, this.#epoch, 'keep')
       return
@@ -262,13 +268,23 @@ export class TransactionalProducer implements CommittingProducer {
     }
   }
 
+  /**
+   * The time for the open transaction is over: whatever it waits for fails now, so that it can be aborted, for which
+   * there are `graceMs` more. Where EndTxn is on its way its outcome is unknown. Does nothing between transactions.
+   */
+  giveUp(why: string, graceMs: number): void {
+    if (!this.inTransaction && this.#state.current !== 'ending') return
+    this.#requests.giveUp(graceMs)
+    if (this.inTransaction) this.#outbox.giveUp(new MillstreamError('TRANSACTION_ABORTABLE', { what: why }))
+  }
+
   /** @returns false when the generation was over and there is a later one to commit under. */
   async #commitOffsets(
     membership: Membership,
     offsets: readonly OffsetToCommit[],
     source: MembershipSource,
   ): Promise<boolean> {
-    const response = await this.#ask(
+    const response = await this.#requests.ask(
       'group',
       membership.groupId,
       txnOffsetCommit,
@@ -305,7 +321,7 @@ export class TransactionalProducer implements CommittingProducer {
   /** The answer to EndTxn. @throws OUTCOME_UNKNOWN, in state `lost`, when there is none. */
   async #endTxn(commit: boolean): Promise<EndTxnResponse> {
     try {
-      const asked = this.#ask(
+      const asked = this.#requests.ask(
         'transaction',
         this.#settings.transactionalId,
         endTxn,
@@ -318,12 +334,18 @@ export class TransactionalProducer implements CommittingProducer {
         (answer) => answer.errorCode,
         this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs,
         commit ? () => faultPoint('end-txn-sent') : undefined,
+        commit ? undefined : this.#requests.grace,
       )
       return await asked
     } catch (error) {
-      this.#state.transitionTo('lost')
+      this.#lose()
       throw this.#outcomeUnknown('EndTxn was not answered', error)
     }
+  }
+
+  #lose(): void {
+    this.#requests.renew()
+    this.#state.transitionTo('lost')
   }
 
   async #ended(response: EndTxnResponse, committed: boolean): Promise<void> {
@@ -349,6 +371,7 @@ export class TransactionalProducer implements CommittingProducer {
     this.#registered = false
     this.#ghostPossible = false
     this.#offsetsCommitted = false
+    this.#requests.renew()
     this.#outbox.reset(sequences)
     this.#state.transitionTo('ready')
   }
@@ -360,7 +383,7 @@ export class TransactionalProducer implements CommittingProducer {
     if (this.#cluster.transactionVersion === 2) return
     const missing = lanes.filter((lane) => !lane.added)
     if (missing.length === 0) return
-    const response = await this.#ask(
+    const response = await this.#requests.ask(
       'transaction',
       this.#settings.transactionalId,
       addPartitionsToTxn,
@@ -389,33 +412,43 @@ export class TransactionalProducer implements CommittingProducer {
     for (const lane of missing) lane.added = true
   }
 
-  /** Before the first records of a transaction for these partitions. */
+  /**
+   * Before the first records of a transaction for these partitions, and before a produce is repeated: that it was not
+   * answered may be the first sign that the leader had gone since. With version 1 of transactions there is no telling
+   * then which of them is open there.
+   */
   async #settle(lanes: readonly Lane[]): Promise<void> {
     const now = (lane: Lane): Settled => {
       const leader = this.#cluster.partition(lane.topic, lane.partition)?.leader ?? -1
       return { over: this.#cluster.connection(leader, 'produce'), doubts: this.#doubts }
     }
-    const doubtful = lanes.filter((lane) => !lane.written && !isSettled(lane.settled, now(lane)))
+    const distinct = this.#cluster.transactionVersion === 2
+    const doubtful = lanes.filter(
+      (lane) => (distinct || !lane.written) && !isSettled(lane.settled, now(lane)),
+    )
     if (doubtful.length === 0) return
     const seen = doubtful.map(now)
-    await this.#guard.settle(doubtful, this.#producerId, this.#endings, this.#deadlineMs)
+    await this.#settleAt(doubtful)
     for (const [index, lane] of doubtful.entries()) lane.settled = seen[index]
   }
 
+  async #settleAt(partitions: readonly GuardedPartition[]): Promise<void> {
+    const own = this.#cluster.transactionVersion === 2 ? this.#epoch : undefined
+    const producer = { producerId: this.#producerId, epoch: own }
+    await this.#requests.wait(this.#guard.settle(partitions, producer, this.#endings, this.#deadlineMs))
+  }
+
   async #settleOffsets(groupId: string): Promise<void> {
-    const node = await this.#cluster.coordinator('group', groupId).catch(() => -1)
+    const node = await this.#requests.wait(this.#cluster.coordinator('group', groupId)).catch(() => -1)
     const now = { over: this.#cluster.connection(node, 'coordinator'), doubts: this.#doubts }
     if (isSettled(this.#offsetsSettled, now)) return
-    const partition = await offsetsPartition(this.#cluster, groupId)
-    if (partition !== undefined) {
-      const place = { topic: offsetsTopic, partition }
-      await this.#guard.settle([place], this.#producerId, this.#endings, this.#deadlineMs)
-    }
+    const partition = await this.#requests.wait(offsetsPartition(this.#cluster, groupId))
+    if (partition !== undefined) await this.#settleAt([{ topic: offsetsTopic, partition }])
     this.#offsetsSettled = now
   }
 
   async #addOffsets(groupId: string): Promise<void> {
-    const response = await this.#ask(
+    const response = await this.#requests.ask(
       'transaction',
       this.#settings.transactionalId,
       addOffsetsToTxn,
@@ -430,36 +463,6 @@ export class TransactionalProducer implements CommittingProducer {
     )
     if (response.errorCode !== 0)
       throw transactionFailure('AddOffsetsToTxn', response.errorCode, { group: groupId })
-  }
-
-  /** Repeats a request until its answer is neither "wait" nor "ask another broker", or the deadline is over. */
-  async #ask<Request, Response>(
-    type: 'group' | 'transaction',
-    key: string,
-    api: Api<Request, Response>,
-    request: Request,
-    errorOf: (response: Response) => number,
-    deadlineMs: number,
-    sent?: () => void,
-  ): Promise<Response> {
-    for (let attempt = 0; ; attempt++) {
-      const over = this.#ports.clock.monotonic() >= deadlineMs
-      try {
-        const node = await this.#cluster.coordinator(type, key)
-        const answer = this.#cluster.send(node, 'coordinator', api, request)
-        sent?.()
-        const response = await answer
-        const reaction = reactionFor(errorOf(response), api.name)
-        if (over || (reaction !== 'retry' && reaction !== 'find-coordinator')) return response
-        if (reaction === 'find-coordinator') this.#cluster.forgetCoordinator(type, key)
-      } catch (error) {
-        if (isRepeatable(error)) this.#ghostPossible = true
-        if (over || !isRepeatable(error)) throw error
-        this.#cluster.forgetCoordinator(type, key)
-        this.#log.warn(`${api.name} was not answered and is repeated`, { cause: error.message })
-      }
-      await this.#ports.timers.sleep(backoffMs(attempt))
-    }
   }
 
   #identity(): ProducerIdentity {

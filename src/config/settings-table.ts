@@ -196,6 +196,11 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
     'Longest wait for the answer to a request; then its outcome is unknown.',
   ),
   connectionTimeoutMs: duration(5000, 100, 'Longest wait until a connection is set up and authenticated.'),
+  closeTimeoutMs: duration(
+    20_000,
+    1000,
+    'Longest wait for brokers at a close. After half of it the last commit is given up, and its records are processed again by whoever comes next. Keep it below the time after which a process that was asked to end is killed (Kubernetes: 30 s).',
+  ),
 
   bufferedBytesMax: size(
     32 * MiB,

@@ -36,6 +36,8 @@ export interface WorkerSettings {
   readonly rebalanceTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly connectionTimeoutMs: number
+  /** A close takes no longer, whether brokers answer or not. */
+  readonly closeTimeoutMs: number
 
   /** Fetched and not processed yet, over all partitions. */
   readonly bufferedBytesMax: number

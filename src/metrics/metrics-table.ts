@@ -189,6 +189,11 @@ export const metricsTable = {
     labels: ['application'],
     text: 'Times that the worker was fenced: its producer id or its instance id was taken over, or its transaction timed out.',
   },
+  millstream_taken_over_transactions_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Transactions that workers which are gone had left open, and that this worker aborted as the leader of its group; the log names them.',
+  },
   millstream_memberships_lost_total: {
     type: 'counter',
     labels: ['application'],

@@ -67,6 +67,7 @@ const workerValues = (status: WorkerStatus): Partial<Record<MetricName, number |
     millstream_running_tasks: status.tasks.length,
     millstream_standby_tasks: status.standbys.length,
     millstream_fenced_total: status.fenced,
+    millstream_taken_over_transactions_total: status.takenOver,
     millstream_memberships_lost_total: status.membershipsLost,
   }
 }

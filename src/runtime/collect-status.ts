@@ -44,13 +44,15 @@ export const collectStatus = (
   engine: Engine | undefined,
   known: Pick<WorkerStatus, 'state' | 'counts' | 'assignedTasks'>,
 ): WorkerStatus => {
-  const { fenced, membershipsLost, stateSinceMs, restore, restored, diverged, failure, idleMs } = watch
+  const { fenced, takenOver, membershipsLost, stateSinceMs, idleMs } = watch
+  const { restore, restored, diverged, failure } = watch
   return {
     applicationId: settings.applicationId,
     ...known,
     stateSinceMs,
     faults: { ...watch.faults },
     fenced,
+    takenOver,
     membershipsLost,
     loop: looping.has(known.state) ? { idleMs, idleMaxMs: turnMaxMs(settings) } : undefined,
     tasks: (engine?.manager.tasks ?? []).map((task) => taskStatus(task, engine as Engine)),

@@ -19,6 +19,7 @@ import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { createGroupProtocol, topologyHash } from './assignor.ts'
+import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import { Slicer } from './slice.ts'
@@ -42,6 +43,7 @@ export interface Engine {
   /** Undefined where sessions are long enough to do without. */
   readonly takeOver: TakeOver | undefined
   readonly heartbeats: Heartbeats
+  readonly handOver: HandOver
   readonly pulse: Pulse
   readonly slicer: Slicer
   readonly transaction: Transaction
@@ -59,6 +61,7 @@ export interface EngineOwner {
   /** Something happened that the loop is to look at. */
   notify(): void
   closing(): boolean
+  connected(cluster: Cluster): void
   /** A restore is to end before it is complete. */
   interrupted(): boolean
   readonly watch: WorkerWatch
@@ -82,6 +85,7 @@ export async function openEngine(
 ): Promise<Engine> {
   announceWrongBuild(log)
   const cluster = await Cluster.connect(settings, ports, log)
+  owner.connected(cluster)
   let directory: StateDirectory | undefined
   let heartbeats: Heartbeats | undefined
   try {
@@ -139,7 +143,7 @@ interface Ingredients {
 
 const assemble = (given: Ingredients): Engine => {
   const { settings, ports, log, owner, cluster, catalog, plans, directory, heartbeats, pulse } = given
-  const { applicationId, batchBytes, guarantee } = settings
+  const { applicationId, guarantee } = settings
   const notify = (): void => owner.notify()
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
   // session of its former self to expire.
@@ -154,8 +158,13 @@ const assemble = (given: Ingredients): Engine => {
     claim: () => membership.claim(),
   })
   const identity = { ...settings, instanceId, groupId: applicationId }
-  const member = new GroupMember(cluster, ports, identity, protocol, log, notify, heartbeats)
-  const takeOver = hasShortSession(settings) ? new TakeOver({ ...given, member }) : undefined
+  const handOver = new HandOver({ ...given, producer })
+  const changed = (): void => {
+    if (member.state === 'rebalance-needed') handOver.called()
+    notify()
+  }
+  const member: GroupMember = new GroupMember(cluster, ports, identity, protocol, log, changed, heartbeats)
+  const takeOver = createTakeOver(given, member)
   const membership: WorkerMembership = new WorkerMembership({
     member,
     groupId: applicationId,
@@ -163,16 +172,9 @@ const assemble = (given: Ingredients): Engine => {
     host: settings.hostId ?? ports.net.hostName(),
     notify,
     led: (joined) => takeOver?.begin(joined),
+    handOver,
   })
-  const onCommitted = (phases: CommitPhases): void => owner.watch.committed(phases)
-  const transaction = new Transaction({
-    ports,
-    producer,
-    membership,
-    transactionalId,
-    batchBytes,
-    onCommitted,
-  })
+  const transaction = createTransaction(given, producer, membership, transactionalId)
   const fetcher = createFetcher(given)
   const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
@@ -194,6 +196,7 @@ const assemble = (given: Ingredients): Engine => {
     membership,
     takeOver,
     heartbeats,
+    handOver,
     pulse,
     slicer: new Slicer(ports.clock, pulse),
     transaction,
@@ -204,6 +207,22 @@ const assemble = (given: Ingredients): Engine => {
     purge,
     topology: topologyHash(plans),
   }
+}
+
+const createTakeOver = (given: Ingredients, member: GroupMember): TakeOver | undefined =>
+  hasShortSession(given.settings)
+    ? new TakeOver({ ...given, member, aborted: () => given.owner.watch.tookOver() })
+    : undefined
+
+const createTransaction = (
+  { settings, ports, owner }: Ingredients,
+  producer: CommittingProducer,
+  membership: WorkerMembership,
+  transactionalId: string,
+): Transaction => {
+  const { batchBytes } = settings
+  const onCommitted = (phases: CommitPhases): void => owner.watch.committed(phases)
+  return new Transaction({ ports, producer, membership, transactionalId, batchBytes, onCommitted })
 }
 
 const createFetcher = ({ settings, cluster, ports, log, owner }: Ingredients): Fetcher =>

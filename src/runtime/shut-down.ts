@@ -8,7 +8,18 @@ import type { Engine } from './engine.ts'
  * @param failure what ended the worker, if something did
  */
 export const shutDown = async (
-  { producer, member, takeOver, heartbeats, fetcher, manager, standbys, directory, cluster }: Engine,
+  {
+    producer,
+    member,
+    handOver,
+    takeOver,
+    heartbeats,
+    fetcher,
+    manager,
+    standbys,
+    directory,
+    cluster,
+  }: Engine,
   leave: boolean,
   failure: MillstreamError | undefined,
   log: Logger,
@@ -18,6 +29,7 @@ export const shutDown = async (
   const steps: (() => unknown)[] = [
     () => fetcher.close(),
     () => takeOver?.close(),
+    () => handOver.joins(),
     // An open transaction would hold up readers and the next owner until it times out.
     () => (producer.inTransaction ? producer.abort() : undefined),
     () => manager.close({ flush }),

@@ -32,6 +32,8 @@ export interface TakeOverOptions {
   readonly settings: WorkerSettings
   readonly member: GroupMember
   readonly log: Logger
+  /** Called after each transaction of somebody else that was aborted. */
+  readonly aborted: () => void
 }
 
 /** One generation in which this member leads. */
@@ -42,6 +44,8 @@ interface Term {
   readonly spared: ReadonlySet<string>
   /** Those that it may not fence. */
   readonly denied: Set<string>
+  /** Those that the coordinator was asked to abort, and has taken note of. */
+  readonly aborted: Set<string>
   /** What was logged: each thing once. */
   readonly said: Set<string>
   readonly ended: AbortController
@@ -73,8 +77,8 @@ export class TakeOver {
       this.#options.log.info(text, { generation: generationId })
       return
     }
-    const [denied, said] = [new Set<string>(), new Set<string>()]
-    this.#term = { generationId, memberId, spared, denied, said, ended: new AbortController() }
+    const [denied, aborted, said] = [new Set<string>(), new Set<string>(), new Set<string>()]
+    this.#term = { generationId, memberId, spared, denied, aborted, said, ended: new AbortController() }
     void this.#clear(this.#term)
   }
 
@@ -147,6 +151,9 @@ export class TakeOver {
     }
     try {
       await fenceProducer(cluster, transaction, settings.transactionTimeoutMs)
+      if (term.aborted.has(transactionalId)) return
+      term.aborted.add(transactionalId)
+      this.#options.aborted()
     } catch (error) {
       if (!isMillstreamError(error) || error.code !== 'AUTHORIZATION_FAILED') throw error
       term.denied.add(transactionalId)

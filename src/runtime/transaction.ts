@@ -24,6 +24,9 @@ import { encodeWitness } from './witness.ts'
 import type { WorkerMembership } from './worker-membership.ts'
 import type { CommitPhases } from './worker-status.ts'
 
+/** Sealed and not acknowledged. */
+const unacknowledgedBytesMax = 16 << 20
+
 export interface TransactionOptions {
   readonly ports: Ports
   readonly producer: CommittingProducer
@@ -75,6 +78,11 @@ export class Transaction {
   /** Since the last commit ended, ms. */
   get sinceLastMs(): number {
     return this.#ports.clock.monotonic() - this.#lastEndMs
+  }
+
+  /** So much is on its way to the brokers that processing is to wait for them. */
+  get isCongested(): boolean {
+    return this.#producer.unacknowledgedBytes > unacknowledgedBytesMax
   }
 
   /** Binds what is processed from now on to the present membership, once per transaction. */
@@ -164,11 +172,11 @@ export class Transaction {
     const ids = tasks.map(({ id }) => id)
     const membership = this.#membership
     return {
-      current: async () => {
+      current: async (options) => {
         // The wrong build joins in the middle of a transaction, and takes the new membership for the old one.
         const unchecked = wrong('old-transaction-after-rejoin')
         if (unchecked && membership.isOver) await membership.join()
-        const current = await membership.current()
+        const current = await membership.current(options)
         if (!unchecked) membership.check(this.#boundTo, ids)
         return wrong('no-generation')
           ? { ...current, memberId: '', generationId: -1, instanceId: undefined }

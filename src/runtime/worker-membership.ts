@@ -14,6 +14,7 @@ import type { Joined } from '../client/group-protocol.ts'
 import type { Membership, MembershipSource } from '../client/producer.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Assignment, readAssignment } from './assignor.ts'
+import type { HandOver } from './hand-over.ts'
 import type { Claim } from './placement.ts'
 
 /** The outcome of a join, for the worker to follow. */
@@ -44,6 +45,8 @@ export interface WorkerMembershipOptions {
   readonly notify: () => void
   /** Called after each join in which this member became the leader of the group. */
   readonly led?: ((joined: Joined) => void) | undefined
+  /** Told when somebody waits for tasks, and when a join is on its way. */
+  readonly handOver: Pick<HandOver, 'called' | 'joins'>
 }
 
 type Outcome = { readonly joined: Omit<Arrival, 'broken'> } | { readonly error: unknown }
@@ -89,6 +92,7 @@ export class WorkerMembership implements MembershipSource {
 
   /** Joins while the worker goes on; the outcome comes from `arrived`. */
   joinInBackground(): void {
+    this.#options.handOver.joins()
     this.#joining ??= this.#join().then((outcome) => {
       this.#joining = undefined
       this.#outcome = outcome
@@ -211,6 +215,7 @@ export class WorkerMembership implements MembershipSource {
     this.#held = this.#broke ? new Set() : new Set([...this.#held].filter((id) => kept.has(id)))
     this.#memberId = memberId
     this.#generationId = generationId
+    if (given.revoking.length > 0) this.#options.handOver.called()
     return { ...given, generationId }
   }
 }

@@ -35,6 +35,8 @@ export interface WorkerStatus {
   readonly faults: Readonly<Record<Reaction, number>>
   /** A newer holder of its identity, or the coordinator, shut the worker out. */
   readonly fenced: number
+  /** Transactions that workers which are gone left open, and this one aborted as the leader of its group. */
+  readonly takenOver: number
   /** The group had gone on without it. */
   readonly membershipsLost: number
   /** How long ago its loop turned, ms, and how long a turn may take; undefined where no loop runs. */

@@ -29,6 +29,7 @@ export class WorkerWatch implements RestoreObserver {
   readonly #observers = new Set<WorkerObserver>()
   readonly #meters = new Set<RestoreMeter>()
   #fenced = 0
+  #takenOver = 0
   #membershipsLost = 0
   #diverged = 0
   /** What stopped the worker. */
@@ -48,6 +49,10 @@ export class WorkerWatch implements RestoreObserver {
 
   get fenced(): number {
     return this.#fenced
+  }
+
+  get takenOver(): number {
+    return this.#takenOver
   }
 
   get membershipsLost(): number {
@@ -126,6 +131,11 @@ export class WorkerWatch implements RestoreObserver {
   fault(error: MillstreamError): void {
     this.faults[error.reaction]++
     if (fencedCodes.has(error.code)) this.#fenced++
+  }
+
+  /** A transaction of a worker that is gone was aborted by this one. */
+  tookOver(): void {
+    this.#takenOver++
   }
 
   membershipLost(): void {

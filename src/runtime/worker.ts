@@ -10,6 +10,8 @@ import { asMillstreamError, MillstreamError } from '../errors.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { Adoption } from './adoption.ts'
+import { beforeRecovery } from './before-recovery.ts'
+import { Closing } from './closing.ts'
 import { collectStatus } from './collect-status.ts'
 import { CommitPace } from './commit-pace.ts'
 import { type Engine, openEngine } from './engine.ts'
@@ -24,9 +26,6 @@ import { type WorkerState, workerTransitions } from './worker-state.ts'
 import type { WorkerStatus } from './worker-status.ts'
 import { WorkerWatch } from './worker-watch.ts'
 
-/** Sealed and unacknowledged beyond this, processing waits for the broker. */
-const unacknowledgedBytesMax = 16 << 20
-
 export class StreamWorker {
   readonly #topology: Topology
   readonly #settings: WorkerSettings
@@ -38,8 +37,6 @@ export class StreamWorker {
   readonly #started = Promise.withResolvers<void>()
   readonly #finished = Promise.withResolvers<void>()
   #engine: Engine | undefined
-  #closing = false
-  #leave: boolean | undefined
   #paused = false
   /** Tasks whose start positions are to be committed before their first record. */
   #fresh: ReadonlySet<StreamTask> = new Set()
@@ -54,6 +51,7 @@ export class StreamWorker {
   #joinsInForeground = false
   readonly #adoption: Adoption
   readonly #pace: CommitPace
+  readonly #closing: Closing
   /**
    * What is in memory may not be what is committed: an outcome is unknown, the membership broke, a rewind failed halfway.
    * Nothing is processed and nothing committed until every task was read back from the broker.
@@ -80,6 +78,7 @@ export class StreamWorker {
     this.#watch = watch
     this.#wakeup = new Wakeup(ports)
     this.#pace = new CommitPace(settings, ports.clock)
+    this.#closing = new Closing(settings.closeTimeoutMs, ports, log)
     this.#adoption = new Adoption(ports, log, () => this.#wakeup.notify())
     this.#state = createStateMachine<WorkerState>(
       'worker',
@@ -145,8 +144,7 @@ export class StreamWorker {
    * default a dynamic member leaves and a static one stays, since a restart is to find its tasks again.
    */
   async close(options: { readonly leave?: boolean } = {}): Promise<void> {
-    this.#leave = options.leave ?? this.#leave
-    this.#closing = true
+    this.#closing.request(options.leave)
     if (this.state === 'created') {
       this.#state.transitionTo('closing')
       this.#end(undefined)
@@ -163,16 +161,18 @@ export class StreamWorker {
     try {
       this.#engine = await openEngine(this.#topology, this.#settings, this.#ports, this.#log, {
         notify: () => this.#wakeup.notify(),
-        closing: () => this.#closing,
+        closing: () => this.#closing.requested,
+        connected: (cluster) => this.#closing.connected(cluster),
         interrupted: () => this.#restoreIsInterrupted(),
         watch: this.#watch,
       })
-      while (!this.#closing) await this.#turn()
+      this.#closing.producer = this.#engine.producer
+      while (!this.#closing.requested) await this.#turn()
       await this.#finishWork()
     } catch (error) {
       const thrown = asMillstreamError(error)
       const brokenOff = thrown.code === 'CLOSED' || thrown.code === 'RESTORE_INTERRUPTED'
-      failure = this.#closing && brokenOff ? undefined : thrown
+      failure = this.#closing.requested && brokenOff ? undefined : thrown
     }
     await this.#shutDown(failure)
     this.#end(failure)
@@ -203,7 +203,7 @@ export class StreamWorker {
     if (this.#pace.isDue(manager.tasks, transaction)) {
       await this.#commit(engine)
       await engine.purge.purgeIfDue(manager.tasks)
-    } else if (producer.unacknowledgedBytes > unacknowledgedBytesMax) await producer.progress()
+    } else if (transaction.isCongested) await producer.progress()
     else if (processed > 0) await this.#ports.timers.yield()
     else {
       manager.refreshCheckpoints(engine.member.confirmedAtMs)
@@ -236,10 +236,9 @@ export class StreamWorker {
     const { membership, member, standbys } = engine
     this.#arrival ??= membership.arrived()
     if (this.#arrival !== undefined) await this.#follow(engine, this.#arrival)
-    else if (
-      (member.state === 'rebalance-needed' || this.#handOver || standbys.isReady) &&
-      !membership.joining
-    ) {
+    if (!this.#isSettled(engine)) return
+    const wanted = member.state === 'rebalance-needed' || this.#handOver || standbys.isReady
+    if (wanted && !membership.joining) {
       this.#handOver = false
       standbys.asked()
       this.#watch.rebalanceBegan()
@@ -261,8 +260,10 @@ export class StreamWorker {
       return
     }
     // What is given up is committed first, and its stores are flushed: whoever gets it begins there. A failure leaves
-    // the arrival to the next turn, or to `#settle`.
-    if (manager.ids.some((id) => !arrival.tasks.includes(id))) await this.#commit(engine)
+    // the arrival to the next turn, or to `#settle`; where the time is over, all go back to the commit before.
+    if (manager.ids.some((id) => !arrival.tasks.includes(id)))
+      await (engine.handOver.isLate ? this.#drop(engine) : this.#commit(engine))
+    if (engine.producer.lost) return
     const ready = await this.#adoption.stop()
     this.#release(engine, arrival)
     this.#arrival = undefined
@@ -304,7 +305,8 @@ export class StreamWorker {
   async #settle(engine: Engine): Promise<void> {
     const { member, membership } = engine
     this.#addFresh(engine, await this.#adoption.stop())
-    if (membership.isOver || membership.joining || member.state !== 'stable') await this.#rejoin(engine)
+    const rejoins = membership.isOver || membership.joining || member.state !== 'stable'
+    if (rejoins || this.#handOver) await this.#rejoin(engine)
     else await this.#prepare(engine)
   }
 
@@ -313,10 +315,15 @@ export class StreamWorker {
     if (member.state === 'lost' && member.generationId >= 0) this.#watch.membershipLost()
     // Whatever this member may have to give up is decided before JoinGroup.
     await this.#drop(engine)
+    // Nobody waits for the outcome of a commit that was not answered: whoever gets its tasks asks for stable offsets.
+    if (this.#handOver && !membership.joining) {
+      this.#release(engine, this.#share)
+      membership.hold(this.#share.tasks)
+    }
     if (this.#state.current !== 'rebalancing') this.#state.transitionTo('rebalancing')
     this.#joinsInForeground = true
     try {
-      if (this.#closing) member.giveUpJoin()
+      if (this.#closing.requested) member.giveUpJoin()
       const arrival = await membership.joinUntilHandedOver(engine.topology, (given) =>
         this.#release(engine, given),
       )
@@ -404,7 +411,10 @@ export class StreamWorker {
         this.#stale = true
         this.#counts.recovered++
         this.#warn(error.reaction === 'rejoin' ? 'the membership is over' : 'the worker recovers', error)
-        return await this.#afterFault(error, () => this.#settleMembership(engine, error))
+        if (this.#closing.requested) return
+        return await this.#afterFault(error, async () => {
+          this.#mayTakeId = (await beforeRecovery(engine, error)) ?? this.#mayTakeId
+        })
       default:
         throw error
     }
@@ -424,18 +434,6 @@ export class StreamWorker {
     }
     if (this.#faults.pauseMs > 0) await this.#wakeup.pause(this.#faults.pauseMs)
     if (!this.#stale && this.#adopted && this.state === 'recovering') this.#becomeRunning()
-  }
-
-  /** Before a recovery: what the group thinks of us decides whether the producer's id is ours to take back. */
-  async #settleMembership({ member, membership, manager }: Engine, error: MillstreamError): Promise<void> {
-    if (error.code === 'STORE_CORRUPT') manager.discard(error)
-    // A join that has ended meanwhile knows better than a request under the membership before.
-    if (error.reaction === 'rejoin' && !membership.joining) member.abandon()
-    // The epoch is no longer current: the coordinator timed the transaction out, or somebody took the id because we were
-    // thought dead. Only a member in good standing may take it back. After an unanswered EndTxn, too: with TV1 the
-    // coordinator fences our epoch itself while it aborts, so that showing it would look like a newer self.
-    if (error.code === 'PRODUCER_FENCED' || error.code === 'OUTCOME_UNKNOWN')
-      this.#mayTakeId = await member.verify()
   }
 
   /** A record failed for good: what came before it is whole and is committed; then the worker stops there. */
@@ -484,11 +482,12 @@ export class StreamWorker {
     if (engine === undefined) return
     await this.#adoption.stop().catch((error: unknown) => this.#warn('closing', asMillstreamError(error)))
     for (const task of engine.manager.tasks) addCounts(this.#closedCounts, task)
-    const leave = this.#leave ?? this.#settings.instanceId === undefined
+    const leave = this.#closing.leave ?? this.#settings.instanceId === undefined
     await shutDown(engine, leave, failure, this.#log)
   }
 
   #end(failure: MillstreamError | undefined): void {
+    this.#closing.end()
     if (failure !== undefined) this.#watch.failed(failure)
     this.#state.transitionTo(failure === undefined ? 'closed' : 'failed')
     this.#started.reject(

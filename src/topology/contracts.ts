@@ -160,8 +160,11 @@ export interface WindowSettings {
 
 export interface RepartitionDefinition {
   readonly name: string
-  /** Undefined: as many as the largest input of the sub-topology that writes it. */
-  readonly partitions: number | undefined
+  /**
+   * Undefined: as many as the largest input of the sub-topology that writes it. `as-reader`: as many as the other inputs of
+   * the one that reads it.
+   */
+  readonly partitions: number | 'as-reader' | undefined
   readonly settings: Readonly<Record<string, string>>
 }
 

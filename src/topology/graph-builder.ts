@@ -158,7 +158,7 @@ export class GraphBuilder {
     const { name, partitions } = definition
     this.problem(nameProblem('a repartition topic', name))
     if (this.#repartitions.has(name)) this.problem(`two repartition topics are named ${name}`)
-    if (partitions !== undefined && (!Number.isInteger(partitions) || partitions < 1)) {
+    if (typeof partitions === 'number' && (!Number.isInteger(partitions) || partitions < 1)) {
       this.problem(`repartition topic ${name}: partitions is ${partitions}, but takes a whole number from 1`)
     }
     this.#repartitions.set(name, definition)

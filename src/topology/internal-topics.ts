@@ -1,6 +1,6 @@
 // The topics that a topology needs beside those of its user: their names, settings and numbers of partitions. Pure.
 import { MillstreamError } from '../errors.ts'
-import type { SinkNode, SourceNode, Subtopology, TopologyGraph } from './contracts.ts'
+import type { SinkNode, SourceNode, Subtopology, TopologyGraph, TopologyNode } from './contracts.ts'
 import { nameProblem, topicNameLengthMax } from './names.ts'
 
 /** `<application.id>-<name>-repartition` */
@@ -127,7 +127,12 @@ export const planPartitions = (
   applicationId: string,
   partitionsOf: (topic: string) => number,
 ): PartitionPlan => {
-  const fixed = new Map(graph.repartitions.map((definition) => [definition.name, definition.partitions]))
+  const fixed = new Map<string, number>()
+  const following = new Set<string>()
+  for (const { name, partitions } of graph.repartitions) {
+    if (partitions === 'as-reader') following.add(name)
+    else if (partitions !== undefined) fixed.set(name, partitions)
+  }
   const repartitions = new Map<string, number>()
   const counts: number[] = graph.subtopologies.map(() => 0)
   const countOfSource = (node: SourceNode): number =>
@@ -139,29 +144,43 @@ export const planPartitions = (
   for (let grown = true; grown; ) {
     grown = false
     for (const { id, nodes } of graph.subtopologies) {
-      const count = Math.max(...nodes.map((node) => (node.kind === 'source' ? countOfSource(node) : 0)))
+      const leads = (node: SourceNode): boolean => !node.repartition || !following.has(node.topic.name)
+      const count = Math.max(
+        ...nodes.map((node) => (node.kind === 'source' && leads(node) ? countOfSource(node) : 0)),
+      )
       if (count > (counts[id] ?? 0)) {
         counts[id] = count
         grown = true
       }
       for (const node of nodes) {
-        const name = node.kind === 'sink' && node.repartition ? node.topics[0]?.name : undefined
-        if (name === undefined || fixed.get(name) !== undefined || (repartitions.get(name) ?? 0) >= count)
-          continue
+        const name = planned(node, fixed, following)
+        if (name === undefined || (repartitions.get(name) ?? 0) >= count) continue
         repartitions.set(name, count)
         grown = true
       }
     }
   }
   for (const subtopology of graph.subtopologies) refuseUnequalInputs(subtopology, countOfSource)
-  const planned = new Map<string, number>()
+  const internal = new Map<string, number>()
   for (const { topic, kind, name, subtopology } of internalTopics(graph, applicationId)) {
-    planned.set(
+    internal.set(
       topic,
       (kind === 'repartition' ? (fixed.get(name) ?? repartitions.get(name)) : counts[subtopology]) ?? 0,
     )
   }
-  return { subtopologies: counts, internalTopics: planned }
+  return { subtopologies: counts, internalTopics: internal }
+}
+
+/** The repartition topic that gets its number of partitions from the sub-topology of this node, if there is one. */
+const planned = (
+  node: TopologyNode,
+  fixed: ReadonlyMap<string, number>,
+  following: ReadonlySet<string>,
+): string | undefined => {
+  if (node.kind === 'processor' || !node.repartition) return undefined
+  const name = node.kind === 'source' ? node.topic.name : node.topics[0]?.name
+  if (name === undefined || fixed.has(name)) return undefined
+  return (node.kind === 'source') === following.has(name) ? name : undefined
 }
 
 /** Names of the nodes that a source's records can reach. */

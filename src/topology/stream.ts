@@ -2,7 +2,13 @@
 // operators.ts and processor.ts.
 import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
 import { MillstreamError } from '../errors.ts'
-import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } from './contracts.ts'
+import type {
+  ProcessorInstance,
+  RepartitionDefinition,
+  SinkNode,
+  StoreDefinition,
+  TopicDefinition,
+} from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
 import {
@@ -80,7 +86,8 @@ export type ProcessResult<O> = O extends undefined
     ? RecordStream<K, V>
     : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
 
-interface LooseRepartition extends RepartitionSettings {
+interface LooseRepartition extends Omit<RepartitionSettings, 'partitions'> {
+  readonly partitions?: RepartitionDefinition['partitions']
   readonly key: SerdeOrSchema
   readonly value: SerdeOrSchema
 }
@@ -209,7 +216,7 @@ export class RecordStream<K, V> {
   ): RecordStream<ReadOf<KS>, ReadOf<VS>> {
     return new RecordStream(
       this.#builder,
-      repartition(this.#builder, this.#upstream, options as unknown as LooseRepartition),
+      repartition(this.#builder, [this.#upstream], options as unknown as LooseRepartition),
       false,
     )
   }
@@ -221,7 +228,7 @@ export class RecordStream<K, V> {
   ): GroupedStream<ReadOf<KS>, ReadOf<VS>> {
     const call = this.#function<(record: AnyRecord) => unknown>('groupBy', select)
     const node = this.#add('groupBy', () => new GroupByOperator(call), true)
-    const source = repartition(this.#builder, { node, output: '' }, options as unknown as LooseRepartition)
+    const source = repartition(this.#builder, [{ node, output: '' }], options as unknown as LooseRepartition)
     return new GroupedStream(this.#builder, source)
   }
 
@@ -245,7 +252,7 @@ export class RecordStream<K, V> {
     const node = this.#add('groupByKey', () => new DropNullKeysOperator(), true)
     return new GroupedStream(
       this.#builder,
-      repartition(this.#builder, { node, output: '' }, given as LooseRepartition),
+      repartition(this.#builder, [{ node, output: '' }], given as LooseRepartition),
     )
   }
 
@@ -412,7 +419,7 @@ const checkedChooser =
 /** @internal Adds the sink and the source of a repartition topic. */
 export const repartition = (
   builder: GraphBuilder,
-  upstream: Upstream,
+  upstream: readonly Upstream[],
   options: LooseRepartition,
 ): Upstream => {
   const { name } = options
@@ -424,7 +431,7 @@ export const repartition = (
   builder.addRepartition(
     Object.freeze({ name, partitions: options.partitions, settings: options.settings ?? {} }),
   )
-  builder.addSink([upstream], [topic], true, undefined)
+  builder.addSink(upstream, [topic], true, undefined)
   return builder.addSource(topic, undefined, true)
 }
 

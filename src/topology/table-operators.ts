@@ -96,7 +96,7 @@ export abstract class TableOperator extends Operator {
 }
 
 /** A node that keeps its table in a store. */
-abstract class KeptTable extends TableOperator {
+export abstract class KeptTable extends TableOperator {
   protected store!: TableStore
   protected readonly definition: StoreDefinition
 

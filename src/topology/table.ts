@@ -5,10 +5,20 @@ import type { Serde } from '../serde/serde.ts'
 import { changeSerde } from './change.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
+import {
+  ForeignResultOperator,
+  type ForeignKeyJoin,
+  responseSerde,
+  RightRowOperator,
+  SubscribeOperator,
+  subscriptionSerde,
+  subscriptionStore,
+  SubscriptionOperator,
+} from './foreign-key.ts'
 import type { StoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
-import { type GroupByOptions, RecordStream, repartition } from './stream.ts'
+import { type GroupByOptions, RecordStream, repartition, type Writing } from './stream.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 import {
@@ -37,7 +47,24 @@ export interface Row<K, V> {
   readonly value: V
 }
 
+/** What a join by a foreign key is made of. `FS`, `VS`: serdes of the foreign key and of the values of the other table. */
+export interface ForeignKeyOptions<F, V2, K, R, FS extends SerdeOrSchema, VS extends SerdeOrSchema> {
+  /** Its topics and its store of subscriptions are named after it. */
+  readonly name: string
+  readonly foreignKey: Writing<F, FS>
+  readonly value: Writing<V2, VS>
+  /** Where the joined table is kept. */
+  readonly store: TableStoreHandle<K, R>
+}
+
 type AnyStoreHandle = StoreHandle<unknown, unknown, never, never>
+
+/** A table as the other side of a join. */
+interface Side {
+  readonly view: TableView
+  /** Its node, which tells changes from now on. */
+  changes(): Upstream
+}
 
 /** @internal A node whose table is kept in a store. */
 export const addKeptTable = (
@@ -46,13 +73,14 @@ export const addKeptTable = (
   operator: string,
   store: AnyStoreHandle,
   create: (definition: StoreDefinition, emission: Emission) => ProcessorInstance,
+  alsoReads: readonly StoreDefinition[] = [],
 ): TableStream<never, never> => {
   const definition = store as unknown as StoreDefinition
   const emission: Emission = { changes: false }
   const node = builder.addProcessor(upstream, {
     name: `${operator}-${store.name}`,
     operator,
-    stores: [definition],
+    stores: [definition, ...alsoReads],
     outputs: undefined,
     mustLead: false,
     create: () => create(definition, emission),
@@ -165,6 +193,31 @@ export class TableStream<K, V, N extends null = never> {
   }
 
   /**
+   * Joins each row with the row of the other table that its foreign key names. The function answers the foreign key; a row
+   * with null has none. Works over two topics of ours, named after `name`, and the numbers of partitions may differ.
+   */
+  foreignKeyJoin<F, V2, N2 extends null, R, FS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    other: TableStream<F, V2, N2>,
+    foreignKey: (value: V, key: K) => F | null,
+    joiner: (left: V, right: V2) => R,
+    options: ForeignKeyOptions<F, V2, K, R, FS, VS>,
+  ): TableStream<K, R, null> {
+    const call = this.#joiner('foreignKeyJoin', joiner)
+    const combine: Combine = (left, right) => (right === undefined ? undefined : call(left, right))
+    return this.#foreignKeyJoin(other.#side, foreignKey, combine, options)
+  }
+
+  /** As `foreignKeyJoin`, where a row without a partner is joined with undefined. */
+  foreignKeyLeftJoin<F, V2, N2 extends null, R, FS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    other: TableStream<F, V2, N2>,
+    foreignKey: (value: V, key: K) => F | null,
+    joiner: (left: V, right: V2 | undefined) => R,
+    options: ForeignKeyOptions<F, V2, K, R, FS, VS>,
+  ): TableStream<K, R, null> {
+    return this.#foreignKeyJoin(other.#side, foreignKey, this.#joiner('foreignKeyLeftJoin', joiner), options)
+  }
+
+  /**
    * Groups the rows by the key that the function answers, through a repartition topic. A row whose new key or value is
    * null belongs to no group.
    */
@@ -180,11 +233,11 @@ export class TableStream<K, V, N extends null = never> {
       `the value of repartition topic ${name}`,
     ) as unknown as Serde<unknown>
     const node = this.#node([this.#changes()], 'groupBy', [], () => new RegroupOperator(call, key))
-    const source = repartition(
-      this.#builder,
-      { node, output: '' },
-      { ...options, key, value: changeSerde(value) as unknown as Serde<unknown> },
-    )
+    const source = repartition(this.#builder, [{ node, output: '' }], {
+      ...options,
+      key,
+      value: changeSerde(value) as unknown as Serde<unknown>,
+    })
     return new GroupedTable(this.#builder, source)
   }
 
@@ -192,6 +245,10 @@ export class TableStream<K, V, N extends null = never> {
   #changes(): Upstream {
     this.#emission.changes = true
     return this.#upstream
+  }
+
+  get #side(): Side {
+    return { view: this.#view, changes: () => this.#changes() }
   }
 
   #derive<V2, N2 extends null>(
@@ -230,6 +287,83 @@ export class TableStream<K, V, N extends null = never> {
     const node = this.#node([left, right], operator, [], () => new PassOperator())
     const view = joinedView(this.#view, other.#view, combine)
     return this.#kept(operator, { node, output: '' }, view, emission, store)
+  }
+
+  #foreignKeyJoin<R>(
+    other: Side,
+    foreignKey: unknown,
+    combine: Combine,
+    given: unknown,
+  ): TableStream<K, R, null> {
+    const { name, store, ...serdes } = given as ForeignKeyOptions<
+      never,
+      never,
+      never,
+      never,
+      Serde<unknown>,
+      Serde<unknown>
+    >
+    const key = store.key as unknown as Serde<unknown>
+    const value = toSerde(serdes.value, `value of ${name}`) as unknown as Serde<unknown>
+    const join: ForeignKeyJoin = {
+      foreignKeyOf: this.#function('the foreign key', foreignKey),
+      foreignKey: toSerde(serdes.foreignKey, `foreignKey of ${name}`) as unknown as Serde<unknown>,
+      key,
+      left: this.#view,
+      right: other.view,
+      combine,
+      subscriptions: subscriptionStore(name),
+    }
+    const builder = this.#builder
+    const changes = this.#changes()
+    const node = (
+      part: string,
+      upstream: Upstream,
+      stores: readonly StoreDefinition[],
+      create: () => ProcessorInstance,
+    ): Upstream => {
+      const parts = {
+        name: `${name}-${part}`,
+        operator: part,
+        stores,
+        outputs: undefined,
+        mustLead: false,
+        create,
+      }
+      return { node: builder.addProcessor([upstream], parts), output: '' }
+    }
+    const through = (
+      part: string,
+      upstream: readonly Upstream[],
+      keys: Serde<unknown>,
+      values: unknown,
+    ): Upstream =>
+      repartition(builder, upstream, {
+        name: `${name}-${part}`,
+        partitions: 'as-reader',
+        key: keys,
+        value: values as Serde<unknown>,
+      })
+    const subscribed = node('subscribe', changes, [], () => new SubscribeOperator(join))
+    const subscriptions = through('subscription', [subscribed], join.foreignKey, subscriptionSerde)
+    const rightStores = [join.subscriptions, ...join.right.stores]
+    const responses = through(
+      'response',
+      [
+        node('answer', subscriptions, rightStores, () => new SubscriptionOperator(join)),
+        node('tell', other.changes(), rightStores, () => new RightRowOperator(join)),
+      ],
+      key,
+      responseSerde(value),
+    )
+    return addKeptTable(
+      builder,
+      [changes, responses],
+      'foreignKeyJoin',
+      store,
+      (definition, emission) => new ForeignResultOperator(definition, emission, join),
+      join.left.stores,
+    ) as unknown as TableStream<K, R, null>
   }
 
   #kept<V2, N2 extends null>(

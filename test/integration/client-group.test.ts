@@ -183,6 +183,22 @@ describe('static members', () => {
     expect(b.member.state).toBe('stable')
   })
 
+  it('are not waited for where they leave during their first join, before they know their id', async () => {
+    const group = uniqueTopic('first-join')
+    const a = await newMember(group, 'a', { instanceId: 'a' })
+    await a.join()
+    const b = await newMember(group, 'b', { instanceId: 'b' })
+    const failed = expect(b.join()).rejects.toMatchObject({ code: 'CLOSED' })
+    await until('the rebalance', () => isState(a.member, 'rebalance-needed'))
+    // As a worker that is closed does.
+    b.member.giveUpJoin()
+    await failed
+    expect(b.member.memberId).toBe('')
+    await b.member.leave('test')
+    expect(textOf(await a.join())).toBe('a of a')
+    expect((await judge.describeGroup(group)).members).toHaveLength(1)
+  })
+
   it('are fenced by a twin', async () => {
     const group = uniqueTopic('twin')
     const a = await newMember(group, 'a', { instanceId: 'same' })

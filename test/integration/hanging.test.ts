@@ -2,16 +2,15 @@
 // marker out there for ever, and the producer's next marker would end those records, too. Fixed brokers write the marker
 // when the partition is back; then there is nothing to be seen here, and nothing to be repaired.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { silentLogger } from '../../src/base/log.ts'
 import { nodePorts } from '../../src/base/node-ports.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
-import { TransactionalProducer } from '../../src/client/transactional-producer.ts'
+import type { TransactionalProducer } from '../../src/client/transactional-producer.ts'
 import { MillstreamError } from '../../src/errors.ts'
-import { BatchBuilder } from '../../src/record/batch-builder.ts'
 import type { JvmKafkaHandle } from '../../src/testing/kafka/start-kafka.ts'
 import { connect } from '../support/client.ts'
 import type { Judge } from '../support/judge.ts'
 import { uniqueTopic } from '../support/kafka.ts'
+import { commit, producerOn, send } from '../support/transactional-producer.ts'
 import { openGrounds } from '../system/faults/grounds.ts'
 
 const resources = new AsyncDisposableStack()
@@ -29,35 +28,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await resources.disposeAsync()
 })
-
-const producerOf = (transactionalId: string): TransactionalProducer =>
-  new TransactionalProducer(
-    cluster,
-    nodePorts,
-    {
-      transactionalId,
-      transactionTimeoutMs: 30_000,
-      requestTimeoutMs: 10_000,
-      requestBytesMax: 1 << 20,
-      compression: 'none',
-      markerWaitMs: 2,
-    },
-    silentLogger,
-  )
-
-const send = (producer: TransactionalProducer, topic: string, partition: number, value: string): void => {
-  const builder = new BatchBuilder(1024)
-  const bytes = Buffer.from(value)
-  builder.append(Date.now(), bytes, 0, bytes.length, bytes, 0, bytes.length, [])
-  producer.send(topic, partition, builder)
-}
-
-const commit = async (producer: TransactionalProducer, group: string, topic: string): Promise<void> => {
-  const nobody = { groupId: group, memberId: '', generationId: -1, instanceId: undefined }
-  const source = { current: () => Promise.resolve(nobody), outlives: () => Promise.resolve(false) }
-  await producer.commitOffsets(source, [{ topic, partition: 0, offset: 0, metadata: '' }])
-  await producer.commit()
-}
 
 const leaderOf = async (topic: string, partition: number): Promise<number | undefined> => {
   await cluster.refreshMetadata([topic]).catch(() => {})
@@ -79,7 +49,7 @@ const leftOpen = async (name: string): Promise<Left> => {
   const topic = uniqueTopic(name)
   const transactionalId = `${topic}.one.0`
   await judge.createTopics({ name: topic, partitions: 6, replicationFactor: 1 })
-  const producer = producerOf(transactionalId)
+  const producer = producerOn(cluster, transactionalId)
   await producer.init(true)
   const coordinator = await cluster.coordinator('transaction', transactionalId)
   let partition = 0
@@ -114,12 +84,12 @@ describe('a transaction that the coordinator has aborted, and a partition has no
   it('is ended before the next one begins there, by the producer itself and by its next life', async () => {
     for (const nextLife of [false, true]) {
       const left = await leftOpen(nextLife ? 'hanging-restart' : 'hanging')
-      const producer = nextLife ? producerOf(left.transactionalId) : left.producer
+      const producer = nextLife ? producerOn(cluster, left.transactionalId) : left.producer
       if (nextLife) await producer.init(true)
       producer.begin()
       send(producer, left.topic, left.partition, 'committed')
       await producer.flush()
-      await commit(producer, `${left.topic}-group`, left.topic)
+      await commit(producer, left.topic)
       await expect.poll(() => committedValues(left), { timeout: 20_000 }).toEqual(['committed'])
     }
   }, 240_000)
@@ -127,8 +97,8 @@ describe('a transaction that the coordinator has aborted, and a partition has no
   it('stops a producer that cannot know how it ended', async () => {
     const left = await leftOpen('hanging-unknown')
     // Of a life that wrote nothing: the coordinator has forgotten the end by now.
-    await producerOf(left.transactionalId).init(true)
-    const producer = producerOf(left.transactionalId)
+    await producerOn(cluster, left.transactionalId).init(true)
+    const producer = producerOn(cluster, left.transactionalId)
     await producer.init(true)
     producer.begin()
     send(producer, left.topic, left.partition, 'never')

@@ -126,21 +126,23 @@ describe('two workers, of which one is slow to join again', () => {
 
 describe('a commit that meets a new generation', () => {
   /** One worker of two behind a proxy that troubles the commits while the second joins. */
-  const meets = async (name: string, trouble: (proxy: KafkaProxy) => void): Promise<void> => {
+  const meets = async (
+    name: string,
+    guarantee: 'exactly_once' | 'at_least_once',
+    trouble: (proxy: KafkaProxy) => void,
+  ): Promise<void> => {
     const app = await eachOnce(judge, name, 4)
+    const settings = (address: string, path: string, instanceId: string) => ({
+      ...settingsOf(address, `${path}/${instanceId}`, instanceId),
+      guarantee,
+    })
     const proxy = await KafkaProxy.start(brokerAddress())
     using directory = temporaryDirectory()
-    await using one = await startWorker(
-      app.topology,
-      settingsOf(proxy.address, `${directory.path}/one`, 'one'),
-    )
+    await using one = await startWorker(app.topology, settings(proxy.address, directory.path, 'one'))
     const feed = feeding(app)
     await expect.poll(() => one.worker.counts.processed, { timeout: 10_000 }).toBeGreaterThan(20)
     trouble(proxy)
-    await using two = await startWorker(
-      app.topology,
-      settingsOf(brokerAddress(), `${directory.path}/two`, 'two'),
-    )
+    await using two = await startWorker(app.topology, settings(brokerAddress(), directory.path, 'two'))
     await expect.poll(() => two.worker.counts.processed, { timeout: 20_000 }).toBeGreaterThan(20)
     proxy.rules = {}
     await feed.stop()
@@ -188,7 +190,7 @@ describe('a commit that meets a new generation', () => {
 
   it('is repeated under the next one where the old one ended on its way', async () => {
     let refused = 0
-    await meets('commit-late', (proxy) => {
+    await meets('commit-late', 'exactly_once', (proxy) => {
       proxy.rules = {
         // The commit begins while the join is on its way, and arrives after it.
         request: ({ apiKey }) => {
@@ -203,5 +205,19 @@ describe('a commit that meets a new generation', () => {
       }
     })
     expect(refused).toBeGreaterThan(0)
+  }, 40_000)
+
+  it('waits for SyncGroup where there is no transaction: until then the group takes no offsets', async () => {
+    let syncs = 0
+    await meets('commit-unsynced', 'at_least_once', (proxy) => {
+      proxy.rules = {
+        request: ({ apiKey }) => {
+          if (apiKey !== SYNC_GROUP) return 'pass'
+          syncs++
+          return { delayMs: 600 }
+        },
+      }
+    })
+    expect(syncs).toBeGreaterThan(0)
   }, 40_000)
 })

@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { brokerAddress, eachOnce, impatiently } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { createNumberedTopics, numbered, outputOf, quickly, untilCommitted } from '../support/numbered.ts'
+import { recoveryKeys } from '../support/lost-commit.ts'
 import { apiKeys, KafkaProxy, limitVersion, type ProxiedRequest } from '../support/proxy.ts'
 import { below, runSeed, seededRandom } from '../support/random.ts'
 import { RawProducer } from '../support/raw-protocol.ts'
@@ -122,11 +123,13 @@ it('quix#1131: a commit that takes longer than a rebalance may is not made under
   })
   await app.feed(3)
   await app.drained()
-  // Its offsets arrive when the others have gone on without it.
+  // Its offsets arrive when the others have gone on without it, which it did not hear of.
   let held = 0
   proxy.rules = {
-    request: ({ apiKey }) =>
-      apiKey === apiKeys.TxnOffsetCommit && held++ === 0 ? { delayMs: 3500 } : 'pass',
+    request: ({ apiKey }) => {
+      if (apiKey === recoveryKeys.Heartbeat) return 'drop'
+      return apiKey === apiKeys.TxnOffsetCommit && held++ === 0 ? { delayMs: 3500 } : 'pass'
+    },
   }
   await app.feed(5)
   await expect.poll(() => held).toBe(1)
@@ -136,6 +139,7 @@ it('quix#1131: a commit that takes longer than a rebalance may is not made under
     instanceId: 'two',
   })
   await expect.poll(() => first.log.with('the membership is over').length, { timeout: 10_000 }).toBe(1)
+  proxy.rules = {}
   await app.feed(3)
   await app.judged()
   for (const test of [first, second]) expect(test.failure()).toBe(undefined)
@@ -184,8 +188,10 @@ it('kafka-flow#854: every commit carries the generation and the member of the da
   const joined = first.log
     .with('joined the group')
     .map(({ fields }) => ({ generation: fields['generation'], member: fields['member'] }))
-  const distinct = new Map(commits.map((one) => [`${one.generation} ${one.member}`, one]))
-  expect([...distinct.values()]).toEqual(joined)
+  const distinct = [...new Map(commits.map((one) => [`${one.generation} ${one.member}`, one])).values()]
+  // One in which tasks are handed over may be too short for a commit.
+  expect(joined).toEqual(expect.arrayContaining(distinct))
+  expect([distinct[0], distinct.at(-1)]).toEqual([joined[0], joined.at(-1)])
   await first.worker.close()
   await proxy.stop()
 })

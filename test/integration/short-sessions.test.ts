@@ -138,6 +138,7 @@ describe('a worker that is gone in the middle of its transaction', () => {
     await silent.began
     await app.drained(takeOverMs)
     expect(aborted(two)).toEqual([`${app.applicationId}.one.0`])
+    expect(two.worker.status().takenOver).toBe(1)
     // The offsets of this commit were accepted; its end is late.
     gate.open()
     await expect.poll(() => silent.answers.length, { timeout: 5000 }).toBeGreaterThan(0)

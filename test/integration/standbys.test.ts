@@ -129,3 +129,47 @@ it('a newcomer gets a task when it has caught up; until then the old owner works
   await one.worker.close({ leave: true })
   await proxy.stop()
 }, 90_000)
+
+it('a standby that finds itself close, and is found too far behind, does not ask again at once', async () => {
+  const app = await eachOnce(judge, 'asks-again', 2)
+  const proxy = await KafkaProxy.start(brokerAddress())
+  using directory = temporaryDirectory()
+  await using one = await startWorker(
+    app.topology,
+    settingsOf(brokerAddress(), `${directory.path}/one`, 'one', { standbyLagMax: 0 }),
+  )
+  // More transactions than fit into one answer.
+  for (let round = 0; round < 20; round++) {
+    await app.feed(1)
+    await app.drained()
+  }
+  // It reads the beginning of the changelog, and nothing more.
+  const gate = Promise.withResolvers<void>()
+  let fetches = 0
+  proxy.rules = {
+    request: ({ apiKey, bytes }) =>
+      apiKey === apiKeys.Fetch && bytes.includes(app.changelog) && fetches++ > 0
+        ? { until: gate.promise }
+        : 'pass',
+  }
+  await using two = await startWorker(
+    app.topology,
+    settingsOf(proxy.address, `${directory.path}/two`, 'two', {
+      standbyLagMax: 1_000_000,
+      partitionFetchBytesMax: 1024,
+      fetchBytesMax: 1024,
+    }),
+  )
+  await expect.poll(() => lags(two)[0], { timeout: 10_000, interval: 10 }).toBeGreaterThan(0)
+  await sleep(1500)
+  // It asked once, and was told to go on warming up.
+  expect(two.log.with('joined the group')).toHaveLength(2)
+  expect([tasksOf(one).length, tasksOf(two).length]).toEqual([2, 0])
+  proxy.rules = {}
+  gate.resolve()
+  await app.feed(2)
+  await app.judged()
+  nothingWasUndone([one, two])
+  for (const { worker } of [one, two]) await worker.close({ leave: true })
+  await proxy.stop()
+}, 60_000)

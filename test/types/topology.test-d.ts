@@ -176,6 +176,33 @@ export const tables = topology('tables', (t) => {
   // @ts-expect-error the store holds numbers
   table.mapValues((price) => String(price), store('texts', { key: string, value: int64 }))
 
+  const byNumberRows = t.table(byNumber, store('numbered', { key: int64, value: string }))
+  const foreign = { name: 'foreign', foreignKey: int64, value: string } as const
+  const looked = table.foreignKeyJoin(
+    byNumberRows,
+    (price) => price,
+    (price, name) => `${price}${name}`,
+    {
+      ...foreign,
+      store: store('looked', { key: string, value: string }),
+    },
+  )
+  same<Equal<typeof looked, TableStream<string, string, null>>>()
+  table.foreignKeyJoin(
+    byNumberRows,
+    // @ts-expect-error the keys of the other table are numbers
+    (_price, key) => key,
+    (price) => price,
+    { ...foreign, store: store('looked', { key: string, value: int64 }) },
+  )
+  table.foreignKeyLeftJoin(
+    byNumberRows,
+    (price) => price,
+    // @ts-expect-error there may be no such row
+    (_price, name) => name.length,
+    { ...foreign, store: store('looked', { key: string, value: int64 }) },
+  )
+
   const priced = stream.join(table, (line, price, record) => line.length * price + record.timestamp)
   same<Equal<typeof priced, RecordStream<string, number>>>()
   // @ts-expect-error there may be no row

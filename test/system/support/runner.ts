@@ -182,6 +182,7 @@ const main = async (): Promise<void> => {
   process.on('message', (message) => {
     if (message === 'close') close()
     if (message === 'leave') close(true)
+    if (message === 'time') write('info', 'time', { now: clock.now() })
     if (typeof message === 'number') clockAheadMs = message
   })
   process.on('SIGTERM', () => close())

@@ -8,6 +8,7 @@ import {
   spawnGuarded,
 } from '../../../src/testing/kafka/guarded-process.ts'
 import { type Fault, faultVariable, writeFault } from './faults.ts'
+import { fakeTimeLibrary, ProcessClock } from './process-clock.ts'
 import type { KillLine, RunnerPlan } from './runner.ts'
 
 export interface WorkerLogLine {
@@ -37,6 +38,7 @@ export class WorkerLives {
   readonly #plan: SharedPlan
   #life = 0
   #process: GuardedProcess | undefined
+  #clock: ProcessClock | undefined
 
   constructor(directory: string, plan: SharedPlan) {
     this.#directory = directory
@@ -51,7 +53,7 @@ export class WorkerLives {
     fs.writeFileSync(file, JSON.stringify(plan))
     const output = fs.openSync(path.join(this.#directory, 'worker.out'), 'a')
     try {
-      const env = { ...process.env }
+      const env = { ...process.env, ...this.#clock?.environment }
       delete env[faultVariable]
       if (fault !== undefined) env[faultVariable] = writeFault(fault)
       this.#process = await spawnGuarded(process.execPath, ['--conditions=millstream-source', runner, file], {
@@ -79,9 +81,22 @@ export class WorkerLives {
     return this.#process?.isRunning() === true
   }
 
+  /** Before the first start: `moveClock` is to move the clock of the process. @returns whether it can */
+  useProcessClock(): boolean {
+    const library = fakeTimeLibrary()
+    if (library !== undefined) this.#clock = new ProcessClock(library, this.#directory)
+    return library !== undefined
+  }
+
   /** Moves the wall clock of the worker: so far ahead of the true one, or behind it. */
   moveClock(aheadMs: number): void {
-    this.#process?.child.send(aheadMs)
+    if (this.#clock === undefined) this.#process?.child.send(aheadMs)
+    else this.#clock.move(aheadMs)
+  }
+
+  /** Has the worker write its time of day into its log: a line `time` with `now`. */
+  askTime(): void {
+    this.#process?.child.send('time')
   }
 
   /** Sends a signal and waits for nothing. */

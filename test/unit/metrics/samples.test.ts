@@ -40,6 +40,7 @@ describe('samplesOf', () => {
       assigned_tasks: 1,
       running_tasks: 1,
       fenced_total: 1,
+      taken_over_transactions_total: 3,
       memberships_lost_total: 9,
       task_uncommitted_bytes: 64,
       task_stream_time_seconds: 1.5,

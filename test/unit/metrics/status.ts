@@ -19,6 +19,7 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
   },
   faults: { stop: 0, abort: 5, recover: 6, rejoin: 1, policy: 0, refuse: 0, retry: 0 },
   fenced: 1,
+  takenOver: 3,
   membershipsLost: 9,
   loop: { idleMs: 500, idleMaxMs: 10_000 },
   assignedTasks: 1,

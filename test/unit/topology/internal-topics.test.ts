@@ -113,6 +113,24 @@ describe('the partitions', () => {
     expect(plan({ a: 2, b: 5 }, built).subtopologies).toEqual([5, 5])
   })
 
+  it('of the topics of a join by a foreign key are those of who reads them', () => {
+    const rows = (name: string) => store(name, { key: string, value: string })
+    const { graph } = topology('test', (t) => {
+      const right = t.table(of('b'), rows('b-rows'))
+      const options = { name: 'ab', foreignKey: string, value: string, store: rows('joined') }
+      t.table(of('a'), rows('a-rows')).foreignKeyJoin(right, (value) => value, String, options)
+    })
+    const plan = planPartitions(graph, 'app', (name) => (name === 'a' ? 3 : 7))
+    expect(Object.fromEntries(plan.internalTopics)).toEqual({
+      'app-ab-subscription-repartition': 7,
+      'app-ab-response-repartition': 3,
+      'app-a-rows-changelog': 3,
+      'app-joined-changelog': 3,
+      'app-b-rows-changelog': 7,
+      'app-ab-subscriptions-changelog': 7,
+    })
+  })
+
   it('of inputs that meet in a store must be equal', () => {
     const meeting = topology('test', (t) => {
       t.stream(of('a'))

@@ -1,0 +1,30 @@
+// The examples of docs/dsl.md, run.
+import { describe, expect, it } from 'vitest'
+import { topology } from '../../../src/index.ts'
+import { testDriver } from '../../../src/testing/index.ts'
+import { examples, names, numbers, out, sums, texts } from './dsl-examples.ts'
+
+const inputs = { texts, numbers, names }
+const outputs = { out, sums }
+
+describe.each(examples)('$section: $operator', (example) => {
+  it('does what the page says', () => {
+    using driver = testDriver(topology('example', example.describe))
+    let timestamp = 0
+    for (const [name, key, value] of example.input)
+      driver.input(inputs[name] as typeof names).send(key, value as string | null, { timestamp: ++timestamp })
+    const written = Object.entries(outputs).flatMap(([name, topic]) =>
+      driver.topics.includes(topic.name)
+        ? driver
+            .output(topic as typeof out)
+            .readKeyValues()
+            .map(({ key, value }) => [name, key, value])
+        : [],
+    )
+    expect(written).toEqual(example.output)
+  })
+
+  it('is at most ten lines long', () => {
+    expect(String(example.describe).split('\n').length - 2).toBeLessThanOrEqual(10)
+  })
+})

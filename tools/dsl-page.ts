@@ -1,0 +1,100 @@
+// docs/dsl.md: every operator with an example that the tests run, and what Kafka Streams has beside it.
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { type Example, examples } from '../test/unit/docs/dsl-examples.ts'
+
+const source = readFileSync(
+  path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', 'dsl-examples.ts'),
+  'utf8',
+)
+
+/** The body of the function as it stands in the file (a test runs it through a compiler), moved to the left. */
+const bodyOf = ({ operator }: Example): string => {
+  const start = source.indexOf('{\n', source.indexOf('(t) =>', source.indexOf(`\n    '${operator}',\n`))) + 2
+  const lines = source.slice(start, source.indexOf('\n    },\n', start)).split('\n')
+  const indent = Math.min(...lines.filter((line) => line !== '').map((line) => line.search(/\S/)))
+  return lines.map((line) => line.slice(indent)).join('\n')
+}
+
+const pair = ([topic, key, value]: readonly [string, string, unknown]): string =>
+  `${topic} ${key}=${JSON.stringify(value)}`
+
+const exampleText = (example: Example): string => `### ${example.operator}
+
+${example.text}
+
+\`\`\`ts
+${bodyOf(example)}
+\`\`\`
+
+In: ${example.input.map((one) => `\`${pair(one)}\``).join(', ')}. Out: ${example.output.map((one) => `\`${pair(one)}\``).join(', ')}.`
+
+const sections = (): string =>
+  [...new Set(examples.map(({ section }) => section))]
+    .map((section) => {
+      const own = examples.filter((example) => example.section === section)
+      return `## ${section}\n\n${own.map(exampleText).join('\n\n')}`
+    })
+    .join('\n\n')
+
+/** Of Kafka Streams 4.3, and what there is here. */
+const comparison: readonly (readonly [feature: string, here: string])[] = [
+  ['stream; filter, map, flatMap, selectKey, peek, foreach, merge, split', 'yes (`branch` for split)'],
+  ['print', 'no: `peek`'],
+  ['to with a topic name extractor', 'yes, out of declared topics'],
+  ['stream partitioner, multicast', 'not yet'],
+  ['topics by pattern', 'not yet'],
+  ['repartition, groupBy, groupByKey', 'yes; every repartition topic is named by the user'],
+  ['count, reduce, aggregate of streams', 'yes'],
+  ['cogroup', 'not yet'],
+  [
+    'table, toTable, toStream; filter, filterNot, mapValues',
+    'yes; a table from a topic has a changelog of its own',
+  ],
+  ['groupBy of tables with adder and subtractor', 'yes'],
+  ['table-table joins: inner, left, outer', 'yes'],
+  ['foreign-key joins: inner, left', 'yes'],
+  ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
+  ['global tables and their joins', 'not yet'],
+  ['stream-stream joins', 'not yet'],
+  ['time, session and sliding windows, suppress', 'not yet'],
+  ['window, session and versioned stores', 'not yet'],
+  ['record caches (fewer updates)', 'not yet: each update is told'],
+  ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
+  ['fixed-key processors, processor wrappers', 'not yet'],
+  ['durable timers per key, asynchronous processors', 'not there either; not yet here'],
+  ['interactive queries', 'not yet'],
+]
+
+export const dslPage = (): { readonly path: string; readonly text: string } => ({
+  path: 'docs/dsl.md',
+  text: `# The language
+
+Every operator with an example. The examples are run by the tests (\`test/unit/docs\`), and this page is written from them by
+\`npm run docs\`. They share these topics and stores:
+
+\`\`\`ts
+const texts = topic('texts', { key: string, value: string })
+const numbers = topic('numbers', { key: string, value: nullable(int64) })
+const names = topic('names', { key: string, value: nullable(string) })
+const out = topic('out', { key: string, value: nullable(string) })
+const sums = topic('sums', { key: string, value: nullable(int64) })
+const totals = store('totals', { key: string, value: int64 })
+const named = store('named', { key: string, value: string })
+const priced = store('priced', { key: string, value: int64 })
+const ranked = store('ranked', { key: string, value: string })
+\`\`\`
+
+What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest
+record, or the later one of the two sides of a join. A table tells each change; \`toStream\` makes records of them, where
+null says that the key was taken out, so that the topic behind it has to take null (\`nullable(…)\`).
+
+${sections()}
+
+## Beside Kafka Streams
+
+| Kafka Streams 4.3 | millstream |
+| --- | --- |
+${comparison.map(([feature, here]) => `| ${feature} | ${here} |`).join('\n')}
+`,
+})
