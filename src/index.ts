@@ -32,9 +32,20 @@ export type {
   SinkTopic,
 } from './topology/stream.ts'
 export type { GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
-export type { WindowedStream, WindowedTable, WindowOptions } from './topology/windowed-stream.ts'
-export { hopping, tumbling } from './topology/windows.ts'
-export type { HoppingOptions, TimeWindows, TumblingOptions } from './topology/windows.ts'
+export type {
+  SessionStream,
+  WindowedStream,
+  WindowedTable,
+  WindowOptions,
+} from './topology/windowed-stream.ts'
+export { hopping, sessions, tumbling } from './topology/windows.ts'
+export type {
+  HoppingOptions,
+  Sessions,
+  SessionsOptions,
+  TimeWindows,
+  TumblingOptions,
+} from './topology/windows.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'
 export type {

@@ -15,9 +15,9 @@ export class WindowView<K, V> implements ReadOnlyWindowStore<K, V> {
   }
 
   get(key: K, start: number): V | undefined {
-    const table = this.#table
-    if (!(start >= 0) || table.isExpired(start)) return undefined
-    return table.get(table.keyBytes(key), start)?.value as V | undefined
+    if (!Number.isSafeInteger(start)) return undefined
+    for (const { value } of this.#table.ofKey(this.#table.keyBytes(key), start, start + 1)) return value as V
+    return undefined
   }
 
   fetch(key: K, from: number, to: number): IterableIterator<KeyValue<Windowed<K>, V>> {

@@ -1,6 +1,7 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
 import { MillstreamError } from '../errors.ts'
 import type {
+  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -15,7 +16,6 @@ import type {
   TableStore,
 } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
-import type { WindowTable } from '../state/window-table.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 
 /** What the processors of a task see of it. */
@@ -30,7 +30,7 @@ export interface TaskView {
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
-  windowTable(name: string): WindowTable | undefined
+  windowTable(name: string): AnyWindowTable | undefined
   inPortions(work: PortionedWork): () => void
   countLate(): void
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
@@ -119,7 +119,7 @@ class NodeContext implements ProcessorContext {
     return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
   }
 
-  windowTable(name: string): WindowTable {
+  windowTable(name: string): AnyWindowTable {
     return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
   }
 

@@ -1,9 +1,11 @@
 // What processors and operators get for the stores of a task.
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
-import { type WindowEntryStore, WindowTable } from '../state/window-table.ts'
+import { SessionTable } from '../state/session-table.ts'
+import { TimeWindowTable } from '../state/time-window-table.ts'
+import type { WindowEntryStore } from '../state/window-entries.ts'
 import { WindowView } from '../state/window-view.ts'
-import type { ProcessorContext, StoreDefinition } from '../topology/contracts.ts'
+import type { AnyWindowTable, ProcessorContext, StoreDefinition } from '../topology/contracts.ts'
 
 interface Opened {
   readonly definition: StoreDefinition
@@ -11,10 +13,13 @@ interface Opened {
 }
 
 /** Undefined: it is no store of windows. */
-export const windowTableOf = ({ definition, store }: Opened): WindowTable | undefined => {
+export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | undefined => {
   const { plainKey, plainValue, windowShape } = definition
   if (plainKey === undefined || plainValue === undefined || windowShape === undefined) return undefined
-  return new WindowTable(store as unknown as WindowEntryStore, plainKey, plainValue, windowShape)
+  const entries = store as unknown as WindowEntryStore
+  return windowShape.kind === 'time'
+    ? new TimeWindowTable(entries, plainKey, plainValue, windowShape)
+    : new SessionTable(entries, plainKey, plainValue, windowShape)
 }
 
 /** A store as a processor sees it. @param timestamp what a value is dated with that is written */

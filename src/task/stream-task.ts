@@ -11,8 +11,8 @@ import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
-import type { WindowTable } from '../state/window-table.ts'
 import type {
+  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -340,7 +340,7 @@ export class StreamTask implements TaskView {
     return this.stores.get(name)?.store as TableStore | undefined
   }
 
-  windowTable(name: string): WindowTable | undefined {
+  windowTable(name: string): AnyWindowTable | undefined {
     const found = this.stores.get(name)
     return found && windowTableOf(found)
   }

@@ -3,7 +3,9 @@
 import type { Serde } from '../serde/serde.ts'
 import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
-import type { WindowShape, WindowTable } from '../state/window-table.ts'
+import type { SessionTable } from '../state/session-table.ts'
+import type { TimeWindowTable } from '../state/time-window-table.ts'
+import type { WindowShape } from '../state/window-table.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Where the record in hand came from. */
@@ -21,6 +23,9 @@ export type Punctuator = (timestamp: number) => void
 export interface Cancellable {
   cancel(): void
 }
+
+/** A store of windows, as the operators that keep it use it. */
+export type AnyWindowTable = TimeWindowTable | SessionTable
 
 /**
  * Work that would be too much for one record: it is done in portions between records. What is left of it follows from
@@ -49,7 +54,7 @@ export interface ProcessorContext {
   /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
   tableStore(name: string): TableStore
   /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
-  windowTable(name: string): WindowTable
+  windowTable(name: string): AnyWindowTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
   /** The record in hand came too late for a window. */

@@ -3,7 +3,8 @@
 import { MillstreamError } from '../errors.ts'
 import { rawKeys } from '../state/store-codec.ts'
 import { timestamped } from '../state/timestamped.ts'
-import { type WindowShape, windowEntries } from '../state/window-table.ts'
+import { windowEntries } from '../state/window-entries.ts'
+import type { WindowShape } from '../state/window-table.ts'
 import type {
   ProcessorInstance,
   RepartitionDefinition,

@@ -41,8 +41,8 @@ import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
-import { WindowedStream } from './windowed-stream.ts'
-import type { TimeWindows } from './windows.ts'
+import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
+import type { Sessions, TimeWindows } from './windows.ts'
 import {
   RowsOperator,
   StreamAggregation,
@@ -447,8 +447,10 @@ export class GroupedStream<K, V> {
   }
 
   /** The records of each key in windows. */
-  windowedBy(windows: TimeWindows): WindowedStream<K, V> {
-    return new WindowedStream(this.#builder, this.#upstream, windows)
+  windowedBy(windows: TimeWindows): WindowedStream<K, V>
+  windowedBy(windows: Sessions): SessionStream<K, V>
+  windowedBy(windows: TimeWindows | Sessions): WindowedStream<K, V> | SessionStream<K, V> {
+    return inWindows(this.#builder, this.#upstream, windows)
   }
 
   /** Counts the records of each key. Records whose key or value is null are left out. */

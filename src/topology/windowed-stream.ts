@@ -1,7 +1,8 @@
 // The DSL of windows: grouped streams in windows, and the tables that they are aggregated into. The machines are in
 // window-operators.ts.
 import type { Windowed } from '../serde/windowed.ts'
-import type { StoreDefinition } from './contracts.ts'
+import type { WindowShape } from '../state/window-table.ts'
+import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { WindowStoreHandle } from './handles.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
@@ -11,8 +12,15 @@ import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, tables make streams
 import { TableStream } from './table.ts'
-import { WindowAggregation, type WindowEmission, type WindowFold, windowView } from './window-operators.ts'
-import { type TimeWindows, windowProblems } from './windows.ts'
+import {
+  type SessionFold,
+  SessionAggregation,
+  TimeWindowAggregation,
+  type WindowEmission,
+  type WindowFold,
+  windowView,
+} from './window-operators.ts'
+import { type Sessions, type TimeWindows, windowProblems } from './windows.ts'
 
 /** When the results of windows are told. */
 export interface WindowOptions {
@@ -48,21 +56,69 @@ export class WindowedTable<K, V, V0> extends TableStream<Windowed<K>, V> {
   }
 }
 
-/** A grouped stream in windows: ready to be aggregated into a store of windows. Records whose key is null are left out. */
-export class WindowedStream<K, V> {
+/** What the aggregations of a stream in windows have in common. */
+class WindowsBase<K, V, W extends TimeWindows | Sessions> {
+  protected readonly windows: W
   readonly #builder: GraphBuilder
   readonly #upstream: Upstream
-  readonly #windows: TimeWindows
 
   /** @internal Comes from `windowedBy`. */
-  constructor(builder: GraphBuilder, upstream: Upstream, windows: TimeWindows) {
+  constructor(builder: GraphBuilder, upstream: Upstream, windows: W) {
     this.#builder = builder
     this.#upstream = upstream
-    this.#windows = windows
+    this.windows = windows
     for (const problem of windowProblems(windows))
       builder.problem(`the windows after ${upstream.node.name}: ${problem}`)
   }
 
+  protected function<F>(part: string, store: { readonly name: string }, given: unknown): F {
+    this.#builder.problem(functionProblem(given, `${part} into store ${store.name}`))
+    return given as F
+  }
+
+  protected keep<V2>(
+    operator: string,
+    store: AnyWindowStore,
+    options: WindowOptions | undefined,
+    create: (definition: StoreDefinition, emission: WindowEmission) => ProcessorInstance,
+  ): WindowedTable<K, V2, V> {
+    const builder = this.#builder
+    const definition = store as unknown as StoreDefinition
+    const emission: WindowEmission = { changes: false, late: false, onClose: options?.emit === 'on-close' }
+    const node = builder.addProcessor([this.#upstream], {
+      name: `${operator}-${store.name}`,
+      operator,
+      stores: [definition],
+      outputs: undefined,
+      mustLead: false,
+      create: () => create(definition, emission),
+    })
+    builder.keepWindows(store.name, node.name, this.#shape(store))
+    return new WindowedTable<K, V2, V>(builder, { node, output: '' }, definition, emission)
+  }
+
+  #shape(store: AnyWindowStore): WindowShape {
+    const windows: TimeWindows | Sessions = this.windows
+    const isTime = windows.kind === 'time'
+    const least = windows.graceMs + (isTime ? windows.sizeMs : windows.gapMs)
+    const retentionMs = store.windows?.retentionMs ?? least
+    if (!(retentionMs >= least) || !Number.isSafeInteger(retentionMs))
+      this.#builder.problem(
+        `store ${store.name}: retentionMs is ${retentionMs}, but the windows take records until ${least} ms after their ${isTime ? 'start (size' : 'end (gap'} and grace)`,
+      )
+    return Object.freeze(
+      isTime
+        ? { kind: 'time', sizeMs: windows.sizeMs, advanceMs: windows.advanceMs, retentionMs }
+        : { kind: 'sessions', retentionMs },
+    )
+  }
+}
+
+type LooseAdd = (record: AnyRecord, aggregate: unknown) => unknown
+type LooseCombine = (aggregate: unknown, value: unknown) => unknown
+
+/** A grouped stream in windows: ready to be aggregated into a store of windows. Records whose key is null are left out. */
+export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows> {
   /** Counts the records of each key and window, those without a value as well. */
   count(
     store: WindowStoreHandle<unknown, number, K, number>,
@@ -78,8 +134,7 @@ export class WindowedStream<K, V> {
     reduce: (aggregate: V, value: V) => V,
     options?: WindowOptions,
   ): WindowedTable<K, V, V> {
-    this.#builder.problem(functionProblem(reduce, `reduce into store ${store.name}`))
-    const combine = reduce as (aggregate: unknown, value: unknown) => unknown
+    const combine = this.function<LooseCombine>('reduce', store, reduce)
     return this.#aggregate('windowedReduce', store, options, ({ value }, present) =>
       present === undefined ? value : combine(present, value),
     )
@@ -94,12 +149,10 @@ export class WindowedStream<K, V> {
     },
     options?: WindowOptions,
   ): WindowedTable<K, AW, V> {
-    const { initial, add } = fold
-    this.#builder.problem(functionProblem(initial, `initial of the aggregate into store ${store.name}`))
-    this.#builder.problem(functionProblem(add, `add of the aggregate into store ${store.name}`))
-    const looseAdd = add as (record: AnyRecord, aggregate: unknown) => unknown
+    const initial = this.function<() => unknown>('initial of the aggregate', store, fold.initial)
+    const add = this.function<LooseAdd>('add of the aggregate', store, fold.add)
     return this.#aggregate('windowedAggregate', store, options, (record, present) =>
-      looseAdd(record, present === undefined ? initial() : present),
+      add(record, present === undefined ? initial() : present),
     )
   }
 
@@ -109,26 +162,85 @@ export class WindowedStream<K, V> {
     options: WindowOptions | undefined,
     fold: WindowFold,
   ): WindowedTable<K, V2, V> {
-    const builder = this.#builder
-    const windows = this.#windows
-    const definition = store as unknown as StoreDefinition
-    const emission: WindowEmission = { changes: false, late: false, onClose: options?.emit === 'on-close' }
-    const node = builder.addProcessor([this.#upstream], {
-      name: `${operator}-${store.name}`,
+    const { windows } = this
+    return this.keep(
       operator,
-      stores: [definition],
-      outputs: undefined,
-      mustLead: false,
-      create: () => new WindowAggregation(definition, windows, emission, fold),
-    })
-    const { sizeMs, advanceMs, graceMs } = windows
-    const least = sizeMs + graceMs
-    const retentionMs = store.windows?.retentionMs ?? least
-    if (!(retentionMs >= least) || !Number.isSafeInteger(retentionMs))
-      builder.problem(
-        `store ${store.name}: retentionMs is ${retentionMs}, but the windows take records until ${least} ms after their start (size and grace)`,
-      )
-    builder.keepWindows(store.name, node.name, Object.freeze({ sizeMs, advanceMs, retentionMs }))
-    return new WindowedTable<K, V2, V>(builder, { node, output: '' }, definition, emission)
+      store,
+      options,
+      (definition, emission) => new TimeWindowAggregation(definition, windows, emission, fold),
+    )
   }
 }
+
+/** A grouped stream in sessions: ready to be aggregated into a store of windows. Records whose key is null are left out. */
+export class SessionStream<K, V> extends WindowsBase<K, V, Sessions> {
+  /** Counts the records of each session, those without a value as well. */
+  count(
+    store: WindowStoreHandle<unknown, number, K, number>,
+    options?: WindowOptions,
+  ): WindowedTable<K, number, V> {
+    return this.#aggregate('sessionCount', store, options, {
+      initial: () => 0,
+      add: (_record, count) => (count as number) + 1,
+      merge: (count, other) => (count as number) + (other as number),
+    })
+  }
+
+  /** Combines the values of each session; the first one is taken as it is. Of sessions that become one, their values. */
+  reduce(
+    store: WindowStoreHandle<unknown, V, K, V>,
+    reduce: (aggregate: V, value: V) => V,
+    options?: WindowOptions,
+  ): WindowedTable<K, V, V> {
+    const combine = this.function<LooseCombine>('reduce', store, reduce)
+    const merge: LooseCombine = (aggregate, value) =>
+      aggregate === undefined || aggregate === null ? value : combine(aggregate, value)
+    return this.#aggregate('sessionReduce', store, options, {
+      initial: () => undefined,
+      add: ({ value }, aggregate) => merge(aggregate, value),
+      merge,
+    })
+  }
+
+  /** Folds the records of each session into a value; `merge` puts those of sessions together that become one. */
+  aggregate<A, AW>(
+    store: WindowStoreHandle<unknown, A, K, AW>,
+    fold: {
+      readonly initial: () => NoInfer<A>
+      readonly add: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
+      readonly merge: (aggregate: NoInfer<A>, other: NoInfer<A>) => NoInfer<A>
+    },
+    options?: WindowOptions,
+  ): WindowedTable<K, AW, V> {
+    return this.#aggregate('sessionAggregate', store, options, {
+      initial: this.function('initial of the aggregate', store, fold.initial),
+      add: this.function('add of the aggregate', store, fold.add),
+      merge: this.function('merge of the aggregate', store, fold.merge),
+    })
+  }
+
+  #aggregate<V2>(
+    operator: string,
+    store: AnyWindowStore,
+    options: WindowOptions | undefined,
+    fold: SessionFold,
+  ): WindowedTable<K, V2, V> {
+    const { windows } = this
+    return this.keep(
+      operator,
+      store,
+      options,
+      (definition, emission) => new SessionAggregation(definition, windows, emission, fold),
+    )
+  }
+}
+
+/** @internal */
+export const inWindows = <K, V>(
+  builder: GraphBuilder,
+  upstream: Upstream,
+  windows: TimeWindows | Sessions,
+): WindowedStream<K, V> | SessionStream<K, V> =>
+  windows.kind === 'time'
+    ? new WindowedStream(builder, upstream, windows)
+    : new SessionStream(builder, upstream, windows)

@@ -29,14 +29,40 @@ export const tumbling = ({ sizeMs, graceMs }: TumblingOptions): TimeWindows =>
 export const hopping = ({ sizeMs, advanceMs, graceMs }: HoppingOptions): TimeWindows =>
   Object.freeze({ kind: 'time', sizeMs, advanceMs, graceMs })
 
+/** Sessions: records of a key with no more than `gapMs` from one to the next. All times in ms. */
+export interface Sessions {
+  readonly kind: 'sessions'
+  readonly gapMs: number
+  /** How long a session takes records after its end and the gap, in stream time. */
+  readonly graceMs: number
+}
+
+export interface SessionsOptions {
+  /** The longest time between two records of a session. */
+  readonly gapMs: number
+  /** How long a session waits for late records beyond the gap, in stream time. */
+  readonly graceMs: number
+}
+
+/** Sessions of each key: a record joins those that it is at most `gapMs` away from, and makes them one. */
+export const sessions = ({ gapMs, graceMs }: SessionsOptions): Sessions =>
+  Object.freeze({ kind: 'sessions', gapMs, graceMs })
+
 const wholeFrom = (least: number, value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= least
 
 /** What is wrong with windows. */
-export const windowProblems = ({ sizeMs, advanceMs, graceMs }: TimeWindows): string[] => {
+export const windowProblems = (windows: TimeWindows | Sessions): string[] => {
   const problems: string[] = []
-  if (!wholeFrom(1, sizeMs)) problems.push(`sizeMs is ${sizeMs}, but takes a whole number from 1`)
+  const { graceMs } = windows
   if (!wholeFrom(0, graceMs)) problems.push(`graceMs is ${graceMs}, but takes a whole number from 0`)
+  if (windows.kind === 'sessions') {
+    const { gapMs } = windows
+    if (!wholeFrom(1, gapMs)) problems.push(`gapMs is ${gapMs}, but takes a whole number from 1`)
+    return problems
+  }
+  const { sizeMs, advanceMs } = windows
+  if (!wholeFrom(1, sizeMs)) problems.push(`sizeMs is ${sizeMs}, but takes a whole number from 1`)
   if (advanceMs !== sizeMs && !wholeFrom(1, advanceMs))
     problems.push(`advanceMs is ${advanceMs}, but takes a whole number from 1`)
   else if (advanceMs > sizeMs)
