@@ -33,8 +33,11 @@ export interface WindowOptions {
 
 type AnyWindowStore = WindowStoreHandle<unknown, unknown, never, never>
 
-/** A table of windows: the value of each key in each window. */
-export class WindowedTable<K, V, V0> extends TableStream<Windowed<K>, V> {
+/**
+ * A table of windows: the value of each key in each window. `V0` is what the records carry that it is made of; `N` is null
+ * where a window can be taken out again.
+ */
+export class WindowedTable<K, V, V0, N extends null = never> extends TableStream<Windowed<K>, V, N> {
   readonly #builder: GraphBuilder
   readonly #upstream: Upstream
   readonly #windowEmission: WindowEmission
@@ -76,12 +79,12 @@ class WindowsBase<K, V, W extends TimeWindows | Sessions> {
     return given as F
   }
 
-  protected keep<V2>(
+  protected keep<V2, N extends null>(
     operator: string,
     store: AnyWindowStore,
     options: WindowOptions | undefined,
     create: (definition: StoreDefinition, emission: WindowEmission) => ProcessorInstance,
-  ): WindowedTable<K, V2, V> {
+  ): WindowedTable<K, V2, V, N> {
     const builder = this.#builder
     const definition = store as unknown as StoreDefinition
     const emission: WindowEmission = { changes: false, late: false, onClose: options?.emit === 'on-close' }
@@ -94,7 +97,7 @@ class WindowsBase<K, V, W extends TimeWindows | Sessions> {
       create: () => create(definition, emission),
     })
     builder.keepWindows(store.name, node.name, this.#shape(store))
-    return new WindowedTable<K, V2, V>(builder, { node, output: '' }, definition, emission)
+    return new WindowedTable<K, V2, V, N>(builder, { node, output: '' }, definition, emission)
   }
 
   #shape(store: AnyWindowStore): WindowShape {
@@ -178,7 +181,7 @@ export class SessionStream<K, V> extends WindowsBase<K, V, Sessions> {
   count(
     store: WindowStoreHandle<unknown, number, K, number>,
     options?: WindowOptions,
-  ): WindowedTable<K, number, V> {
+  ): WindowedTable<K, number, V, null> {
     return this.#aggregate('sessionCount', store, options, {
       initial: () => 0,
       add: (_record, count) => (count as number) + 1,
@@ -191,7 +194,7 @@ export class SessionStream<K, V> extends WindowsBase<K, V, Sessions> {
     store: WindowStoreHandle<unknown, V, K, V>,
     reduce: (aggregate: V, value: V) => V,
     options?: WindowOptions,
-  ): WindowedTable<K, V, V> {
+  ): WindowedTable<K, V, V, null> {
     const combine = this.function<LooseCombine>('reduce', store, reduce)
     const merge: LooseCombine = (aggregate, value) =>
       aggregate === undefined || aggregate === null ? value : combine(aggregate, value)
@@ -211,7 +214,7 @@ export class SessionStream<K, V> extends WindowsBase<K, V, Sessions> {
       readonly merge: (aggregate: NoInfer<A>, other: NoInfer<A>) => NoInfer<A>
     },
     options?: WindowOptions,
-  ): WindowedTable<K, AW, V> {
+  ): WindowedTable<K, AW, V, null> {
     return this.#aggregate('sessionAggregate', store, options, {
       initial: this.function('initial of the aggregate', store, fold.initial),
       add: this.function('add of the aggregate', store, fold.add),
@@ -224,7 +227,7 @@ export class SessionStream<K, V> extends WindowsBase<K, V, Sessions> {
     store: AnyWindowStore,
     options: WindowOptions | undefined,
     fold: SessionFold,
-  ): WindowedTable<K, V2, V> {
+  ): WindowedTable<K, V2, V, null> {
     const { windows } = this
     return this.keep(
       operator,

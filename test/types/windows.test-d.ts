@@ -5,6 +5,7 @@ import {
   int64,
   json,
   nullable,
+  sessions,
   store,
   string,
   topic,
@@ -17,6 +18,7 @@ import {
   type StoreOf,
   type TableStream,
   type Windowed,
+  type WindowedTable,
 } from 'millstream'
 import { testDriver } from 'millstream/testing'
 
@@ -68,6 +70,18 @@ export const windows = topology('windows', (t) => {
     initial: () => 0,
     // @ts-expect-error the store holds numbers
     add: ({ value }) => value,
+  })
+
+  const visits = sessions({ gapMs: 1000, graceMs: 0 })
+  const inSessions = t.stream(views).groupByKey().windowedBy(visits)
+  const perVisit = inSessions.count(windowStore('visits', { key: string, value: int64 }))
+  same<Equal<typeof perVisit, WindowedTable<string, number, string, null>>>()
+  // @ts-expect-error a session that is joined with another one is taken out: null
+  perVisit.toStream().to(topic('per-visit', { key: windowed(string, visits), value: int64 }))
+  // @ts-expect-error sessions that become one have to be put together
+  inSessions.aggregate(windowStore('others', { key: string, value: int64 }), {
+    initial: () => 0,
+    add: () => 1,
   })
 
   t.stream(views).process({

@@ -147,6 +147,34 @@ describe('sessions', () => {
     expect(results()).toEqual([])
   })
 
+  const long = windowStore('long', { key: string, value: int64, retentionMs: 10_000 })
+  const closing = (t: TopologyScope): void =>
+    t.stream(input).groupByKey().windowedBy(fives).count(long, { emit: 'on-close' }).toStream().to(out)
+
+  it('told on close come with the very record that closes them, whichever was opened last', () => {
+    const { results, send } = run(
+      [
+        ['a', 20],
+        ['b', 10],
+        ['c', 25],
+      ],
+      closing,
+    )
+    expect(results()).toEqual([])
+    send('c', 26)
+    expect(results()).toEqual([['b', 10, 10, 1, 10]])
+  })
+
+  it('told on close come again where the transaction was aborted that told them', () => {
+    const { results, send, driver } = run([['b', 10]], closing)
+    driver.begin()
+    send('z', 30)
+    driver.abort()
+    expect(results()).toEqual([])
+    driver.run()
+    expect(results()).toEqual([['b', 10, 10, 1, 10]])
+  })
+
   it('told on close are more than one portion', () => {
     const records = Array.from({ length: 600 }, (_, index): In => [`k${index}`, 1])
     const { results, driver } = run([...records, ['z', 90]], counting(fives, 'on-close'))
