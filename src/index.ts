@@ -28,10 +28,8 @@ export type {
   GroupedStream,
   RecordStream,
   RepartitionOptions,
-  RepartitionSettings,
   SinkTopic,
 } from './topology/stream.ts'
-export type { GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type {
   SessionStream,
   WindowedStream,
@@ -46,6 +44,8 @@ export type {
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'
+export type { RepartitionSettings } from './topology/repartition.ts'
+export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'
 export type {

@@ -12,18 +12,20 @@ import { bytes } from '../serde/text.ts'
 import type { KeyValueStore } from '../state/contracts.ts'
 import { Change } from './change.ts'
 import type { ProcessorContext, StoreDefinition } from './contracts.ts'
+import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import { type AnyRecord, Operator } from './operators.ts'
+import { repartition } from './repartition.ts'
 import { type Emission, KeptTable, type TableReader, type TableView } from './table-operators.ts'
 
 /** What a row of the left table says where its foreign key lives. */
-export interface Subscription {
+interface Subscription {
   /** Key of the row, encoded. */
   readonly key: Uint8Array
   readonly subscribes: boolean
 }
 
 /** What the row with that foreign key is. */
-export interface Response {
+interface Response {
   /** The foreign key, encoded. */
   readonly foreignKey: Uint8Array
   /** Undefined: there is none. */
@@ -32,7 +34,7 @@ export interface Response {
 }
 
 /** bytes: subscribes int8 · key */
-export const subscriptionSerde: Serde<Subscription> = {
+const subscriptionSerde: Serde<Subscription> = {
   name: 'subscription',
   encode: ({ key, subscribes }) => Buffer.concat([Buffer.of(subscribes ? 1 : 0), key]),
   decode(given) {
@@ -130,7 +132,7 @@ const encodedForeignKey = (join: ForeignKeyJoin, value: unknown, key: unknown): 
 }
 
 /** Tells where its foreign key lives what becomes of a row of the left table. */
-export class SubscribeOperator extends Operator {
+class SubscribeOperator extends Operator {
   readonly #join: ForeignKeyJoin
 
   constructor(join: ForeignKeyJoin) {
@@ -177,7 +179,7 @@ abstract class Responder extends Operator {
 
 const present = Buffer.alloc(0)
 
-export class SubscriptionOperator extends Responder {
+class SubscriptionOperator extends Responder {
   #right!: TableReader
 
   override init(context: ProcessorContext): void {
@@ -196,7 +198,7 @@ export class SubscriptionOperator extends Responder {
   }
 }
 
-export class RightRowOperator extends Responder {
+class RightRowOperator extends Responder {
   process(record: AnyRecord): void {
     const { after } = record.value as Change<unknown>
     const foreignKey = this.join.foreignKey.encode(record.key)
@@ -241,4 +243,53 @@ export class ForeignResultOperator extends KeptTable {
     const result = this.#join.combine(row.value, value)
     this.keep(record, this.store.getOf(record), result, Math.max(row.timestamp, timestamp))
   }
+}
+
+/** Adds the nodes between the changes of both tables and the responses, which it answers. */
+export const connectForeignKeyJoin = (
+  builder: GraphBuilder,
+  name: string,
+  join: ForeignKeyJoin,
+  responses: Serde<Response>,
+  left: Upstream,
+  right: Upstream,
+): Upstream => {
+  const node = (
+    part: string,
+    upstream: Upstream,
+    stores: readonly StoreDefinition[],
+    create: () => Operator,
+  ): Upstream => {
+    const parts = {
+      name: `${name}-${part}`,
+      operator: part,
+      stores,
+      outputs: undefined,
+      mustLead: false,
+      create,
+    }
+    return { node: builder.addProcessor([upstream], parts), output: '' }
+  }
+  const through = (
+    part: string,
+    upstream: readonly Upstream[],
+    key: Serde<unknown>,
+    value: unknown,
+  ): Upstream => {
+    const topic = {
+      name: `${name}-${part}`,
+      partitions: 'as-reader',
+      key,
+      value: value as Serde<unknown>,
+    } as const
+    return repartition(builder, upstream, topic)
+  }
+  const asked = node('subscribe', left, [], () => new SubscribeOperator(join))
+  const subscriptions = through('subscription', [asked], join.foreignKey, subscriptionSerde)
+  const stores = [join.subscriptions, ...join.right.stores]
+  const answers = [
+    node('answer', subscriptions, stores, () => new SubscriptionOperator(join)),
+    node('tell', right, stores, () => new RightRowOperator(join)),
+  ]
+  return through('response', answers, join.key, responses)
 }

@@ -1,14 +1,8 @@
 // The DSL: streams, groups and tables. Each method adds a node to the graph and does nothing else; the machines are in
 // operators.ts and processor.ts.
-import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
+import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
 import { MillstreamError } from '../errors.ts'
-import type {
-  ProcessorInstance,
-  RepartitionDefinition,
-  SinkNode,
-  StoreDefinition,
-  TopicDefinition,
-} from './contracts.ts'
+import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
 import {
@@ -36,6 +30,7 @@ import {
   isSingleOutput,
   storesByAlias,
 } from './processor.ts'
+import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
@@ -58,15 +53,6 @@ export type Writing<T, S> = [T] extends [WriteOf<S>]
   ? S
   : { readonly 'this serde writes': WriteOf<S>; readonly 'but the stream carries': T }
 
-export interface RepartitionSettings {
-  /** The topic is `<application.id>-<name>-repartition`. */
-  readonly name: string
-  /** Number of partitions. Default: as many as the largest input of the sub-topology that writes it. */
-  readonly partitions?: number
-  /** Topic settings that override ours. */
-  readonly settings?: Readonly<Record<string, string>>
-}
-
 /** A repartition topic: its name and the serdes of what passes through it. */
 export interface RepartitionOptions<K, V, KS, VS> extends RepartitionSettings {
   readonly key: Writing<K, KS>
@@ -85,12 +71,6 @@ export type ProcessResult<O> = O extends undefined
   : O extends OutputType<infer K, infer V>
     ? RecordStream<K, V>
     : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
-
-interface LooseRepartition extends Omit<RepartitionSettings, 'partitions'> {
-  readonly partitions?: RepartitionDefinition['partitions']
-  readonly key: SerdeOrSchema
-  readonly value: SerdeOrSchema
-}
 
 /** A stream of records. Its methods describe what happens to each; they run nothing. */
 export class RecordStream<K, V> {
@@ -415,25 +395,6 @@ const checkedChooser =
       fix: `Add it to the topics of to(choose, { topics }), which are ${topics.map((topic) => topic.name).join(', ')}.`,
     })
   }
-
-/** @internal Adds the sink and the source of a repartition topic. */
-export const repartition = (
-  builder: GraphBuilder,
-  upstream: readonly Upstream[],
-  options: LooseRepartition,
-): Upstream => {
-  const { name } = options
-  const topic: TopicDefinition = Object.freeze({
-    name,
-    key: toSerde(options.key, `the key of repartition topic ${name}`) as TopicDefinition['key'],
-    value: toSerde(options.value, `the value of repartition topic ${name}`) as TopicDefinition['value'],
-  })
-  builder.addRepartition(
-    Object.freeze({ name, partitions: options.partitions, settings: options.settings ?? {} }),
-  )
-  builder.addSink(upstream, [topic], true, undefined)
-  return builder.addSource(topic, undefined, true)
-}
 
 /** A stream whose records of one key are in one partition: ready to be aggregated into a store. */
 export class GroupedStream<K, V> {

@@ -6,19 +6,17 @@ import { changeSerde } from './change.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import {
+  connectForeignKeyJoin,
   ForeignResultOperator,
   type ForeignKeyJoin,
   responseSerde,
-  RightRowOperator,
-  SubscribeOperator,
-  subscriptionSerde,
   subscriptionStore,
-  SubscriptionOperator,
 } from './foreign-key.ts'
 import type { StoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
-import { type GroupByOptions, RecordStream, repartition, type Writing } from './stream.ts'
+import { type GroupByOptions, RecordStream, type Writing } from './stream.ts'
+import { repartition } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 import {
@@ -316,45 +314,13 @@ export class TableStream<K, V, N extends null = never> {
     }
     const builder = this.#builder
     const changes = this.#changes()
-    const node = (
-      part: string,
-      upstream: Upstream,
-      stores: readonly StoreDefinition[],
-      create: () => ProcessorInstance,
-    ): Upstream => {
-      const parts = {
-        name: `${name}-${part}`,
-        operator: part,
-        stores,
-        outputs: undefined,
-        mustLead: false,
-        create,
-      }
-      return { node: builder.addProcessor([upstream], parts), output: '' }
-    }
-    const through = (
-      part: string,
-      upstream: readonly Upstream[],
-      keys: Serde<unknown>,
-      values: unknown,
-    ): Upstream =>
-      repartition(builder, upstream, {
-        name: `${name}-${part}`,
-        partitions: 'as-reader',
-        key: keys,
-        value: values as Serde<unknown>,
-      })
-    const subscribed = node('subscribe', changes, [], () => new SubscribeOperator(join))
-    const subscriptions = through('subscription', [subscribed], join.foreignKey, subscriptionSerde)
-    const rightStores = [join.subscriptions, ...join.right.stores]
-    const responses = through(
-      'response',
-      [
-        node('answer', subscriptions, rightStores, () => new SubscriptionOperator(join)),
-        node('tell', other.changes(), rightStores, () => new RightRowOperator(join)),
-      ],
-      key,
+    const responses = connectForeignKeyJoin(
+      builder,
+      name,
+      join,
       responseSerde(value),
+      changes,
+      other.changes(),
     )
     return addKeptTable(
       builder,
