@@ -36,11 +36,13 @@ export type {
   WindowedTable,
   WindowOptions,
 } from './topology/windowed-stream.ts'
-export { hopping, sessions, tumbling } from './topology/windows.ts'
+export { hopping, sessions, sliding, tumbling } from './topology/windows.ts'
 export type {
   HoppingOptions,
   Sessions,
   SessionsOptions,
+  SlidingOptions,
+  SlidingWindows,
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'

@@ -58,10 +58,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['global tables and their joins', 'not yet'],
   ['stream-stream joins', 'not yet'],
   [
-    'tumbling, hopping and session windows; grace; emit on close',
+    'tumbling, hopping, sliding and session windows; grace; emit on close',
     'yes; late records can go to a stream of their own; stream time survives restarts',
   ],
-  ['sliding windows, suppress', 'not yet'],
+  ['suppress', "not yet; `emit: 'on-close'` for final results"],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   ['versioned stores', 'not yet'],
   ['record caches (fewer updates)', 'not yet: each update is told'],

@@ -1,8 +1,8 @@
 // Keys of windows: what an aggregation by windows answers, and how such keys lie in a topic. Layouts of Kafka's
 // TimeWindowedSerializer and SessionWindowedSerializer.
 //
-// time windows:  key · start int64
-// sessions:      key · end int64 · start int64
+// time and sliding windows:  key · start int64
+// sessions:                  key · end int64 · start int64
 import { int64 } from './numbers.ts'
 import type { Serde } from './serde.ts'
 import { type ReadOf, type SerdeOrSchema, toSerde, type WriteOf } from './serde-or-schema.ts'
@@ -19,7 +19,9 @@ export interface Windowed<K> {
 }
 
 /** How long the windows are: of one length, so that the start says all, or each of its own. */
-export type WindowLength = { readonly kind: 'time'; readonly sizeMs: number } | { readonly kind: 'sessions' }
+export type WindowLength =
+  | { readonly kind: 'time' | 'sliding'; readonly sizeMs: number }
+  | { readonly kind: 'sessions' }
 
 const timeBytes = 8
 
@@ -29,7 +31,7 @@ const writeTime = (target: Buffer, offset: number, ms: number): void =>
 const readTime = (source: Buffer, offset: number): number =>
   int64.decodeFrom?.(source, offset, offset + timeBytes) as number
 
-const bytesAfterKey = ({ kind }: WindowLength): number => (kind === 'time' ? timeBytes : 2 * timeBytes)
+const bytesAfterKey = ({ kind }: WindowLength): number => (kind === 'sessions' ? 2 * timeBytes : timeBytes)
 
 /**
  * The serde of keys in windows, for topics that such keys are written to:
@@ -45,7 +47,7 @@ export const windowed = <S extends SerdeOrSchema>(
   const inner = toSerde(key, 'the key in a window') as Serde<unknown>
   const suffix = bytesAfterKey(windows)
   const write = (target: Buffer, offset: number, start: number, end: number): void => {
-    if (windows.kind === 'time') return writeTime(target, offset, start)
+    if (windows.kind !== 'sessions') return writeTime(target, offset, start)
     writeTime(target, offset, end)
     writeTime(target, offset + timeBytes, start)
   }
@@ -54,7 +56,7 @@ export const windowed = <S extends SerdeOrSchema>(
     if (keyEnd < from)
       throw new RangeError(`a key in a window takes at least ${suffix} bytes, not ${to - from}`)
     const start = readTime(source, to - timeBytes)
-    const end = windows.kind === 'time' ? start + windows.sizeMs : readTime(source, keyEnd)
+    const end = windows.kind === 'sessions' ? readTime(source, keyEnd) : start + windows.sizeMs
     const plain = inner.decodeFrom
       ? inner.decodeFrom(source, from, keyEnd)
       : inner.decode(source.subarray(from, keyEnd))

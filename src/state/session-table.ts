@@ -5,14 +5,7 @@
 import type { Serde } from '../serde/serde.ts'
 import type { Timestamped } from './timestamped.ts'
 import { type Entry, place, timeBytes, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
-import { lastTimeKey, type SessionShape, type WindowEntry, WindowTable } from './window-table.ts'
-
-/** With the length before it, so that the sessions of a key are together, and those of no other key among them. */
-const byKey = (key: string): string => {
-  const { length } = key
-  const bytes = String.fromCharCode(length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255)
-  return `${lastTimeKey}${bytes}${key}`
-}
+import { byKey, lastTimeKey, type SessionShape, type WindowEntry, WindowTable } from './window-table.ts'
 
 const idOf = (key: string, start: number, end: number): string => timeKey(end) + timeKey(start) + key
 

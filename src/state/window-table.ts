@@ -30,7 +30,15 @@ export interface SessionShape {
   readonly retentionMs: number
 }
 
-export type WindowShape = TimeWindowShape | SessionShape
+export interface SlidingShape {
+  readonly kind: 'sliding'
+  /** From the first to the last moment of a window. */
+  readonly sizeMs: number
+  /** How long after its start a window is kept. */
+  readonly retentionMs: number
+}
+
+export type WindowShape = TimeWindowShape | SessionShape | SlidingShape
 
 /** A window as the walks see it. */
 export interface WindowEntry {
@@ -151,6 +159,13 @@ export abstract class WindowTable {
 
 /** Above every key that begins with a time. */
 export const lastTimeKey = '\u0080'
+
+/** With the length before it, so that the places of a key are together, and those of no other key among them. */
+export const byKey = (key: string): string => {
+  const { length } = key
+  const bytes = String.fromCharCode(length >>> 24, (length >>> 16) & 255, (length >>> 8) & 255, length & 255)
+  return `${lastTimeKey}${bytes}${key}`
+}
 
 /** Where a walk goes on that begins at `from` and ends at `end`. */
 const afterWalk = (from: string, taken: readonly WindowEntry[], end: string, entriesMax: number): string => {

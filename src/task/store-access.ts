@@ -2,6 +2,7 @@
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import { SessionTable } from '../state/session-table.ts'
+import { SlidingTable } from '../state/sliding-table.ts'
 import { TimeWindowTable } from '../state/time-window-table.ts'
 import type { WindowEntryStore } from '../state/window-entries.ts'
 import { WindowView } from '../state/window-view.ts'
@@ -17,9 +18,10 @@ export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | u
   const { plainKey, plainValue, windowShape } = definition
   if (plainKey === undefined || plainValue === undefined || windowShape === undefined) return undefined
   const entries = store as unknown as WindowEntryStore
-  return windowShape.kind === 'time'
-    ? new TimeWindowTable(entries, plainKey, plainValue, windowShape)
-    : new SessionTable(entries, plainKey, plainValue, windowShape)
+  if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
+  return windowShape.kind === 'sessions'
+    ? new SessionTable(entries, plainKey, plainValue, windowShape)
+    : new SlidingTable(entries, plainKey, plainValue, windowShape)
 }
 
 /** A store as a processor sees it. @param timestamp what a value is dated with that is written */

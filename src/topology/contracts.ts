@@ -4,6 +4,7 @@ import type { Serde } from '../serde/serde.ts'
 import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { SessionTable } from '../state/session-table.ts'
+import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { StreamRecord } from './stream-record.ts'
@@ -25,7 +26,7 @@ export interface Cancellable {
 }
 
 /** A store of windows, as the operators that keep it use it. */
-export type AnyWindowTable = TimeWindowTable | SessionTable
+export type AnyWindowTable = TimeWindowTable | SessionTable | SlidingTable
 
 /**
  * Work that would be too much for one record: it is done in portions between records. What is left of it follows from

@@ -92,7 +92,7 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
 
 const windowsOf = ({ windowShape: shape }: StoreDefinition): string => {
   if (shape === undefined) return ''
-  return shape.kind === 'time' ? ` in windows of ${shape.sizeMs} ms` : ' in sessions'
+  return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }
 
 const describeAsText = (graph: TopologyGraph, applicationId: string): string => {

@@ -37,7 +37,7 @@ import { functionProblem } from './synchronous.ts'
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
 import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
-import type { Sessions, TimeWindows } from './windows.ts'
+import type { AnyWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
 import {
   RowsOperator,
   StreamAggregation,
@@ -408,9 +408,9 @@ export class GroupedStream<K, V> {
   }
 
   /** The records of each key in windows. */
-  windowedBy(windows: TimeWindows): WindowedStream<K, V>
+  windowedBy(windows: TimeWindows | SlidingWindows): WindowedStream<K, V>
   windowedBy(windows: Sessions): SessionStream<K, V>
-  windowedBy(windows: TimeWindows | Sessions): WindowedStream<K, V> | SessionStream<K, V> {
+  windowedBy(windows: AnyWindows): WindowedStream<K, V> | SessionStream<K, V> {
     return inWindows(this.#builder, this.#upstream, windows)
   }
 

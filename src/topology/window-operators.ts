@@ -2,15 +2,13 @@
 // the records which came to this aggregation, kept with the windows.
 import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
-import type { SessionTable } from '../state/session-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
-import type { WindowEntry } from '../state/window-table.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 import { type Emission, TableOperator, type TableView } from './table-operators.ts'
-import type { Sessions, TimeWindows } from './windows.ts'
+import type { TimeWindows } from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
 export interface WindowEmission extends Emission {
@@ -37,7 +35,10 @@ export const windowView = (store: StoreDefinition): TableView => ({
 })
 
 /** What aggregations by windows have in common: their store, their closing and expiring, what is late. */
-abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperator implements PortionedWork {
+export abstract class WindowedAggregation<T extends AnyWindowTable>
+  extends TableOperator
+  implements PortionedWork
+{
   protected readonly emission: WindowEmission
   protected table!: T
   protected wake!: () => void
@@ -157,56 +158,13 @@ export class TimeWindowAggregation extends WindowedAggregation<TimeWindowTable> 
   }
 }
 
-/** How the records of sessions, and sessions that become one, are put together. */
-export interface SessionFold {
-  /** Undefined: there is nothing to begin with. */
-  initial(): unknown
-  add(record: AnyRecord, aggregate: unknown): unknown
-  merge(aggregate: unknown, other: unknown): unknown
-}
-
 /** How often, within the retention, what is past it is removed. */
 const expiriesPerRetention = 8
 
-/**
- * Aggregates a stream in sessions. A record that joins sessions takes them out and puts the one in that they become; it is
- * late where that one has closed. Records without a key are left out. A session is as late as its end.
- */
-export class SessionAggregation extends WindowedAggregation<SessionTable> {
-  readonly #windows: Sessions
-  readonly #fold: SessionFold
-  /** No session that ends before was not told as closed. */
+/** What aggregations have in common whose windows begin and end with records, so that one may close at any time. */
+export abstract class UnalignedAggregation<T extends AnyWindowTable> extends WindowedAggregation<T> {
+  /** No window with a lower time first in its key was not told as closed. */
   #lowestOpen = Number.NEGATIVE_INFINITY
-
-  constructor(definition: StoreDefinition, windows: Sessions, emission: WindowEmission, fold: SessionFold) {
-    super(definition, emission)
-    this.#windows = windows
-    this.#fold = fold
-  }
-
-  process(record: AnyRecord): void {
-    if (record.keyIsNull) return
-    const { timestamp } = record
-    const { gapMs } = this.#windows
-    const { table } = this
-    const key = table.keyOf(record)
-    const before = table.time
-    const time = table.advance(timestamp)
-    const visibleFrom = table.visibleFrom(before)
-    const found = table.find(key, Math.max(timestamp - gapMs, visibleFrom), timestamp + gapMs)
-    let start = timestamp
-    let end = timestamp
-    for (const session of found) {
-      if (session.start < start) start = session.start
-      if (session.end > end) end = session.end
-    }
-    if (end <= this.lastClosed(time)) this.late(record)
-    else {
-      this.#join(record, key, found, start, end)
-      if (end < this.#lowestOpen) this.#lowestOpen = end
-    }
-    if (time !== before && this.#passed(time, before)) this.wake()
-  }
 
   override portion(entriesMax: number, drop: boolean): boolean {
     const more = super.portion(entriesMax, drop)
@@ -218,34 +176,16 @@ export class SessionAggregation extends WindowedAggregation<SessionTable> {
     return more
   }
 
-  protected lastClosed(time: number): number {
-    return time - this.#windows.graceMs - this.#windows.gapMs - 1
+  /** A window is put with this time first in its key. */
+  protected opened(time: number): void {
+    if (time < this.#lowestOpen) this.#lowestOpen = time
   }
 
-  #join(record: AnyRecord, key: string, found: readonly WindowEntry[], start: number, end: number): void {
-    const { table } = this
-    const fold = this.#fold
-    let aggregate = fold.initial()
-    for (const { value } of found) aggregate = fold.merge(aggregate, value)
-    // Of one moment and no longer now: it can only be the session of just this moment that was there.
-    const before = start === end ? found[0] : undefined
-    if (before === undefined) {
-      for (const session of found) {
-        table.remove(session)
-        this.update(record, session.start, session.end, session.value, undefined, session.end)
-      }
-    }
-    const after = fold.add(record, aggregate)
-    const isNull = this.isNull(after)
-    if (!isNull) table.put(key, start, end, after)
-    else if (before !== undefined) table.remove(before)
-    this.update(record, start, end, before?.value, isNull ? undefined : after, end)
-  }
-
-  /** Whether, in time, something has closed, or it is time again to look for what is past its retention. */
-  #passed(time: number, before: number): boolean {
-    if (this.emission.onClose && this.lastClosed(time) >= this.#lowestOpen) return true
+  /** Time has moved: what has closed is told, and now and then it is looked for what is past its retention. */
+  protected moved(time: number, before: number): void {
+    if (time === before) return
     const stepMs = Math.max(1, Math.floor(this.table.shape.retentionMs / expiriesPerRetention))
-    return Math.floor(time / stepMs) !== Math.floor(before / stepMs)
+    const closes = this.emission.onClose && this.lastClosed(time) >= this.#lowestOpen
+    if (closes || Math.floor(time / stepMs) !== Math.floor(before / stepMs)) this.wake()
   }
 }

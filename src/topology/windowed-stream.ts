@@ -8,19 +8,25 @@ import type { WindowStoreHandle } from './handles.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes windows and windows make streams, when their methods are called
 import { RecordStream } from './stream.ts'
+import { type SessionFold, SessionAggregation } from './session-operator.ts'
+import { SlidingAggregation } from './sliding-operator.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, tables make streams
 import { TableStream } from './table.ts'
 import {
-  type SessionFold,
-  SessionAggregation,
   TimeWindowAggregation,
   type WindowEmission,
   type WindowFold,
   windowView,
 } from './window-operators.ts'
-import { type Sessions, type TimeWindows, windowProblems } from './windows.ts'
+import {
+  type AnyWindows,
+  type Sessions,
+  type SlidingWindows,
+  type TimeWindows,
+  windowProblems,
+} from './windows.ts'
 
 /** When the results of windows are told. */
 export interface WindowOptions {
@@ -60,7 +66,7 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
 }
 
 /** What the aggregations of a stream in windows have in common. */
-class WindowsBase<K, V, W extends TimeWindows | Sessions> {
+class WindowsBase<K, V, W extends AnyWindows> {
   protected readonly windows: W
   readonly #builder: GraphBuilder
   readonly #upstream: Upstream
@@ -101,27 +107,40 @@ class WindowsBase<K, V, W extends TimeWindows | Sessions> {
   }
 
   #shape(store: AnyWindowStore): WindowShape {
-    const windows: TimeWindows | Sessions = this.windows
-    const isTime = windows.kind === 'time'
-    const least = windows.graceMs + (isTime ? windows.sizeMs : windows.gapMs)
+    const windows: AnyWindows = this.windows
+    const least = retentionLeast(windows)
     const retentionMs = store.windows?.retentionMs ?? least
     if (!(retentionMs >= least) || !Number.isSafeInteger(retentionMs))
       this.#builder.problem(
-        `store ${store.name}: retentionMs is ${retentionMs}, but the windows take records until ${least} ms after their ${isTime ? 'start (size' : 'end (gap'} and grace)`,
+        `store ${store.name}: retentionMs is ${retentionMs}, but ${needed[windows.kind]} takes ${least} ms`,
       )
+    if (windows.kind === 'sessions') return Object.freeze({ kind: 'sessions', retentionMs })
+    const { sizeMs } = windows
     return Object.freeze(
-      isTime
-        ? { kind: 'time', sizeMs: windows.sizeMs, advanceMs: windows.advanceMs, retentionMs }
-        : { kind: 'sessions', retentionMs },
+      windows.kind === 'time'
+        ? { kind: 'time', sizeMs, advanceMs: windows.advanceMs, retentionMs }
+        : { kind: 'sliding', sizeMs, retentionMs },
     )
   }
+}
+
+/** What a store needs its windows for, so that it has to keep them that long. */
+const needed: Readonly<Record<AnyWindows['kind'], string>> = {
+  time: 'what comes within size and grace',
+  sessions: 'what comes within gap and grace',
+  sliding: 'a new window, which is made of those up to twice its size and the grace before,',
+}
+
+const retentionLeast = (windows: AnyWindows): number => {
+  if (windows.kind === 'sessions') return windows.gapMs + windows.graceMs
+  return windows.sizeMs * (windows.kind === 'time' ? 1 : 2) + windows.graceMs
 }
 
 type LooseAdd = (record: AnyRecord, aggregate: unknown) => unknown
 type LooseCombine = (aggregate: unknown, value: unknown) => unknown
 
 /** A grouped stream in windows: ready to be aggregated into a store of windows. Records whose key is null are left out. */
-export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows> {
+export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | SlidingWindows> {
   /** Counts the records of each key and window, those without a value as well. */
   count(
     store: WindowStoreHandle<unknown, number, K, number>,
@@ -166,11 +185,10 @@ export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows> {
     fold: WindowFold,
   ): WindowedTable<K, V2, V> {
     const { windows } = this
-    return this.keep(
-      operator,
-      store,
-      options,
-      (definition, emission) => new TimeWindowAggregation(definition, windows, emission, fold),
+    return this.keep(operator, store, options, (definition, emission) =>
+      windows.kind === 'time'
+        ? new TimeWindowAggregation(definition, windows, emission, fold)
+        : new SlidingAggregation(definition, windows, emission, fold),
     )
   }
 }
@@ -242,8 +260,8 @@ export class SessionStream<K, V> extends WindowsBase<K, V, Sessions> {
 export const inWindows = <K, V>(
   builder: GraphBuilder,
   upstream: Upstream,
-  windows: TimeWindows | Sessions,
+  windows: AnyWindows,
 ): WindowedStream<K, V> | SessionStream<K, V> =>
-  windows.kind === 'time'
-    ? new WindowedStream(builder, upstream, windows)
-    : new SessionStream(builder, upstream, windows)
+  windows.kind === 'sessions'
+    ? new SessionStream(builder, upstream, windows)
+    : new WindowedStream(builder, upstream, windows)

@@ -48,11 +48,35 @@ export interface SessionsOptions {
 export const sessions = ({ gapMs, graceMs }: SessionsOptions): Sessions =>
   Object.freeze({ kind: 'sessions', gapMs, graceMs })
 
+/** Windows that move with the records. All times in ms. */
+export interface SlidingWindows {
+  readonly kind: 'sliding'
+  /** From the first moment of a window to its last one, which belongs to it. */
+  readonly sizeMs: number
+  /** How long a window takes records after its end, in stream time. */
+  readonly graceMs: number
+}
+
+export interface SlidingOptions {
+  /** The longest time between two records of a window. */
+  readonly sizeMs: number
+  readonly graceMs: number
+}
+
+/**
+ * Windows that end with a record, and those that begin right after one: of each key every set of records that are at most
+ * `sizeMs` apart is in a window of its own. No window begins before 0.
+ */
+export const sliding = ({ sizeMs, graceMs }: SlidingOptions): SlidingWindows =>
+  Object.freeze({ kind: 'sliding', sizeMs, graceMs })
+
+export type AnyWindows = TimeWindows | Sessions | SlidingWindows
+
 const wholeFrom = (least: number, value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= least
 
 /** What is wrong with windows. */
-export const windowProblems = (windows: TimeWindows | Sessions): string[] => {
+export const windowProblems = (windows: AnyWindows): string[] => {
   const problems: string[] = []
   const { graceMs } = windows
   if (!wholeFrom(0, graceMs)) problems.push(`graceMs is ${graceMs}, but takes a whole number from 0`)
@@ -61,8 +85,11 @@ export const windowProblems = (windows: TimeWindows | Sessions): string[] => {
     if (!wholeFrom(1, gapMs)) problems.push(`gapMs is ${gapMs}, but takes a whole number from 1`)
     return problems
   }
-  const { sizeMs, advanceMs } = windows
-  if (!wholeFrom(1, sizeMs)) problems.push(`sizeMs is ${sizeMs}, but takes a whole number from 1`)
+  const { sizeMs } = windows
+  const least = windows.kind === 'time' ? 1 : 0
+  if (!wholeFrom(least, sizeMs)) problems.push(`sizeMs is ${sizeMs}, but takes a whole number from ${least}`)
+  if (windows.kind === 'sliding') return problems
+  const { advanceMs } = windows
   if (advanceMs !== sizeMs && !wholeFrom(1, advanceMs))
     problems.push(`advanceMs is ${advanceMs}, but takes a whole number from 1`)
   else if (advanceMs > sizeMs)

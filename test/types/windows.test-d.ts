@@ -6,6 +6,7 @@ import {
   json,
   nullable,
   sessions,
+  sliding,
   store,
   string,
   topic,
@@ -71,6 +72,15 @@ export const windows = topology('windows', (t) => {
     // @ts-expect-error the store holds numbers
     add: ({ value }) => value,
   })
+
+  const slid = t
+    .stream(views)
+    .groupByKey()
+    .windowedBy(sliding({ sizeMs: 1000, graceMs: 0 }))
+  const perSlide = slid.count(windowStore('slides', { key: string, value: int64 }))
+  same<Equal<typeof perSlide, WindowedTable<string, number, string>>>()
+  // @ts-expect-error a window and a session are two things
+  t.stream(views).groupByKey().windowedBy({ sizeMs: 1000, graceMs: 0 })
 
   const visits = sessions({ gapMs: 1000, graceMs: 0 })
   const inSessions = t.stream(views).groupByKey().windowedBy(visits)

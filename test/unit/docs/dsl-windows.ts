@@ -1,5 +1,5 @@
 // The examples of windows for docs/dsl.md.
-import { sessions, tumbling } from '../../../src/index.ts'
+import { sessions, sliding, tumbling } from '../../../src/index.ts'
 import { type Example, example, perWindow, sectionOf, sums, texts } from './dsl-parts.ts'
 
 export const windowExamples: readonly Example[] = [
@@ -52,6 +52,30 @@ export const windowExamples: readonly Example[] = [
     [
       ['sums', 'a@0', 1],
       ['sums', 'a@2', 2],
+    ],
+  ),
+  example(
+    'sliding',
+    'Windows that move with the records: one ends with each record, and one begins right after each that is followed by another. Both ends belong to it.',
+    (t) => {
+      const windows = t
+        .stream(texts)
+        .groupByKey()
+        .windowedBy(sliding({ sizeMs: 1, graceMs: 0 }))
+      windows
+        .count(perWindow)
+        .toStream()
+        .map(({ key: { key, start, end }, value }) => ({ key: `${key}@${start}-${end}`, value }))
+        .to(sums)
+    },
+    [
+      ['texts', 'a', 'at 1'],
+      ['texts', 'a', 'at 2'],
+    ],
+    [
+      ['sums', 'a@0-1', 1],
+      ['sums', 'a@2-3', 1],
+      ['sums', 'a@1-2', 2],
     ],
   ),
   example(

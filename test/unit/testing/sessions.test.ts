@@ -294,7 +294,7 @@ describe('a mistake with sessions', () => {
     [sessions({ gapMs: 5, graceMs: -1 }), /graceMs is -1, but takes a whole number from 0/],
     [
       sessions({ gapMs: 5, graceMs: 96 }),
-      /retentionMs is 100, but the windows take records until 101 ms after their end/,
+      /retentionMs is 100, but what comes within gap and grace takes 101 ms/,
     ],
   ])('is named', (windows, expected) => {
     const short = windowStore('short', { key: string, value: int64, retentionMs: 100 })

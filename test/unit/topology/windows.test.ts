@@ -48,7 +48,7 @@ describe('a mistake with windows', () => {
   it('a retention shorter than size and grace', () => {
     const short = windowStore('counts', { key: string, value: int64, retentionMs: 14 })
     expect(count(tumbling({ sizeMs: 10, graceMs: 5 }), short as never)).toMatch(
-      /store counts: retentionMs is 14, but the windows take records until 15 ms after their start/,
+      /store counts: retentionMs is 14, but what comes within size and grace takes 15 ms/,
     )
     const enough = windowStore('counts', { key: string, value: int64, retentionMs: 15 })
     expect(count(tumbling({ sizeMs: 10, graceMs: 5 }), enough as never)).toBe('none')
