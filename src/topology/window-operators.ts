@@ -35,7 +35,7 @@ export const windowView = (store: StoreDefinition): TableView => ({
 })
 
 /** What aggregations by windows have in common: their store, their closing and expiring, what is late. */
-export abstract class WindowedAggregation<T extends AnyWindowTable>
+abstract class WindowedAggregation<T extends AnyWindowTable>
   extends TableOperator
   implements PortionedWork
 {
