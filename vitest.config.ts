@@ -1,6 +1,6 @@
-// The projects: unit (no broker, no network), integration (one real broker for the whole run), controls (wrong builds
-// that must be noticed), system (real processes on a real broker), rotation (a command of its own). docs/testing.md says
-// what belongs where.
+// The projects: unit (no broker, no network), integration (one real broker for the whole run), contract (the same cases on
+// a real broker and on the embedded one), controls (wrong builds that must be noticed), system (real processes on a real
+// broker), rotation (a command of its own). docs/testing.md says what belongs where.
 import { defineConfig } from 'vitest/config'
 
 // The package imports itself by name (processors/, type tests): the condition leads to src/ instead of dist/.
@@ -45,6 +45,18 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'contract',
+          include: ['test/contract/**/*.test.ts'],
+          globalSetup: ['test/support/contract/brokers.ts'],
+          execArgv: [`--conditions=${source}`],
+          maxWorkers: 2,
+          testTimeout: 20_000,
+          hookTimeout: 60_000,
         },
       },
       {

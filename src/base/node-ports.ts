@@ -9,7 +9,17 @@ import process from 'node:process'
 import tls from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { ensureError } from '../errors.ts'
-import type { Clock, Disk, Net, Ports, Random, Threads, TimerHandle, Timers } from './ports.ts'
+import type {
+  AcceptedSocket,
+  Clock,
+  Disk,
+  Net,
+  Ports,
+  Random,
+  Threads,
+  TimerHandle,
+  Timers,
+} from './ports.ts'
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() }
 
@@ -33,8 +43,56 @@ const timers: Timers = {
 
 const random: Random = { next: () => Math.random(), uuid: () => randomUUID() }
 
+const acceptedSocket = (socket: net.Socket): AcceptedSocket => ({
+  remoteHost: socket.remoteAddress ?? '',
+  write: (bytes) => socket.write(bytes),
+  pause: () => {
+    socket.pause()
+  },
+  resume: () => {
+    socket.resume()
+  },
+  end: () => {
+    socket.end()
+    // A client that reads nothing would keep the connection for ever.
+    socket.resume()
+    socket.setTimeout(1000, () => socket.destroy())
+  },
+})
+
+const listen: NonNullable<Net['listen']> = ({ host, port }, onConnection) => {
+  const open = new Set<net.Socket>()
+  const server = net.createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    open.add(socket)
+    const user = onConnection(acceptedSocket(socket))
+    socket.on('data', (bytes: Buffer) => user.received(bytes))
+    socket.on('drain', () => user.drained())
+    // The end follows.
+    socket.on('error', () => undefined)
+    socket.once('close', () => {
+      open.delete(socket)
+      user.closed()
+    })
+  })
+  const close = (): Promise<void> =>
+    new Promise((resolve) => {
+      server.close(() => resolve())
+      for (const socket of open) socket.destroy()
+    })
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      // A connection that could not be accepted is the client's to notice.
+      server.on('error', () => undefined)
+      resolve({ port: (server.address() as net.AddressInfo).port, close })
+    })
+  })
+}
+
 const network: Net = {
   hostName: () => os.hostname(),
+  listen,
   connect: ({ host, port, tls: secure }, reader, onConnect) => {
     const onread = {
       buffer: () => reader.target(),
@@ -99,6 +157,11 @@ const lockOwner = (file: string): string | undefined => {
   return ticks === startTicks(Number(pid)) ? `process ${pid}` : undefined
 }
 
+/** The system may take less than it is given. */
+const writeAll = (descriptor: number, bytes: Uint8Array): void => {
+  for (let at = 0; at < bytes.length; ) at += fs.writeSync(descriptor, bytes, at)
+}
+
 const disk: Disk = {
   readText: (file) => {
     try {
@@ -127,10 +190,7 @@ const disk: Disk = {
   create: (file) => {
     const descriptor = fs.openSync(file, 'w')
     return {
-      write: (bytes) => {
-        // The system may take less than it is given.
-        for (let at = 0; at < bytes.length; ) at += fs.writeSync(descriptor, bytes, at)
-      },
+      write: (bytes) => writeAll(descriptor, bytes),
       close: () => {
         try {
           fs.fsyncSync(descriptor)
@@ -140,6 +200,12 @@ const disk: Disk = {
       },
     }
   },
+  append: (file) => {
+    const descriptor = fs.openSync(file, 'a')
+    return { write: (bytes) => writeAll(descriptor, bytes), close: () => fs.closeSync(descriptor) }
+  },
+  rename: (from, to) => fs.renameSync(from, to),
+  cut: (file, size) => fs.truncateSync(file, size),
   extend: (file, size) => fs.truncateSync(file, size),
   makeDirectory: (directory) => {
     fs.mkdirSync(directory, { recursive: true })

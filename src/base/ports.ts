@@ -45,8 +45,52 @@ export interface Net {
     reader: SocketReader,
     onConnect: () => void,
   ): Socket
+  /**
+   * Takes connections at a port of this machine; port 0 takes any that is free. The system's own errors (EADDRINUSE)
+   * reject the promise. Undefined where nothing listens: in a simulation the broker is connected to in memory.
+   */
+  listen?(
+    options: { host: string; port: number },
+    onConnection: (socket: AcceptedSocket) => AcceptedSocketUser,
+  ): Promise<Listener>
   /** Of this machine. */
   hostName(): string
+}
+
+/** The side of a connection that was accepted. */
+export interface AcceptedSocket {
+  /** Address of the client. */
+  readonly remoteHost: string
+  /** @returns false where so much waits to be sent that the caller should wait for `drained` */
+  write(bytes: Buffer): boolean
+  /** No bytes are taken from the client until `resume`: its writes fill up the buffers of the network. */
+  pause(): void
+  resume(): void
+  /** Sends what was written, then ends the connection. */
+  end(): void
+}
+
+/** What is done with a connection that was accepted. */
+export interface AcceptedSocketUser {
+  /** Bytes of the client, in any pieces. They do not change afterwards. */
+  received(bytes: Buffer): void
+  /** What was written is sent. */
+  drained(): void
+  /** The connection is gone, whoever ended it. Called once. */
+  closed(): void
+}
+
+export interface Listener {
+  readonly port: number
+  /** Takes no more connections and ends those that are open. Resolves when the port is free. */
+  close(): Promise<void>
+}
+
+/** A file that is lengthened at its end. */
+export interface FileAppender {
+  /** It survives the end of this process from then on, but not yet a crash of the machine. */
+  write(bytes: Uint8Array): void
+  close(): void
 }
 
 /** A file that is being written from its beginning to its end. */
@@ -54,6 +98,16 @@ export interface FileSink {
   write(bytes: Uint8Array): void
   /** Everything written is on the disk, also after a crash of the machine. */
   close(): void
+}
+
+/** Keeps stores by itself. */
+export interface StoreDisk {
+  /**
+   * Opens a store, or makes it.
+   * @param onSynced told when all that was written is synced (true), and before the first write after that (false)
+   * @returns a StoreEngine of src/state
+   */
+  open(directory: string, onSynced?: (synced: boolean) => void): object
 }
 
 export interface Disk {
@@ -68,6 +122,12 @@ export interface Disk {
   read(path: string, start: number, length: number): Buffer
   /** Begins a file anew. */
   create(path: string): FileSink
+  /** Goes on at the end of a file, which is made where there is none. */
+  append(path: string): FileAppender
+  /** Takes the place of the file at `to`, if there is one, at once. */
+  rename(from: string, to: string): void
+  /** Keeps the first `size` bytes of a file. */
+  cut(path: string, size: number): void
   /** Lengthens a file with zeros to `size` bytes. */
   extend(path: string, size: number): void
   makeDirectory(path: string): void
@@ -82,6 +142,8 @@ export interface Disk {
   lock(path: string): { release: () => void } | { heldBy: string }
   /** Identifies this boot of the machine: a store not synced before another boot may have lost its tail. */
   bootId(): string
+  /** Undefined where stores are files of an engine of ours; a simulated disk keeps them by itself. */
+  readonly stores?: StoreDisk | undefined
 }
 
 /** A thread beside the one that started it. */

@@ -28,6 +28,12 @@ export interface CommandLine {
   readonly format: DescriptionFormat
   /** Of dev: ends by itself after this time. */
   readonly forMs: number | undefined
+  /** Of dev: undefined where it is to be found out. */
+  readonly broker: DevBrokerKind | undefined
+  /** Of dev: port of the embedded broker. */
+  readonly port: number | undefined
+  /** Of dev: where the embedded broker and the stores keep what they have. */
+  readonly data: string | undefined
   /** Of members list. */
   readonly json: boolean
   /** Of members remove. */
@@ -37,6 +43,9 @@ export interface CommandLine {
   /** Of store export and import. */
   readonly directory: string | undefined
 }
+
+const devBrokerKinds = ['embedded', 'real'] as const
+export type DevBrokerKind = (typeof devBrokerKinds)[number]
 
 /** The command line itself is wrong (exit code 2). */
 export class UsageError extends Error {
@@ -49,6 +58,13 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
 const parseOrdinal = (text: string): number => {
   if (/^\d{1,9}$/.test(text)) return Number(text)
   throw new UsageError(`--missing-from is ${JSON.stringify(text)}, but must be a number of replicas like 3`)
+}
+
+/** @throws UsageError */
+const parsePort = (text: string): number => {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (port >= 1 && port <= 65_535) return port
+  throw new UsageError(`--port is ${JSON.stringify(text)}, but must be a number from 1 to 65535`)
 }
 
 /** `15s` -> 15000. @throws UsageError */
@@ -68,7 +84,6 @@ const ownNames = new Set([
   'verbose',
   'log-format',
   'format',
-  'for',
   'json',
   'instance',
   'missing-from',
@@ -77,6 +92,12 @@ const ownNames = new Set([
   'help',
   'version',
 ])
+
+/** Elsewhere they are no options, and are told to be no settings either. */
+const namesOfDev = new Set(['for', 'broker', 'port', 'data'])
+
+const isOption = (name: string, command: CommandName): boolean =>
+  ownNames.has(name) || name === 'h' || (command === 'dev' && namesOfDev.has(name))
 
 const limits = (setting: Setting): string => {
   if (setting.type === 'integer') return ` (${limitsOf(setting)})`
@@ -142,6 +163,23 @@ const devBuilder = (parser: Argv): Argv =>
       type: 'string',
       requiresArg: true,
       description: 'End after this time (15s, 2m) and check the result, where the module can check it',
+    })
+    .option('broker', {
+      type: 'string',
+      requiresArg: true,
+      choices: devBrokerKinds,
+      description:
+        'embedded: inside this process; real: Apache Kafka, in Docker or by Java [embedded, unless brokers or KAFKA_BROKERS names one]',
+    })
+    .option('port', {
+      type: 'string',
+      requiresArg: true,
+      description: 'Port of the embedded broker [9092, or a free one near it]',
+    })
+    .option('data', {
+      type: 'string',
+      requiresArg: true,
+      description: 'Where the embedded broker and the stores keep what they have [.millstream/dev]',
     })
     .options(settingOptions())
 
@@ -253,7 +291,7 @@ const build = (args: readonly string[], found: (command: CommandName, words: Wor
     )
     .command(
       'dev <module>',
-      'Run one module against a broker that is found or started, with topics and input made for it',
+      'Run one module on a broker inside the command, with topics and input made for it, again after each change',
       (parser) => devBuilder(parser).epilogue(epilogue),
       (words) => found('dev', words),
     )
@@ -309,18 +347,20 @@ export const parseCommandLine = async (
   await build(args, (command, words) => {
     const { module, instance } = words
     const rest = single(words['for'])
+    const port = single(words['port'])
     const missingFrom = single(words['missing-from'])
     result = {
       command,
       modules: [module ?? []].flat().map(String),
-      flags: Object.fromEntries(
-        Object.entries(words).filter(([name]) => !ownNames.has(name) && name !== 'h'),
-      ),
+      flags: Object.fromEntries(Object.entries(words).filter(([name]) => !isOption(name, command))),
       config: single(words['config']),
       logFormat: logFormatOf(single(words['log-format']), environment),
       verbose: words['verbose'] === true,
       format: (single(words['format']) ?? 'text') as DescriptionFormat,
       forMs: rest === undefined ? undefined : parseDuration(rest),
+      broker: single(words['broker']) as DevBrokerKind | undefined,
+      port: port === undefined ? undefined : parsePort(port),
+      data: single(words['data']),
       json: words['json'] === true,
       instances: [instance ?? []].flat().map(String),
       missingFrom: missingFrom === undefined ? undefined : parseOrdinal(missingFrom),

@@ -1,105 +1,45 @@
-// `millstream dev`: runs one module against a broker that it finds or starts, with its topics created, its input fed and
-// its output shown. With --for it ends by itself and lets the module check the result.
-import { mkdtempSync, rmSync } from 'node:fs'
-import os from 'node:os'
-import path from 'node:path'
+// `millstream dev`: runs one module on a broker, with its topics created, its input fed and its output shown. When the
+// module changes, its worker is closed in order and the new topology goes on where the old one stood. With --for it ends
+// by itself and lets the module check the result.
 import process from 'node:process'
-import type { Logger } from '../base/log.ts'
 import { nodePorts } from '../base/node-ports.ts'
 import { Cluster } from '../client/cluster.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
-import { ensureError, MillstreamError } from '../errors.ts'
-import { serveWorkers } from '../metrics/serve-workers.ts'
 import { createProducer } from '../runtime/create-producer.ts'
-import { createWorker, type Worker } from '../runtime/create-worker.ts'
-import { startKafka } from '../testing/kafka/start-kafka.ts'
 import { readWithKafkaJs } from '../testing/plain-reader.ts'
 import type { CommandLine } from './arguments.ts'
-import type { DevInput, DevScript, DevVerdict } from './dev-contract.ts'
-import { createUserTopics, waitUntilProcessed } from './dev-topics.ts'
-import { type LoadedModule, loadModules } from './load-module.ts'
+import { openDevBroker } from './dev-broker.ts'
+import type { DevInput, DevVerdict } from './dev-contract.ts'
+import { type DevPlace, DevRun, Opened, readScript } from './dev-run.ts'
+import { waitUntilProcessed } from './dev-topics.ts'
+import type { LoadedModule } from './load-module.ts'
 import { loadSettings } from './load-settings.ts'
-import { createScreen, type Screen } from './screen.ts'
+import { ModuleWatch } from './module-watch.ts'
+import { createScreen } from './screen.ts'
 import { listenForStop, type StopSignals } from './stop-signals.ts'
 import type { Terminal } from './terminal.ts'
 import { linesOf } from './text-files.ts'
-import { followTopic } from './topic-tail.ts'
 
 /** Records on their way to the broker. */
 const unsentMax = 1000
-const drawEveryMs = 200
-/** A log gets a line with the counts this often, and only when they changed. */
-const summaryEveryMs = 5000
 const processedWithinMs = 60_000
 /** Static: a run that follows one that was killed takes its place in the group at once. */
 const instanceId = 'dev'
 
-const readScript = ({ exports, path: file }: LoadedModule): DevScript => {
-  const { dev: script } = exports
-  if (script === undefined) return {}
-  const entries = Object.entries(script ?? {})
-  const wrong = entries.find(
-    ([name, part]) => !['feed', 'view', 'verify'].includes(name) || typeof part !== 'function',
-  )
-  if (typeof script === 'object' && script !== null && wrong === undefined) return script as DevScript
-  throw new MillstreamError('MODULE_WITHOUT_TOPOLOGY', {
-    what: `its export dev is no dev script${wrong === undefined ? '' : ` (${wrong[0]})`}`,
-    where: { module: file },
-    fix: 'It is an object of the functions feed, view and verify, each of which may be left out.',
-  })
-}
-
-interface Broker {
-  readonly brokers: readonly string[]
-  readonly how: string
-  /** It was started for this run and goes with it. */
-  readonly ours: boolean
-  stop(): Promise<void>
-}
-
-const findBroker = async (given: readonly string[], say: (text: string) => void): Promise<Broker> => {
-  if (given.length > 0) {
-    const how = `Kafka at ${given.join(',')}, because the setting brokers says so`
-    return { brokers: given, how, ours: false, stop: () => Promise.resolve() }
-  }
-  const kafka = await startKafka({ onProgress: say })
-  return { brokers: kafka.brokers, how: kafka.how, ours: kafka.backend !== 'env', stop: () => kafka.stop() }
-}
-
-/** What a run has opened, closed in the opposite order whatever happens. */
-class Opened {
-  readonly #steps: (() => unknown)[] = []
-
-  push(close: () => unknown): void {
-    this.#steps.push(close)
-  }
-
-  /** A step that fails does not keep the others from being done. */
-  async close(log: Logger): Promise<void> {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
-      try {
-        await step()
-      } catch (error) {
-        log.warn('closing', { cause: ensureError(error).message })
-      }
-    }
-  }
-}
-
-interface Stage {
+interface Stage extends DevPlace {
   readonly line: CommandLine
-  readonly module: LoadedModule
-  readonly script: DevScript
-  readonly settings: WorkerSettings
-  readonly cluster: Cluster
-  readonly terminal: Terminal
-  readonly screen: Screen
+  readonly watch: ModuleWatch
+  readonly settingsOf: (module: LoadedModule) => WorkerSettings
   readonly opened: Opened
   readonly signals: StopSignals
 }
 
 /** Sends what the script feeds, a bounded number of records at a time. @throws what could not be delivered. */
-const feed = async ({ script, settings, terminal, screen }: Stage, stopping: AbortSignal): Promise<void> => {
+const feed = async (
+  { script, settings }: DevRun,
+  { terminal, screen }: Stage,
+  stopping: AbortSignal,
+): Promise<void> => {
   if (script.feed === undefined) return
   const producer = createProducer(settings, { log: terminal })
   const unsent = new Set<Promise<unknown>>()
@@ -130,49 +70,88 @@ const feed = async ({ script, settings, terminal, screen }: Stage, stopping: Abo
   }
 }
 
-/** Shows the view of the script until it is closed. */
-const show = async ({ script, cluster, terminal, screen, opened }: Stage): Promise<void> => {
-  const view = script.view?.()
-  if (view === undefined) return
-  const tail = await followTopic(cluster, view, terminal)
-  opened.push(() => tail.close())
-  let last = ''
-  const draw = (): void => {
-    if (screen.drawn) return screen.draw(view.table())
-    const summary = view.summary()
-    if (summary !== last) terminal.info(summary)
-    last = summary
+/** The module as it is now, where it can be run. What is wrong with it is said, and undefined answered. */
+const reload = async ({ watch, settingsOf, terminal, ...place }: Stage): Promise<DevRun | undefined> => {
+  try {
+    const module = await watch.load()
+    return new DevRun(module, settingsOf(module), { ...place, terminal })
+  } catch (error) {
+    terminal.failure(error)
+    terminal.warn('the module cannot be loaded: what ran before goes on; waiting for the next change')
+    return undefined
   }
-  const timer = setInterval(draw, screen.drawn ? drawEveryMs : summaryEveryMs)
-  opened.push(() => {
-    clearInterval(timer)
-    draw()
-  })
 }
 
-const work = async (stage: Stage, worker: Worker): Promise<'interrupted' | 'time is up'> => {
+type End = 'interrupted' | 'time is up'
+
+/** Ends the old run and starts the next one. @returns whether the next one runs; what keeps it from that is said */
+const replace = async (old: DevRun, next: DevRun, { terminal, opened }: Stage): Promise<boolean> => {
+  terminal.info('the module has changed: closing the worker, starting the new one')
+  await old.stop().catch((error: unknown) => terminal.failure(error))
+  opened.push(() => next.close())
+  try {
+    await next.start()
+    terminal.info('running the changed module')
+    return true
+  } catch (error) {
+    terminal.failure(error)
+    terminal.warn('the changed module does not run; waiting for the next change')
+    return false
+  }
+}
+
+/**
+ * Runs the module, and each that it becomes, until the end.
+ * @returns the run that was the last
+ * @throws what stopped the worker, where nobody is there to change the module
+ */
+const runUntilEnd = async (first: DevRun, stage: Stage, ended: Promise<End>): Promise<[End, DevRun]> => {
+  const { line, watch, terminal } = stage
+  let current = first
+  let runs = true
+  for (;;) {
+    const looking = new AbortController()
+    const changed = watch.changed(looking.signal).then((): 'changed' => 'changed')
+    const stopped = runs ? current.finished.then(() => ended) : ended
+    try {
+      const event = await Promise.race([ended, stopped, changed])
+      if (event !== 'changed') return [event, current]
+      const next = await reload(stage)
+      if (next === undefined) continue
+      runs = await replace(current, next, stage)
+      current = next
+    } catch (error) {
+      if (line.forMs !== undefined) throw error
+      terminal.failure(error)
+      terminal.warn('the worker has stopped; waiting for a change of the module')
+      await current.close()
+      runs = false
+    } finally {
+      looking.abort()
+    }
+  }
+}
+
+const work = async (run: DevRun, stage: Stage): Promise<[End, DevRun]> => {
   const { line, signals, terminal, screen } = stage
   const stopping = new AbortController()
   const interrupted = new Promise<'interrupted'>((resolve) => {
     if (signals.signal.aborted) resolve('interrupted')
     signals.signal.addEventListener('abort', () => resolve('interrupted'), { once: true })
   })
-  const failed = worker.finished.then(() => interrupted)
-  await Promise.race([worker.start(), interrupted])
-  if (signals.signal.aborted) return 'interrupted'
+  await Promise.race([run.start(), interrupted])
+  if (signals.signal.aborted) return ['interrupted', run]
   terminal.info('running; Ctrl-C ends it')
   // Not sooner: a start that takes long would leave no time to feed anything.
   const time = new Promise<'time is up'>((resolve) => {
     if (line.forMs !== undefined) setTimeout(() => resolve('time is up'), line.forMs)
   })
-  const feeding = feed(stage, stopping.signal)
+  // Input comes once, from the module as it was: a change of the topology is to meet the same records.
+  const feeding = feed(run, stage, stopping.signal)
+  const ended = Promise.race([interrupted, time])
+  const failed = new Promise<never>((_, reject) => void feeding.catch(reject))
   try {
-    return await Promise.race([
-      interrupted,
-      time,
-      failed,
-      feeding.then(() => Promise.race([interrupted, time, failed])),
-    ])
+    return await Promise.race([runUntilEnd(run, stage, ended), failed])
   } finally {
     stopping.abort()
     screen.endInput()
@@ -187,20 +166,14 @@ const isGood = ({ recordsIn, counted, lost, duplicated }: DevVerdict): boolean =
   lost === 0 && duplicated === 0 && counted === recordsIn
 
 /** Runs on an open broker. @returns what the script found, where it was asked. */
-const runOn = async (stage: Stage): Promise<DevVerdict | 'interrupted' | undefined> => {
-  const { module, script, settings, cluster, terminal, opened } = stage
-  const created = await createUserTopics(cluster, module.topology.graph)
-  if (created.length > 0) terminal.info('topics created', { topics: created.join(' ') })
-  const worker = createWorker(module.topology, settings, { log: terminal })
-  const port = await serveWorkers([worker], settings, nodePorts, terminal)
-  opened.push(() => port.close())
-  opened.push(() => worker.close({ leave: true }).catch(() => undefined))
-  await show(stage)
-  const end = await work(stage, worker)
+const runOn = async (first: DevRun, stage: Stage): Promise<DevVerdict | 'interrupted' | undefined> => {
+  const { cluster, terminal, opened } = stage
+  opened.push(() => first.close())
+  const [end, run] = await work(first, stage)
+  const { module, script, settings } = run
   if (end === 'time is up')
     await waitUntilProcessed(cluster, module.topology.graph, settings.applicationId, processedWithinMs)
-  await worker.close({ leave: true })
-  terminal.info('stopped', { ...worker.counts })
+  await run.stop()
   if (end === 'interrupted') return 'interrupted'
   if (script.verify === undefined) return undefined
   terminal.info('counting again, from the raw bytes that another client (kafkajs) reads')
@@ -209,42 +182,22 @@ const runOn = async (stage: Stage): Promise<DevVerdict | 'interrupted' | undefin
 
 const openStage = async (
   line: CommandLine,
-  terminal: Terminal,
-  screen: Screen,
-  opened: Opened,
-  signals: StopSignals,
+  module: LoadedModule,
+  stage: Pick<Stage, 'watch' | 'terminal' | 'screen' | 'opened' | 'signals'>,
 ): Promise<Stage> => {
-  const [module] = await loadModules(line.modules)
-  if (module === undefined) throw new MillstreamError('MODULE_NOT_FOUND', { what: 'no module was given' })
-  const script = readScript(module)
+  const { terminal, opened } = stage
   const { name } = module.topology
   // Mistakes in the settings are told before a broker is started for them.
   const { brokers } = loadSettings({ ...line, withoutBrokers: true }, name)
-  const broker = await findBroker(brokers, (text) => terminal.info(text))
+  const broker = await openDevBroker(line, brokers, terminal)
   opened.push(() => broker.stop())
   terminal.info(broker.how)
-  const settingsWith = (stateDir: string | undefined): WorkerSettings =>
-    loadSettings({ ...line, given: { brokers: broker.brokers, instanceId, stateDir } }, name)
-  const cluster = await Cluster.connect({ ...settingsWith(undefined) }, nodePorts, terminal)
+  const settingsWith = (topology: string, stateDir: string | undefined): WorkerSettings =>
+    loadSettings({ ...line, given: { brokers: broker.brokers, instanceId, stateDir } }, topology)
+  const cluster = await Cluster.connect({ ...settingsWith(name, undefined) }, nodePorts, terminal)
   opened.push(() => cluster.close())
-  let stateDir = path.join('.millstream', 'dev', cluster.clusterId)
-  if (broker.ours) {
-    const temporary = mkdtempSync(path.join(os.tmpdir(), 'millstream-dev-'))
-    // The state of a cluster that ends with this process is of no use to anybody, however it ends.
-    process.once('exit', () => rmSync(temporary, { recursive: true, force: true }))
-    stateDir = temporary
-  }
-  return {
-    line,
-    module,
-    script,
-    settings: settingsWith(stateDir),
-    cluster,
-    terminal,
-    screen,
-    opened,
-    signals,
-  }
+  const stateDir = broker.stateDirectory(cluster.clusterId)
+  return { ...stage, line, cluster, settingsOf: ({ topology }) => settingsWith(topology.name, stateDir) }
 }
 
 /**
@@ -265,15 +218,20 @@ export const dev = async (
     if (!ready) process.exit(130)
     terminal.info('stopping', { signal: name })
   })
+  const watch = new ModuleWatch(line.modules[0] ?? '')
   let outcome: DevVerdict | 'interrupted' | undefined
   let name = ''
   try {
-    const stage = await openStage(line, terminal, screen, opened, signals)
-    name = stage.module.topology.name
+    const module = await watch.load()
+    name = module.topology.name
+    readScript(module)
+    const stage = await openStage(line, module, { watch, terminal, screen, opened, signals })
+    const run = new DevRun(module, stage.settingsOf(module), stage)
     ready = true
-    outcome = await runOn(stage)
+    outcome = await runOn(run, stage)
   } finally {
     await opened.close(terminal)
+    watch.close()
     screen.close()
     signals.release()
   }

@@ -20,8 +20,11 @@ const indexNames = ['index.ts', 'index.mts', 'index.js', 'index.mjs']
 
 const isFile = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
 
-/** The file behind the name: links are followed, since Node strips no types from what lies below node_modules. */
-const locate = (given: string): string => {
+/**
+ * The file behind the name: links are followed, since Node strips no types from what lies below node_modules.
+ * @throws MillstreamError MODULE_NOT_FOUND
+ */
+export const locate = (given: string): string => {
   const wanted = given.startsWith('file:') ? fileURLToPath(given) : path.resolve(given)
   const file = [wanted, ...indexNames.map((name) => path.join(wanted, name))].find(isFile)
   if (file !== undefined) return realpathSync(file)
@@ -113,13 +116,14 @@ const withoutTopology = (file: string, exports: Readonly<Record<string, unknown>
 
 /**
  * Loads a module and takes its default export.
+ * @param url of it, where it is to be imported under another one than its own
  * @throws MillstreamError MODULE_NOT_FOUND, MODULE_WITHOUT_TOPOLOGY, TOPOLOGY_INVALID (with the module)
  */
-export const loadModule = async (given: string): Promise<LoadedModule> => {
+export const loadModule = async (given: string, url?: string): Promise<LoadedModule> => {
   const file = locate(given)
   let exports: Readonly<Record<string, unknown>>
   try {
-    exports = (await import(pathToFileURL(file).href)) as Record<string, unknown>
+    exports = (await import(url ?? pathToFileURL(file).href)) as Record<string, unknown>
   } catch (error) {
     throw importFailure(file, error)
   }

@@ -86,7 +86,7 @@ const brokers: ListSetting = {
   default: undefined,
   defaultText: 'required',
   check: address,
-  text: 'Some brokers of the cluster, host:port, separated by commas; the others are learnt from them. `millstream dev` finds or starts one by itself.',
+  text: 'Some brokers of the cluster, host:port, separated by commas; the others are learnt from them. `millstream dev` has one of its own.',
 }
 const replicationFactor: IntegerSetting = {
   type: 'integer',

@@ -35,7 +35,8 @@ it('feeds text, counts it, and ends after a recount; also a second time on the s
   expect(first.stderr).toContain(`topics created topics="${name}-lines ${name}-counts"`)
   expect(verdict(first.stdout)).toBe(`${name}: 11 records in, 11 counted, 0 lost, 0 duplicated`)
   expect(first.code).toBe(0)
-  const second = await dev(['--for', '2s']).ended
+  const second = await dev(['--for', '2s', '--broker', 'real']).ended
+  expect(second.stderr).toContain('because KAFKA_BROKERS is set')
   expect(second.stderr).not.toContain('topics created')
   expect(verdict(second.stdout)).toBe(`${name}: 18 records in, 18 counted, 0 lost, 0 duplicated`)
   expect(second.code).toBe(0)
@@ -71,6 +72,16 @@ it('goes on where a run that was killed stood', async () => {
     new RegExp(`^${name}: (\\d+) records in, \\1 counted, 0 lost, 0 duplicated$`),
   )
   expect(next.code).toBe(0)
+})
+
+it('refuses what would leave open which broker is meant', async () => {
+  const { dev } = prepare()
+  const both = await dev(['--broker', 'embedded', '--brokers', 'b:1']).ended
+  expect(both.stderr).toContain('--broker embedded contradicts the setting brokers')
+  expect(both.code).toBe(2)
+  const port = await dev(['--port', '9999']).ended
+  expect(port.stderr).toContain('--port is that of the embedded broker, and another broker is used here')
+  expect(port.code).toBe(2)
 })
 
 it('stops cleanly on Ctrl-C', async () => {

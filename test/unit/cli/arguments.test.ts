@@ -36,7 +36,18 @@ describe('parseCommandLine', () => {
       command: 'dev',
       modules: ['a.ts'],
       forMs: 15_000,
+      broker: undefined,
+      port: undefined,
+      data: undefined,
     })
+    expect(await parse('dev a.ts --broker embedded --port 9192 --data d --brokers b:1')).toMatchObject({
+      broker: 'embedded',
+      port: 9192,
+      data: 'd',
+      flags: { brokers: 'b:1' },
+    })
+    // A setting that was misspelt is not taken for an option of dev.
+    expect(await parse('run a.ts --broker b:1')).toMatchObject({ flags: { broker: 'b:1' } })
   })
 
   it('reads members and store', async () => {
@@ -87,6 +98,8 @@ describe('parseCommandLine', () => {
     ['store', 'A command is missing: store export, store import'],
     ['store export --to x', 'a module is missing: millstream store export MODULE'],
     ['store export a', 'to'],
+    ['dev a --broker b:1', 'broker'],
+    ['dev a --port 99999', '--port is "99999", but must be a number from 1 to 65535'],
     ['dev a --for soon', '--for is "soon", but must be a time like 15s'],
   ])('refuses "%s"', async (text, expected) => {
     await expect(parse(text)).rejects.toThrow(expected)
