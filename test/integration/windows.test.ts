@@ -38,6 +38,8 @@ const windowsOf = () => {
   const visits = sessions({ gapMs: 80, graceMs: 300 })
   const slides = sliding({ sizeMs: 150, graceMs: 300 })
   const count = { key: string, value: int64 }
+  // Closed windows are still there after the restart: they are not told again.
+  const kept = { ...count, retentionMs: 5_000 }
   const results = {
     hops: topic(`${id}-hops`, { key: windowed(string, hops), value: nullable(int64) }),
     visits: topic(`${id}-visits`, { key: windowed(string, visits), value: nullable(int64) }),
@@ -45,7 +47,7 @@ const windowsOf = () => {
   }
   const built = topology(id, (t) => {
     const grouped = t.stream(input).groupByKey()
-    const counted = grouped.windowedBy(hops).count(windowStore('hops', count), { emit: 'on-close' })
+    const counted = grouped.windowedBy(hops).count(windowStore('hops', kept), { emit: 'on-close' })
     counted.toStream().to(results.hops)
     grouped.windowedBy(visits).count(windowStore('visits', count)).toStream().to(results.visits)
     grouped.windowedBy(slides).count(windowStore('slides', count)).toStream().to(results.slides)
