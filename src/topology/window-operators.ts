@@ -35,10 +35,7 @@ export const windowView = (store: StoreDefinition): TableView => ({
 })
 
 /** What aggregations by windows have in common: their store, their closing and expiring, what is late. */
-abstract class WindowedAggregation<T extends AnyWindowTable>
-  extends TableOperator
-  implements PortionedWork
-{
+abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperator implements PortionedWork {
   protected readonly emission: WindowEmission
   protected table!: T
   protected wake!: () => void
