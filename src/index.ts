@@ -7,10 +7,20 @@ export { bigint64, float64, int32, int64 } from './serde/numbers.ts'
 export { bytes, string } from './serde/text.ts'
 export { json } from './serde/json.ts'
 export { nullable } from './serde/nullable.ts'
+export { windowed } from './serde/windowed.ts'
+export type { Windowed, WindowLength } from './serde/windowed.ts'
 export type { ReadOf, SerdeOrSchema, WriteOf } from './serde/serde-or-schema.ts'
 
-export { output, store, topic } from './topology/handles.ts'
-export type { OutputType, StoreHandle, StoreOptions, TopicHandle, TopicOptions } from './topology/handles.ts'
+export { output, store, topic, windowStore } from './topology/handles.ts'
+export type {
+  OutputType,
+  StoreHandle,
+  StoreOptions,
+  TopicHandle,
+  TopicOptions,
+  WindowStoreHandle,
+  WindowStoreOptions,
+} from './topology/handles.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {
@@ -20,6 +30,22 @@ export type {
   RepartitionOptions,
   SinkTopic,
 } from './topology/stream.ts'
+export type {
+  SessionStream,
+  WindowedStream,
+  WindowedTable,
+  WindowOptions,
+} from './topology/windowed-stream.ts'
+export { hopping, sessions, sliding, tumbling } from './topology/windows.ts'
+export type {
+  HoppingOptions,
+  Sessions,
+  SessionsOptions,
+  SlidingOptions,
+  SlidingWindows,
+  TimeWindows,
+  TumblingOptions,
+} from './topology/windows.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
@@ -44,7 +70,12 @@ export type {
   RecordMetadata,
   Topology,
 } from './topology/contracts.ts'
-export type { KeyValue, KeyValueStore, ReadOnlyKeyValueStore } from './state/contracts.ts'
+export type {
+  KeyValue,
+  KeyValueStore,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+} from './state/contracts.ts'
 export { describeTopology } from './topology/describe.ts'
 export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 

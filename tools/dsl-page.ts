@@ -1,12 +1,12 @@
 // docs/dsl.md: every operator with an example that the tests run, and what Kafka Streams has beside it.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Example, examples } from '../test/unit/docs/dsl-examples.ts'
+import { examples } from '../test/unit/docs/dsl-examples.ts'
+import type { Example } from '../test/unit/docs/dsl-parts.ts'
 
-const source = readFileSync(
-  path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', 'dsl-examples.ts'),
-  'utf8',
-)
+const source = ['dsl-examples.ts', 'dsl-windows.ts']
+  .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
+  .join('\n')
 
 /** The body of the function as it stands in the file (a test runs it through a compiler), moved to the left. */
 const bodyOf = ({ operator }: Example): string => {
@@ -57,8 +57,13 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
   ['global tables and their joins', 'not yet'],
   ['stream-stream joins', 'not yet'],
-  ['time, session and sliding windows, suppress', 'not yet'],
-  ['window, session and versioned stores', 'not yet'],
+  [
+    'tumbling, hopping, sliding and session windows; grace; emit on close',
+    'yes; late records can go to a stream of their own; stream time survives restarts',
+  ],
+  ['suppress', "not yet; `emit: 'on-close'` for final results"],
+  ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
+  ['versioned stores', 'not yet'],
   ['record caches (fewer updates)', 'not yet: each update is told'],
   ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
   ['fixed-key processors, processor wrappers', 'not yet'],
@@ -83,6 +88,7 @@ const totals = store('totals', { key: string, value: int64 })
 const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
+const perWindow = windowStore('per-window', { key: string, value: int64 })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest

@@ -61,6 +61,11 @@ export const metricsTable = {
     labels: ['application'],
     text: 'Further tries of records that failed.',
   },
+  millstream_records_late_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Records that came after a window of theirs had closed, and were left out of it.',
+  },
 
   millstream_task_lag_records: {
     type: 'gauge',

@@ -48,6 +48,7 @@ const workerValues = (status: WorkerStatus): Partial<Record<MetricName, number |
     millstream_records_processed_total: counts.processed,
     millstream_records_skipped_total: counts.skipped,
     millstream_records_retried_total: counts.retried,
+    millstream_records_late_total: counts.late,
     millstream_transactions_committed_total: counts.committed,
     millstream_transactions_aborted_total: counts.aborted,
     millstream_transaction_collected_bytes: status.collectedBytes,

@@ -5,6 +5,8 @@ export interface WorkerCounts {
   readonly processed: number
   readonly skipped: number
   readonly retried: number
+  /** Records that came too late for a window. */
+  readonly late: number
   /** Transactions committed. */
   readonly committed: number
   readonly aborted: number
@@ -21,13 +23,15 @@ export interface RecordCounts {
   processed: number
   skipped: number
   retried: number
+  late: number
 }
 
-export const noRecords = (): RecordCounts => ({ processed: 0, skipped: 0, retried: 0 })
+export const noRecords = (): RecordCounts => ({ processed: 0, skipped: 0, retried: 0, late: 0 })
 
 /** Adds what this task has counted. */
 export const addCounts = (sums: RecordCounts, { counts }: StreamTask): void => {
   sums.processed += counts.processed
   sums.skipped += counts.skipped
   sums.retried += counts.retried
+  sums.late += counts.late
 }

@@ -1,6 +1,7 @@
 // The contracts of state: what a processor sees of a store, what a store is made of, and what it needs of an engine.
 import type { Clock } from '../base/ports.ts'
 import type { Serde } from '../serde/serde.ts'
+import type { Windowed } from '../serde/windowed.ts'
 
 /** A key and its value, as read from a store. */
 export interface KeyValue<K, V> {
@@ -33,6 +34,21 @@ export interface KeyValueStore<K, V, KW = K, VW = V> extends ReadOnlyKeyValueSto
   put(key: KW, value: VW): void
   /** Removes the key; nothing happens where it is absent. */
   delete(key: KW): void
+}
+
+/**
+ * What a reader may do with a store of windows. Reads see the writes of the open transaction; a window that is past its
+ * retention is not found. Times in ms since the epoch. Do not write while iterating.
+ */
+export interface ReadOnlyWindowStore<K, V, KW = K> {
+  readonly name: string
+  /** The value of the window that starts then, or undefined. */
+  get(key: KW, start: number): V | undefined
+  /** Windows of the key with from <= start < to, the oldest first. */
+  fetch(key: KW, from: number, to: number): IterableIterator<KeyValue<Windowed<K>, V>>
+  /** Windows of all keys with from <= start < to, ordered by start and then by encoded key. */
+  fetchAll(from: number, to: number): IterableIterator<KeyValue<Windowed<K>, V>>
+  all(): IterableIterator<KeyValue<Windowed<K>, V>>
 }
 
 /** One write of a local transaction; `value` null deletes. Keys are strings with one char (0-255) per byte. */

@@ -1,25 +1,14 @@
 // The engine that keeps a store in memory: for tests, for small stores, and where a restore at each start is fine.
 import type { Checkpoint, EngineWrite, StoreEngine, StoreIdentity } from './contracts.ts'
-
-/** First index whose key is not below `bound`. */
-const lowerBound = (keys: readonly string[], bound: string): number => {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((keys[middle] as string) < bound) low = middle + 1
-    else high = middle
-  }
-  return low
-}
+import { SortedKeys } from './sorted-keys.ts'
 
 export class MemoryEngine implements StoreEngine {
   readonly kind = 'memory'
   readonly persistent = false
   readonly keyBytesMax: number = 0x7fffffff
   readonly #entries = new Map<string, Buffer>()
-  // Sorted on demand: a store that is never scanned pays nothing for order. Undefined after a key came or went.
-  #sorted: string[] | undefined
+  // From the first scan on: a store that is never scanned pays nothing for order.
+  #sorted: SortedKeys | undefined
   #checkpoint: Checkpoint | undefined
   #identity: StoreIdentity | undefined
 
@@ -33,28 +22,21 @@ export class MemoryEngine implements StoreEngine {
     to: string | undefined,
     reverse: boolean,
   ): IterableIterator<{ key: string; value: Buffer }> {
-    // Strings of one char per byte compare as unsigned bytes, so the default order is the engine's order.
-    this.#sorted ??= [...this.#entries.keys()].sort()
-    const keys = this.#sorted
-    const start = from === undefined ? 0 : lowerBound(keys, from)
-    const end = to === undefined ? keys.length : lowerBound(keys, to)
-    for (let step = 0; step < end - start; step++) {
-      const key = keys[reverse ? end - 1 - step : start + step] as string
+    this.#sorted ??= SortedKeys.of(this.#entries.keys())
+    for (const key of this.#sorted.within(from, to, reverse))
       yield { key, value: Buffer.from(this.#entries.get(key) as Buffer) }
-    }
   }
 
   write(writes: readonly EngineWrite[], checkpoint: Checkpoint): void {
-    const before = this.#entries.size
-    let inserted = false
     for (const { key, value } of writes) {
-      if (value === null) this.#entries.delete(key)
-      else {
-        inserted ||= !this.#entries.has(key)
+      if (value === null) {
+        this.#entries.delete(key)
+        this.#sorted?.delete(key)
+      } else {
+        if (!this.#entries.has(key)) this.#sorted?.add(key)
         this.#entries.set(key, Buffer.from(value))
       }
     }
-    if (inserted || this.#entries.size !== before) this.#sorted = undefined
     this.#checkpoint = checkpoint
   }
 

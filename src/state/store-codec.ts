@@ -4,6 +4,7 @@ import { MillstreamError, ensureError } from '../errors.ts'
 import { appendedSize } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import type { Serde } from '../serde/serde.ts'
+import type { KeyedRecord } from './contracts.ts'
 import type { StateDigest } from './state-digest.ts'
 
 /** Stands for "this key is absent" in a layer: a delete that was not flushed, or a miss that was remembered. */
@@ -15,13 +16,20 @@ export type Held = unknown
 type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
 
 /** The bytes of a key as a string with one char (0-255) per byte. Such strings order as unsigned bytes. */
-export const latin1 = (source: Buffer, start: number, end: number): string =>
+const latin1 = (source: Buffer, start: number, end: number): string =>
   (source as Latin1Buffer).latin1Slice(start, end)
 
 const bufferOver = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 export const latin1Of = (bytes: Uint8Array): string => latin1(bufferOver(bytes), 0, bytes.length)
+
+/** Keys that are what a layer holds already: of stores that lay out their keys themselves. */
+export const rawKeys: Serde<string> = {
+  name: 'raw',
+  encode: (key) => Buffer.from(key, 'latin1'),
+  decode: latin1Of,
+}
 
 // One scratch for all stores: an encode is synchronous and its result is copied out before the next one.
 let scratch: Buffer = Buffer.allocUnsafeSlow(4096)
@@ -76,6 +84,7 @@ export class StoreCodec<K, V> {
   /** @throws SERIALIZATION_FAILED when the serde refuses the key or the key is null. */
   key(key: K): string {
     const serde = this.#key
+    if ((serde as unknown) === rawKeys) return key as string
     if (serde.encodesNull?.(key) === true || key === null || key === undefined) throw this.nullKey()
     try {
       const length = encodeToScratch(serde, key)
@@ -83,6 +92,20 @@ export class StoreCodec<K, V> {
     } catch (error) {
       throw this.#refused('key', serde as Serde<never>, error)
     }
+  }
+
+  /** The key bytes of the record where they are what our serde would write. @throws DESERIALIZATION_FAILED */
+  rawKeyOf(record: KeyedRecord<K>): string | undefined {
+    const { keySource, keySerde } = record
+    if (keySource === undefined || keySerde !== (this.#key as unknown)) return undefined
+    if (record.keyLength < 0) throw this.nullKey()
+    // A serde like JSON reads the same key from different bytes ({"a":1} and {"a": 1}), and those must be one key. A
+    // primitive has one form, once its bytes were accepted: reading the key is what checks them.
+    if (keySerde?.acceptsAllBytes !== true) {
+      if (keySerde?.primitive !== true) return undefined
+      void record.key
+    }
+    return latin1(keySource, record.keyStart, record.keyStart + record.keyLength)
   }
 
   nullKey(): MillstreamError {
@@ -173,6 +196,7 @@ export class StoreCodec<K, V> {
 
   /** @throws DESERIALIZATION_FAILED */
   keyOf(key: string): K {
+    if ((this.#key as unknown) === rawKeys) return key as K
     return this.#decode('key', this.#key, Buffer.from(key, 'latin1'))
   }
 

@@ -11,7 +11,6 @@ import { invariant } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { MillstreamError } from '../errors.ts'
-import type { Serde } from '../serde/serde.ts'
 import type {
   ChangelogEntry,
   Checkpoint,
@@ -23,7 +22,8 @@ import type {
   TransactionalStoreOptions,
 } from './contracts.ts'
 import { keysWithin, lastWrites, ReadCache, sortedWrites } from './layers.ts'
-import { type Held, StoreCodec, absent, entryBytes, latin1 } from './store-codec.ts'
+import { SortedKeys } from './sorted-keys.ts'
+import { type Held, StoreCodec, absent, entryBytes, rawKeys } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
 
 const mebibyte = 1 << 20
@@ -33,7 +33,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly name: string
   readonly #engine: StoreEngine
   readonly #codec: StoreCodec<K, V>
-  readonly #keySerde: Serde<K>
   readonly #clock: Clock
   readonly #flushBytesMax: number
   readonly #flushIntervalMs: number
@@ -44,6 +43,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #committed = new Map<string, Held>()
   #overlayBytes = 0
   #committedBytes = 0
+  /** The keys of both in order, where a store is scanned with each record: one that lays out its keys itself. */
+  readonly #dirty: SortedKeys | undefined
   /** Of what is committed, flushed or not. */
   #checkpoint: Checkpoint | undefined
   #flushedCheckpoint: Checkpoint | undefined
@@ -72,7 +73,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   constructor(options: TransactionalStoreOptions<K, V>) {
     this.name = options.name
     this.#engine = options.engine
-    this.#keySerde = options.key
     const changeBytesMax = options.changeBytesMax ?? Number.POSITIVE_INFINITY
     this.#codec = new StoreCodec(
       options.name,
@@ -81,6 +81,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       options.engine.keyBytesMax,
       changeBytesMax,
     )
+    if ((options.key as unknown) === rawKeys) this.#dirty = new SortedKeys()
     this.#clock = options.clock
     this.#flushBytesMax = options.flushBytesMax ?? 16 * mebibyte
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000
@@ -145,24 +146,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #keyOf(record: KeyedRecord<K>): string {
     if (record === this.#lastRecord) return this.#lastKey
-    const key = this.#rawKeyOf(record) ?? this.#codec.key(record.key)
+    const key = this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key)
     this.#lastRecord = record
     this.#lastKey = key
     return key
-  }
-
-  /** The key bytes of the record where they are what our serde would write. */
-  #rawKeyOf(record: KeyedRecord<K>): string | undefined {
-    const { keySource, keySerde } = record
-    if (keySource === undefined || keySerde !== (this.#keySerde as unknown)) return undefined
-    if (record.keyLength < 0) throw this.#codec.nullKey()
-    // A serde like JSON reads the same key from different bytes ({"a":1} and {"a": 1}), and those must be one key. A
-    // primitive has one form, once its bytes were accepted: reading the key is what checks them.
-    if (keySerde?.acceptsAllBytes !== true) {
-      if (keySerde?.primitive !== true) return undefined
-      void record.key
-    }
-    return latin1(keySource, record.keyStart, record.keyStart + record.keyLength)
   }
 
   #find(key: string): Held {
@@ -196,7 +183,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#assertOpen()
     if (this.#sealed) throw this.#writtenTooLate()
     const before = this.#overlay.get(key)
-    if (before === undefined) this.#digest?.firstWritten(key)
+    if (before === undefined) {
+      this.#digest?.firstWritten(key)
+      this.#dirty?.add(key)
+    }
     this.#undoKeys[this.#undoCount] = key
     this.#undoHeld[this.#undoCount] = before
     this.#undoCount += 1
@@ -226,6 +216,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       const before = this.#undoHeld[index]
       if (before === undefined) {
         this.#overlay.delete(key)
+        if (!this.#committed.has(key)) this.#dirty?.delete(key)
         this.#digest?.lastUndone()
       } else this.#overlay.set(key, before)
     }
@@ -313,6 +304,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** The transaction is aborted: its writes are gone. */
   dropOverlay(): void {
     if (wrong('overlay-kept-on-revoke')) return
+    if (this.#dirty !== undefined)
+      for (const key of this.#overlay.keys()) if (!this.#committed.has(key)) this.#dirty.delete(key)
     this.#overlay.clear()
     this.#digest?.drop()
     this.#overlayBytes = 0
@@ -332,6 +325,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       this.#cache.flushed(this.#committed, this.#committedBytes)
       this.#committed = new Map()
       this.#committedBytes = 0
+      this.#dirty?.clear()
+      for (const key of this.#overlay.keys()) this.#dirty?.add(key)
       this.#flushedCheckpoint = this.#checkpoint
     }
     invariant(this.#committed.size === 0, 'nothing is committed without a checkpoint', { store: this.name })
@@ -394,6 +389,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#engine.reset(identity)
     this.#committed.clear()
     this.#committedBytes = 0
+    this.#dirty?.clear()
     this.#cache.clear()
     this.#digest?.forget()
     this.#checkpoint = undefined
@@ -443,21 +439,23 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   *#merged(low: string | undefined, high: string | undefined, reverse: boolean): IterableIterator<Entry> {
-    const dirty = keysWithin([this.#overlay, this.#committed], low, high, reverse)
+    const dirty =
+      this.#dirty?.within(low, high, reverse) ??
+      keysWithin([this.#overlay, this.#committed], low, high, reverse).values()
     const engine = this.#engine.range(low, high, reverse)
     this.#openRanges.add(engine)
     try {
-      let index = 0
+      let written = dirty.next()
       let clean = engine.next()
-      while (index < dirty.length || clean.done !== true) {
-        const key = dirty[index]
+      while (written.done !== true || clean.done !== true) {
+        const key = written.done === true ? undefined : written.value
         const behind = clean.done === true ? undefined : clean.value.key
         if (key === undefined || (behind !== undefined && (reverse ? behind > key : behind < key))) {
           yield { key: behind as string, held: this.#codec.heldFrom(clean.value.value) }
           clean = engine.next()
           continue
         }
-        index += 1
+        written = dirty.next()
         if (key === behind) clean = engine.next()
         const held = this.#overlay.get(key) ?? this.#committed.get(key)
         if (held !== absent) yield { key, held }

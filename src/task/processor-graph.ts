@@ -1,7 +1,9 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
 import { MillstreamError } from '../errors.ts'
 import type {
+  AnyWindowTable,
   Cancellable,
+  PortionedWork,
   ProcessorContext,
   ProcessorInstance,
   ProcessorNode,
@@ -28,6 +30,9 @@ export interface TaskView {
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
+  windowTable(name: string): AnyWindowTable | undefined
+  inPortions(work: PortionedWork): () => void
+  countLate(): void
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
 }
 
@@ -114,6 +119,18 @@ class NodeContext implements ProcessorContext {
     return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
   }
 
+  windowTable(name: string): AnyWindowTable {
+    return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
+  }
+
+  inPortions(work: PortionedWork): () => void {
+    return this.#task.inPortions(work)
+  }
+
+  countLate(): void {
+    this.#task.countLate()
+  }
+
   #refuse(name: string): never {
     throw new MillstreamError('STORE_NOT_DECLARED', {
       what: `the processor asked for the store ${name}, which it did not declare`,
@@ -179,7 +196,7 @@ export class ProcessorGraph {
     }
     const resolve = (name: string): Receiver => receivers.get(name) as Receiver
     for (const { node, context } of this.#instances) {
-      context.children = node.children.map(resolve)
+      context.children = (node.unnamed ?? node.children).map(resolve)
       context.outputs = new Map(
         Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]),
       )

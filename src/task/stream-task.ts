@@ -10,10 +10,11 @@ import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
-import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
+  AnyWindowTable,
   Cancellable,
+  PortionedWork,
   ProcessorContext,
   Punctuator,
   PunctuationType,
@@ -24,11 +25,14 @@ import type {
   TableStore,
 } from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
+import { portionFailed, punctuatorFailed } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
+import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
+import { viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -77,7 +81,7 @@ export class StreamTask implements TaskView {
   readonly group: PartitionGroup
   readonly stores: ReadonlyMap<string, TaskStore>
   /** Counted since the start. */
-  readonly counts = { processed: 0, skipped: 0, retried: 0, punctuated: 0 }
+  readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
   readonly #collector: RecordCollector
   readonly #policy: FailurePolicy
   readonly #clock: Clock
@@ -86,6 +90,7 @@ export class StreamTask implements TaskView {
   readonly #storeList: readonly AnyStore[]
   readonly #streamTimers = new PunctuationSchedule()
   readonly #wallTimers = new PunctuationSchedule()
+  readonly #portions = new PortionList()
   readonly #committed: number[]
   /** The positions were committed by this task, or read back; false for a start that was only chosen. */
   readonly #isCommitted: boolean[]
@@ -95,8 +100,9 @@ export class StreamTask implements TaskView {
   #inInit = false
   #queueInHand: RecordQueue | undefined
   #attempts = 0
+  #lateAtMark = 0
   #retryAtMs = 0
-  /** Something happened since the last commit beside positions that moved: a punctuator ran. */
+  /** Something happened since the last commit beside positions that moved: a punctuator or a portion ran. */
   #punctuated = false
 
   constructor(options: StreamTaskOptions) {
@@ -180,6 +186,11 @@ export class StreamTask implements TaskView {
       if (this.#retryAtMs > 0) {
         if (this.#clock.now() < this.#retryAtMs) break
         this.#retryAtMs = 0
+      }
+      if (this.#portions.waiting) {
+        this.#runPortion()
+        done++
+        continue
       }
       const queue = this.group.next()
       if (queue === undefined || !this.#processHead(queue)) break
@@ -280,6 +291,7 @@ export class StreamTask implements TaskView {
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
     else this.#streamTimers.moveTo(streamTime)
     this.#wallTimers.rewind()
+    this.#portions.wakeAll()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
     this.#punctuated = false
@@ -321,15 +333,25 @@ export class StreamTask implements TaskView {
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
     const found = this.stores.get(name)
-    const { plainValue } = found?.definition ?? {}
-    if (found === undefined || plainValue === undefined)
-      return found?.store as ReturnType<ProcessorContext['store']> | undefined
-    const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
-    return new PlainView(found.store as TransactionalStore<unknown, never>, plainValue, timestamp)
+    return found && viewOf(found, () => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime))
   }
 
   tableStore(name: string): TableStore | undefined {
     return this.stores.get(name)?.store as TableStore | undefined
+  }
+
+  windowTable(name: string): AnyWindowTable | undefined {
+    const found = this.stores.get(name)
+    return found && windowTableOf(found)
+  }
+
+  inPortions(work: PortionedWork): () => void {
+    invariant(this.#inInit, 'work in portions is announced in init', { task: this.id })
+    return this.#portions.add(work)
+  }
+
+  countLate(): void {
+    this.counts.late++
   }
 
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
@@ -388,8 +410,28 @@ export class StreamTask implements TaskView {
     }
   }
 
+  #runPortion(): void {
+    const before = this.uncommittedBytes
+    try {
+      this.#begin()
+      this.#portions.run()
+    } catch (error) {
+      this.#undo()
+      const located = this.#located(error, undefined)
+      if (located.reaction !== 'policy') throw located
+      if (this.#policy.action !== 'skip') throw portionFailed(located)
+      if (!this.#portions.skipFailed()) return
+      this.counts.skipped++
+      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: located.message })
+      return
+    }
+    this.#finish()
+    if (this.uncommittedBytes !== before) this.#punctuated = true
+  }
+
   #begin(): void {
     this.#inHand = true
+    this.#lateAtMark = this.counts.late
     this.#collector.beginRecord()
     const stores = this.#storeList
     for (let index = 0; index < stores.length; index++) (stores[index] as AnyStore).mark()
@@ -404,6 +446,7 @@ export class StreamTask implements TaskView {
   #undo(): void {
     this.#collector.undoRecord()
     for (const store of this.#storeList) store.undo()
+    this.counts.late = this.#lateAtMark
     this.#sealStores()
     this.#queueInHand = undefined
   }
@@ -453,11 +496,3 @@ export class StreamTask implements TaskView {
     })
   }
 }
-
-const punctuatorFailed = (error: MillstreamError): MillstreamError =>
-  new MillstreamError('PUNCTUATOR_FAILED', {
-    what: `a punctuator failed: ${error.message}`,
-    where: error.where,
-    fix: 'Mend the punctuator. The transaction is aborted, and the tick comes again after the restart.',
-    cause: error,
-  })

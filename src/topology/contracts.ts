@@ -1,8 +1,12 @@
 // The contracts between the topology (what the user described) and the task (which runs it): nodes, processors and
 // the context that a processor gets. The topology describes and does no I/O.
 import type { Serde } from '../serde/serde.ts'
-import type { KeyValueStore } from '../state/contracts.ts'
+import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
+import type { SessionTable } from '../state/session-table.ts'
+import type { SlidingTable } from '../state/sliding-table.ts'
+import type { TimeWindowTable } from '../state/time-window-table.ts'
+import type { WindowShape } from '../state/window-table.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Where the record in hand came from. */
@@ -21,6 +25,21 @@ export interface Cancellable {
   cancel(): void
 }
 
+/** A store of windows, as the operators that keep it use it. */
+export type AnyWindowTable = TimeWindowTable | SessionTable | SlidingTable
+
+/**
+ * Work that would be too much for one record: it is done in portions between records. What is left of it follows from
+ * the stores alone, so that it goes on after an abort or a restart.
+ */
+export interface PortionedWork {
+  /**
+   * Does the next `entriesMax` entries. `drop`: what they lead to failed before, so nothing is forwarded.
+   * @returns whether there may be more
+   */
+  portion(entriesMax: number, drop: boolean): boolean
+}
+
 /** What a running processor can reach. One per processor node and task. */
 export interface ProcessorContext {
   readonly applicationId: string
@@ -30,9 +49,17 @@ export interface ProcessorContext {
   /** Sends a record to every child, or to the child (output) of that name. Only inside process or a punctuator. */
   forward(record: StreamRecord<never, never> | StreamRecord<unknown, unknown>, output?: string): void
   /** @throws STORE_NOT_DECLARED where the processor did not declare the store. */
-  store(name: string): KeyValueStore<never, never> | KeyValueStore<unknown, unknown>
+  store(
+    name: string,
+  ): KeyValueStore<never, never> | KeyValueStore<unknown, unknown> | ReadOnlyWindowStore<unknown, unknown>
   /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
   tableStore(name: string): TableStore
+  /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
+  windowTable(name: string): AnyWindowTable
+  /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
+  inPortions(work: PortionedWork): () => void
+  /** The record in hand came too late for a window. */
+  countLate(): void
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
@@ -95,6 +122,8 @@ export interface ProcessorNode extends NodeBase {
   readonly stores: readonly string[]
   /** Child node by output name, for processors with named outputs. */
   readonly outputs: Readonly<Record<string, string>> | undefined
+  /** Where it has named outputs: the children that get what is forwarded without a name. */
+  readonly unnamed?: readonly string[]
   create(): ProcessorInstance
 }
 
@@ -113,7 +142,13 @@ export type EngineKind = 'lmdb' | 'memory'
 
 export interface StoreDefinition {
   readonly name: string
+  /** Of what is stored: in a store of windows, of the whole key. */
   readonly key: Serde<unknown>
+  /** The serde of the key alone, where `key` is that of a key in a window (state/window-table.ts). */
+  readonly plainKey?: Serde<unknown>
+  /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
+  readonly windows?: WindowSettings
+  readonly windowShape?: WindowShape
   /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */
@@ -121,6 +156,12 @@ export interface StoreDefinition {
   readonly engine: EngineKind
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
+}
+
+/** What a user says of a store of windows. */
+export interface WindowSettings {
+  /** How long after its start a window is kept, ms. Undefined: its length and its grace. */
+  readonly retentionMs: number | undefined
 }
 
 export interface RepartitionDefinition {

@@ -1,5 +1,5 @@
 // Shows a topology: as text, as JSON, or as a Mermaid flowchart. Internal topics appear under their names in Kafka.
-import type { ProcessorNode, TopologyGraph, TopologyNode } from './contracts.ts'
+import type { ProcessorNode, StoreDefinition, TopologyGraph, TopologyNode } from './contracts.ts'
 import {
   changelogTopicName,
   internalTopics,
@@ -56,9 +56,10 @@ const describeAsData = (graph: TopologyGraph, applicationId: string): object => 
     stores: stores.map((store) => ({
       name: store.name,
       engine: store.engine,
-      key: store.key.name,
+      key: (store.plainKey ?? store.key).name,
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined ? {} : { timestamps: true }),
+      ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),
@@ -89,6 +90,11 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
   return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
 }
 
+const windowsOf = ({ windowShape: shape }: StoreDefinition): string => {
+  if (shape === undefined) return ''
+  return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
+}
+
 const describeAsText = (graph: TopologyGraph, applicationId: string): string => {
   const lines = [`topology ${graph.name}, application id ${applicationId}`]
   for (const { id, nodes, stores } of graph.subtopologies) {
@@ -103,7 +109,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${store.key.name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${windowsOf(store)}, changelog ${changelog}`,
       )
     }
   }

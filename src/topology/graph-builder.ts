@@ -1,7 +1,10 @@
 // Collects the nodes of a topology while the user describes it, together with every mistake, and turns them into a
 // validated graph: outputs resolved, sub-topologies numbered. All mistakes of one topology are named at once.
 import { MillstreamError } from '../errors.ts'
+import { rawKeys } from '../state/store-codec.ts'
 import { timestamped } from '../state/timestamped.ts'
+import { windowEntries } from '../state/window-entries.ts'
+import type { WindowShape } from '../state/window-table.ts'
 import type {
   ProcessorInstance,
   RepartitionDefinition,
@@ -23,6 +26,7 @@ export interface DraftNode {
   readonly finish: (
     children: readonly string[],
     outputs: Readonly<Record<string, string>> | undefined,
+    unnamed?: readonly string[],
   ) => TopologyNode
   /** Children by output; an output without a name is ''. */
   readonly children: Map<string, DraftNode[]>
@@ -59,6 +63,7 @@ export class GraphBuilder {
   readonly #stores = new Map<string, StoreDefinition>()
   readonly #repartitions = new Map<string, RepartitionDefinition>()
   readonly #tableOwners = new Map<string, string>()
+  readonly #windowShapes = new Map<string, WindowShape>()
   #finished = false
 
   constructor(name: string) {
@@ -98,8 +103,17 @@ export class GraphBuilder {
     const stores = Object.freeze([...new Set(parts.stores.map((store) => store.name))])
     const name = parts.name ?? this.#numberedName(kebab(operator))
     if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
-    const node = this.#add(name, parts.mustLead, (children, outputs) =>
-      Object.freeze({ kind: 'processor', name, children, operator, stores, outputs, create }),
+    const node = this.#add(name, parts.mustLead, (children, outputs, unnamed) =>
+      Object.freeze({
+        kind: 'processor',
+        name,
+        children,
+        operator,
+        stores,
+        outputs,
+        ...(unnamed && { unnamed }),
+        create,
+      }),
     )
     if (parts.outputs) {
       for (const output of parts.outputs) {
@@ -162,6 +176,12 @@ export class GraphBuilder {
     this.#tableOwners.set(store, node)
   }
 
+  /** As `keepTable`, of a table of windows. */
+  keepWindows(store: string, node: string, shape: WindowShape): void {
+    this.keepTable(store, node)
+    this.#windowShapes.set(store, shape)
+  }
+
   /**
    * The graph, if there is no mistake.
    * @throws TOPOLOGY_INVALID with all mistakes.
@@ -170,6 +190,7 @@ export class GraphBuilder {
     this.#finished = true
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
+    for (const store of this.#stores.values()) this.#checkWindows(store)
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
         what:
@@ -228,6 +249,15 @@ export class GraphBuilder {
       this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
   }
 
+  #checkWindows({ name, windows }: StoreDefinition): void {
+    if ((windows !== undefined) === this.#windowShapes.has(name)) return
+    this.problem(
+      windows === undefined
+        ? `store ${name} is to keep windows: declare it with windowStore`
+        : `store ${name} is declared with windowStore, but no aggregation by windows keeps it`,
+    )
+  }
+
   #numberedName(base: string): string {
     const count = (this.#counters.get(base) ?? 0) + 1
     this.#counters.set(base, count)
@@ -243,9 +273,7 @@ export class GraphBuilder {
   #finishStores(): ReadonlyMap<string, StoreDefinition> {
     const stores = [...this.#stores].map(([name, store]): [string, StoreDefinition] => [
       name,
-      this.#tableOwners.has(name)
-        ? Object.freeze({ ...store, value: timestamped(store.value) as never, plainValue: store.value })
-        : store,
+      this.#tableOwners.has(name) ? keptStore(store, this.#windowShapes.get(name)) : store,
     ])
     return new Map(stores)
   }
@@ -255,10 +283,9 @@ export class GraphBuilder {
     const nodes: TopologyNode[] = []
     for (const draft of this.#drafts) {
       const named = [...draft.children].filter(([output]) => output !== '')
+      const unnamed = (draft.children.get('') ?? []).map((child) => child.name)
       if (named.length === 0) {
-        nodes.push(
-          draft.finish(Object.freeze((draft.children.get('') ?? []).map((child) => child.name)), undefined),
-        )
+        nodes.push(draft.finish(Object.freeze(unnamed), undefined))
         continue
       }
       const outputs: Record<string, string> = {}
@@ -275,12 +302,33 @@ export class GraphBuilder {
         }
       }
       nodes.push(
-        draft.finish(Object.freeze([...new Set(Object.values(outputs))]), Object.freeze(outputs)),
+        draft.finish(
+          Object.freeze([...new Set([...unnamed, ...Object.values(outputs)])]),
+          Object.freeze(outputs),
+          Object.freeze(unnamed),
+        ),
         ...passes,
       )
     }
     return nodes
   }
+}
+
+/** The store of an operator's results: values with their timestamps, in windows or not. */
+const keptStore = (store: StoreDefinition, windowShape: WindowShape | undefined): StoreDefinition => {
+  const { key, value } = store
+  return Object.freeze(
+    windowShape === undefined
+      ? { ...store, value: timestamped(value) as never, plainValue: value }
+      : {
+          ...store,
+          key: rawKeys as never,
+          plainKey: key,
+          value: windowEntries(value) as never,
+          plainValue: value,
+          windowShape,
+        },
+  )
 }
 
 const passNode = (name: string, children: readonly string[]): TopologyNode =>

@@ -2,7 +2,13 @@
 // the types of what is read and what may be written.
 import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
 import type { Serde } from '../serde/serde.ts'
-import type { EngineKind, StoreDefinition, TimestampExtractor, TopicDefinition } from './contracts.ts'
+import type {
+  EngineKind,
+  StoreDefinition,
+  TimestampExtractor,
+  TopicDefinition,
+  WindowSettings,
+} from './contracts.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 // The members of serdes are methods, which TypeScript compares loosely (bivariantly). `accepts` exists for the types
@@ -17,11 +23,22 @@ export interface TopicHandle<K, V, KW = K, VW = V> extends TopicDefinition {
   readonly accepts?: (key: KW, value: VW) => void
 }
 
+/** A store of windows. `K`, `V`: what is read; `KW`, `VW`: what may be written; `N`: its name. */
+export interface WindowStoreHandle<K, V, KW = K, VW = V, N extends string = string> extends StoreDefinition {
+  readonly name: N
+  readonly key: Serde<K, KW>
+  readonly value: Serde<V, VW>
+  readonly windows: WindowSettings
+  /** For types only, never there. */
+  readonly accepts?: (key: KW, value: VW) => void
+}
+
 /** A key-value store. `K`, `V`: what is read; `KW`, `VW`: what may be written; `N`: its name. */
 export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> extends StoreDefinition {
   readonly name: N
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
+  readonly windows?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }
@@ -75,6 +92,22 @@ export const store = <const N extends string, KS extends SerdeOrSchema, VS exten
     engine: options.engine ?? 'lmdb',
     changelogSettings: options.changelog ?? {},
   })
+
+export interface WindowStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema>
+  extends StoreOptions<KS, VS> {
+  /** How long after its start a window is kept, ms. Default: its length and its grace, which is the least. */
+  readonly retentionMs?: number
+}
+
+/**
+ * Declares a store of windows, which an aggregation by windows keeps: its name and the serdes of keys and values.
+ * @throws TOPOLOGY_INVALID where a serde is none, or a schema is asynchronous.
+ */
+export const windowStore = <const N extends string, KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+  name: N,
+  options: WindowStoreOptions<KS, VS>,
+): WindowStoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
+  Object.freeze({ ...store(name, options), windows: Object.freeze({ retentionMs: options.retentionMs }) })
 
 /** The types of the records that a processor forwards to one of its outputs. */
 export interface OutputType<K, V> {

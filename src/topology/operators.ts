@@ -25,6 +25,9 @@ const changed = (record: AnyRecord, mapped: Mapped<unknown, unknown>): AnyRecord
   return result
 }
 
+/** Output of an aggregation by windows: records that came when a window of theirs had closed. */
+export const lateOutput = 'late'
+
 export abstract class Operator implements ProcessorInstance {
   protected context!: ProcessorContext
 

@@ -1,5 +1,5 @@
 // The Processor API: what a user writes as a processor, and the machine that runs it inside a task.
-import type { KeyValueStore } from '../state/contracts.ts'
+import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
 import type {
   Cancellable,
   ProcessorContext,
@@ -8,12 +8,14 @@ import type {
   Punctuator,
   RecordMetadata,
 } from './contracts.ts'
-import type { OutputType, StoreHandle } from './handles.ts'
+import type { OutputType, StoreHandle, WindowStoreHandle } from './handles.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
 
 /** Any store handle. */
-export type AnyStore = StoreHandle<unknown, unknown, never, never>
+export type AnyStore =
+  | StoreHandle<unknown, unknown, never, never>
+  | WindowStoreHandle<unknown, unknown, never, never>
 
 /** The stores a processor declares: a list (reached by their names), or an object (reached by its keys). */
 export type StoresDeclared = readonly AnyStore[] | Readonly<Record<string, AnyStore>>
@@ -26,7 +28,11 @@ export type OutputsDeclared =
 
 /** What a processor gets for a handle. */
 export type StoreOf<H> =
-  H extends StoreHandle<infer K, infer V, infer KW, infer VW> ? KeyValueStore<K, V, KW, VW> : never
+  H extends WindowStoreHandle<infer K, infer V, infer KW, infer _>
+    ? ReadOnlyWindowStore<K, V, KW>
+    : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
+      ? KeyValueStore<K, V, KW, VW>
+      : never
 
 /** What a processor gets for the stores it declares. */
 export type StoresOf<S> = S extends readonly AnyStore[]

@@ -35,6 +35,9 @@ import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
+// biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
+import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
+import type { AnyWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
 import {
   RowsOperator,
   StreamAggregation,
@@ -402,6 +405,13 @@ export class GroupedStream<K, V> {
   constructor(builder: GraphBuilder, upstream: Upstream) {
     this.#builder = builder
     this.#upstream = upstream
+  }
+
+  /** The records of each key in windows. */
+  windowedBy(windows: TimeWindows | SlidingWindows): WindowedStream<K, V>
+  windowedBy(windows: Sessions): SessionStream<K, V>
+  windowedBy(windows: AnyWindows): WindowedStream<K, V> | SessionStream<K, V> {
+    return inWindows(this.#builder, this.#upstream, windows)
   }
 
   /** Counts the records of each key. Records whose key or value is null are left out. */

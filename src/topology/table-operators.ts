@@ -75,7 +75,7 @@ export const joinedView = (left: TableView, right: TableView, combine: Combine):
 })
 
 /** A node that is a table. */
-abstract class TableOperator extends Operator {
+export abstract class TableOperator extends Operator {
   readonly #emission: Emission
 
   constructor(emission: Emission) {
@@ -83,11 +83,15 @@ abstract class TableOperator extends Operator {
     this.#emission = emission
   }
 
+  /** What a change is sent on as. */
+  protected changeOf(before: unknown, after: unknown): unknown {
+    return this.#emission.changes ? new Change(before, after) : (after ?? null)
+  }
+
   /** A change from nothing to nothing is none. */
   protected emit(record: AnyRecord, before: unknown, after: unknown, timestamp: number): void {
     if (before === undefined && after === undefined) return
-    const value = this.#emission.changes ? new Change(before, after) : (after ?? null)
-    this.context.forward(record.withValueAt(value, timestamp))
+    this.context.forward(record.withValueAt(this.changeOf(before, after), timestamp))
   }
 }
 

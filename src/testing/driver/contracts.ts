@@ -3,8 +3,8 @@ import type { Logger } from '../../base/log.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
-import type { KeyValue, KeyValueStore } from '../../state/contracts.ts'
-import type { StoreHandle, TopicHandle } from '../../topology/handles.ts'
+import type { KeyValue, KeyValueStore, ReadOnlyWindowStore } from '../../state/contracts.ts'
+import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
 export type TestDriverSettings = Pick<
@@ -101,6 +101,8 @@ export interface TestDriverCounts {
   readonly processed: number
   readonly skipped: number
   readonly retried: number
+  /** Records that came too late for a window. */
+  readonly late: number
 }
 
 /** Runs a topology inside a test: synchronous, without a broker, a port or a timer. */
@@ -122,6 +124,11 @@ export interface TestDriver extends Disposable {
   changelog<K, V>(store: StoreHandle<K, V, never, never>): TestOutput<K, V | null>
   /** @throws DRIVER_MISUSED where the topology has no such store */
   store<K, V, KW, VW>(store: StoreHandle<K, V, KW, VW>, options?: StoreViewOptions): TestStore<K, V, KW, VW>
+  /** As above, of a store of windows, which is read only. */
+  store<K, V, KW, VW>(
+    store: WindowStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): ReadOnlyWindowStore<K, V, KW>
 
   /**
    * Highest timestamp seen, ms; -1 before the first record. Of the task that reads this partition of the topic, or

@@ -91,7 +91,8 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   /** Where the records of the key would be processed. */
   #ownerOf(key: unknown): Owned {
     const owned = this.#owned
-    const bytes = owned.length === 1 ? Buffer.alloc(0) : this.#definition.key.encode(key)
+    const bytes =
+      owned.length === 1 ? Buffer.alloc(0) : (this.#definition.plainKey ?? this.#definition.key).encode(key)
     return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as Owned
   }
 }

@@ -2,7 +2,8 @@
 // and a worker's loop there are topics in memory and a run that ends.
 import { nullable } from '../../serde/nullable.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
-import type { StoreHandle, TopicHandle } from '../../topology/handles.ts'
+import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type { ReadOnlyWindowStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import type {
@@ -19,6 +20,7 @@ import { DriverInput, InputState } from './input.ts'
 import { misused } from './misused.ts'
 import { DriverOutput, OutputPlace } from './output.ts'
 import { StoreView } from './store-view.ts'
+import { WindowsView } from './windows-view.ts'
 
 class TopologyDriver implements TestDriver {
   readonly #topology: Topology
@@ -67,12 +69,16 @@ class TopologyDriver implements TestDriver {
     return this.#output<K, V | null>(topic, { key, value: nullable(read) })
   }
 
+  store<K, V, KW, VW>(store: StoreHandle<K, V, KW, VW>, options?: StoreViewOptions): TestStore<K, V, KW, VW>
   store<K, V, KW, VW>(
-    store: StoreHandle<K, V, KW, VW>,
-    options: StoreViewOptions = {},
-  ): TestStore<K, V, KW, VW> {
+    store: WindowStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): ReadOnlyWindowStore<K, V, KW>
+  store(store: StoreDefinition, options: StoreViewOptions = {}): unknown {
     const definition = this.#definition(store)
-    return new StoreView(this.#engine, definition, options.partition) as TestStore<K, V, KW, VW>
+    return definition.windowShape === undefined
+      ? new StoreView(this.#engine, definition, options.partition)
+      : new WindowsView(this.#engine, definition.name, options.partition)
   }
 
   streamTime(topic?: { readonly name: string }, partition = 0): number {
@@ -143,7 +149,8 @@ class TopologyDriver implements TestDriver {
     const found = stores.find(({ name }) => name === handle.name)
     const where = { store: handle.name, stores: stores.map(({ name }) => name).join(' ') }
     if (found === undefined) throw misused('the topology has no such store', where)
-    if (found.key === handle.key && (found.plainValue ?? found.value) === handle.value) return found
+    if ((found.plainKey ?? found.key) === handle.key && (found.plainValue ?? found.value) === handle.value)
+      return found
     throw misused('the store of the topology has other serdes: use the handle that the topology uses', where)
   }
 }

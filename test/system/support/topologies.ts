@@ -1,5 +1,6 @@
 // Changes to a topology that a test needs and a module does not offer: other topic names, and processors that throw.
 import type {
+  PortionedWork,
   ProcessorContext,
   ProcessorInstance,
   ProcessorNode,
@@ -66,6 +67,9 @@ class ThrowingProcessor implements ProcessorInstance {
       },
       store: { value: (name: string) => context.store(name) },
       tableStore: { value: (name: string) => context.tableStore(name) },
+      windowTable: { value: (name: string) => context.windowTable(name) },
+      inPortions: { value: (work: PortionedWork) => context.inPortions(work) },
+      countLate: { value: () => context.countLate() },
       schedule: { value: context.schedule.bind(context) },
       recordMetadata: { value: () => context.recordMetadata() },
       streamTime: { value: () => context.streamTime() },

@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
-import { examples, names, numbers, out, sums, texts } from './dsl-examples.ts'
+import { examples } from './dsl-examples.ts'
+import { names, numbers, out, sums, texts } from './dsl-parts.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }

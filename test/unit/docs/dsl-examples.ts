@@ -1,46 +1,21 @@
 // Every operator of the language in a few lines, with what goes in and what comes out. dsl-examples.test.ts runs them, and
 // docs/dsl.md shows them as they stand here.
-import { int64, nullable, output, store, string, topic } from '../../../src/index.ts'
-import type { TopologyScope } from '../../../src/index.ts'
-
-// What the examples share.
-export const texts = topic('texts', { key: string, value: string })
-export const numbers = topic('numbers', { key: string, value: nullable(int64) })
-export const names = topic('names', { key: string, value: nullable(string) })
-export const out = topic('out', { key: string, value: nullable(string) })
-export const sums = topic('sums', { key: string, value: nullable(int64) })
-const totals = store('totals', { key: string, value: int64 })
-const named = store('named', { key: string, value: string })
-const priced = store('priced', { key: string, value: int64 })
-const ranked = store('ranked', { key: string, value: string })
-
-/** Key and value, as they are sent to a topic or come out of it. */
-type Pair = readonly [key: string, value: string | number | null]
-
-export interface Example {
-  readonly section: string
-  readonly operator: string
-  /** A sentence or two. */
-  readonly text: string
-  readonly describe: (t: TopologyScope) => void
-  readonly input: readonly (readonly [topic: 'texts' | 'numbers' | 'names', ...pair: Pair])[]
-  readonly output: readonly (readonly [topic: 'out' | 'sums', ...pair: Pair])[]
-}
-
-let section = ''
-
-const example = (
-  operator: string,
-  text: string,
-  describe: Example['describe'],
-  input: Example['input'],
-  result: Example['output'],
-): Example => ({ section, operator, text, describe, input, output: result })
-
-const sectionOf = (title: string): readonly Example[] => {
-  section = title
-  return []
-}
+import { output, string } from '../../../src/index.ts'
+import {
+  type Example,
+  example,
+  named,
+  names,
+  numbers,
+  out,
+  priced,
+  ranked,
+  sectionOf,
+  sums,
+  texts,
+  totals,
+} from './dsl-parts.ts'
+import { windowExamples } from './dsl-windows.ts'
 
 export const examples: readonly Example[] = [
   ...sectionOf('Record by record'),
@@ -269,6 +244,7 @@ export const examples: readonly Example[] = [
     ],
   ),
 
+  ...windowExamples,
   ...sectionOf('Tables'),
   example(
     'table, toTable, toStream',

@@ -24,6 +24,7 @@ describe('samplesOf', () => {
       records_processed_total: 7,
       records_skipped_total: 2,
       records_retried_total: 3,
+      records_late_total: 11,
       transactions_committed_total: 4,
       transactions_aborted_total: 5,
       transaction_collected_bytes: 11,

@@ -9,6 +9,7 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
     processed: 7,
     skipped: 2,
     retried: 3,
+    late: 11,
     committed: 4,
     aborted: 5,
     recovered: 6,

@@ -11,6 +11,7 @@ import type { StoreEngine } from '../../../src/state/contracts.ts'
 import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { StateDigest } from '../../../src/state/state-digest.ts'
+import { rawKeys } from '../../../src/state/store-codec.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { TestClock, at, identity, withDirectory } from './support.ts'
 
@@ -48,6 +49,9 @@ const step: fc.Arbitrary<Step> = fc.record({
   value: fc.integer({ min: -5, max: 1000 }),
   reverse: fc.boolean(),
 })
+
+// As long as it says: by default fast-check makes most lists short, and no key would meet every layer.
+const lengths = { maxLength: 60, size: 'max' } as const
 
 class Model {
   durable: State = new Map()
@@ -88,11 +92,29 @@ class Model {
   }
 }
 
+/** A store that lays out its keys itself, with keys as the others have them. */
+const overRawKeys = (store: TransactionalStore<string, number>): TransactionalStore<Key, number> => {
+  const { get, has, put, delete: remove, range } = TransactionalStore.prototype
+  const over = {
+    get: (key: Key) => get.call(store, text(key)),
+    has: (key: Key) => has.call(store, text(key)),
+    put: (key: Key, value: number) => put.call(store, text(key), value),
+    delete: (key: Key) => remove.call(store, text(key)),
+    *range(from?: Key, to?: Key, options?: { readonly reverse?: boolean }) {
+      const low = from && text(from)
+      for (const entry of range.call(store, low, to && text(to), options))
+        yield { key: keyOf(entry.key as never), value: entry.value }
+    },
+  }
+  return Object.assign(store, over) as never
+}
+
 const run = (
   steps: readonly Step[],
   value: Serde<number>,
   open: (again: boolean) => StoreEngine,
   tiny: boolean,
+  raw: boolean,
 ): void => {
   const clock = new TestClock()
   const limits = tiny
@@ -101,15 +123,10 @@ const run = (
   let engine = open(false)
   engine.reset(identity)
   const start = (): TransactionalStore<Key, number> => {
-    const started = new TransactionalStore<Key, number>({
-      name: 's',
-      key: bytes,
-      value,
-      engine,
-      clock,
-      digest: true,
-      ...limits,
-    })
+    const options = { name: 's', value, engine, clock, digest: true, ...limits }
+    const started = raw
+      ? overRawKeys(new TransactionalStore<string, number>({ ...options, key: rawKeys }))
+      : new TransactionalStore<Key, number>({ ...options, key: bytes })
     // What was committed on this disk brings its digest along.
     if (engine.checkpoint() === undefined) while (!started.scanDigest(3));
     return started
@@ -253,17 +270,18 @@ const run = (
   }
 }
 
-const serdes: [string, Serde<number>][] = [
-  ['int32 (held as value)', int32],
-  ['json (held as bytes)', json<number>()],
+const serdes: [string, Serde<number>, boolean][] = [
+  ['int32 (held as value)', int32, false],
+  ['json (held as bytes)', json<number>(), false],
+  ['int32 under raw keys', int32, true],
 ]
 
-describe.each(serdes)('model, values as %s', (_, value) => {
+describe.each(serdes)('model, values as %s', (_, value, raw) => {
   it.each([false, true])('memory engine, tiny limits %s', (tiny) => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, lengths), (steps) => {
         const engine = new MemoryEngine()
-        run(steps, value, () => engine, tiny)
+        run(steps, value, () => engine, tiny, raw)
       }),
       { numRuns: 200 },
     )
@@ -271,9 +289,9 @@ describe.each(serdes)('model, values as %s', (_, value) => {
 
   it.each([false, true])('lmdb engine, tiny limits %s', (tiny) => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) =>
+      fc.property(fc.array(step, lengths), (steps) =>
         withDirectory((directory) =>
-          run(steps, value, () => new LmdbEngine({ directory, disk: nodePorts.disk }), tiny),
+          run(steps, value, () => new LmdbEngine({ directory, disk: nodePorts.disk }), tiny, raw),
         ),
       ),
       { numRuns: 60 },

@@ -103,7 +103,7 @@ describe('a record that fails', () => {
     ])
     expect(values(driver)).toEqual(['one', 'two'])
     expect(driver.store(seen).has('b')).toBe(false)
-    expect(driver.counts).toEqual({ processed: 2, skipped: 1, retried: 0 })
+    expect(driver.counts).toEqual({ processed: 2, skipped: 1, retried: 0, late: 0 })
     expect(log.with('skipped')).toHaveLength(1)
   })
 
@@ -119,7 +119,7 @@ describe('a record that fails', () => {
     expect(values(driver)).toEqual([])
     driver.advanceWallClock(1)
     expect(values(driver)).toEqual(['bad at first', 'behind it'])
-    expect(driver.counts).toEqual({ processed: 2, skipped: 0, retried: 2 })
+    expect(driver.counts).toEqual({ processed: 2, skipped: 0, retried: 2, late: 0 })
   })
 
   it('is thrown when its retries are over, and the next one has its own', () => {

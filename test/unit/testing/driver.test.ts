@@ -45,7 +45,7 @@ describe('the word count', () => {
       { key: 'b', value: 1 },
     ])
     expect([...driver.store(totals).range('b', undefined)]).toEqual([{ key: 'b', value: 1 }])
-    expect(driver.counts).toEqual({ processed: 4, skipped: 0, retried: 0 })
+    expect(driver.counts).toEqual({ processed: 4, skipped: 0, retried: 0, late: 0 })
   })
 
   it('shows every topic that it has in Kafka', () => {

@@ -208,6 +208,11 @@ export class GraphRunner {
       },
       store: (name) => this.#view(name) as unknown as ReturnType<ProcessorContext['store']>,
       tableStore: (name) => this.stores.get(name) as unknown as TableStore,
+      windowTable: () => {
+        throw new Error('windows run in the test driver')
+      },
+      inPortions: () => () => undefined,
+      countLate: () => undefined,
       schedule: (_intervalMs, _type, punctuator) => {
         punctuator(42)
         return { cancel: () => undefined }

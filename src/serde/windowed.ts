@@ -1,0 +1,86 @@
+// Keys of windows: what an aggregation by windows answers, and how such keys lie in a topic. Layouts of Kafka's
+// TimeWindowedSerializer and SessionWindowedSerializer.
+//
+// time and sliding windows:  key · start int64
+// sessions:                  key · end int64 · start int64
+import { int64 } from './numbers.ts'
+import type { Serde } from './serde.ts'
+import { type ReadOf, type SerdeOrSchema, toSerde, type WriteOf } from './serde-or-schema.ts'
+import { bufferOver } from './text.ts'
+
+/**
+ * A key in a window. `start` and `end` in ms since the epoch. A time window ends before `end`; a session and a sliding
+ * window have a last moment, which is `end`.
+ */
+export interface Windowed<K> {
+  readonly key: K
+  readonly start: number
+  readonly end: number
+}
+
+/** How long the windows are: of one length, so that the start says all, or each of its own. */
+export type WindowLength =
+  | { readonly kind: 'time' | 'sliding'; readonly sizeMs: number }
+  | { readonly kind: 'sessions' }
+
+const timeBytes = 8
+
+const writeTime = (target: Buffer, offset: number, ms: number): void =>
+  void int64.encodeInto?.(ms, target, offset)
+
+const readTime = (source: Buffer, offset: number): number =>
+  int64.decodeFrom?.(source, offset, offset + timeBytes) as number
+
+const bytesAfterKey = ({ kind }: WindowLength): number => (kind === 'sessions' ? 2 * timeBytes : timeBytes)
+
+/**
+ * The serde of keys in windows, for topics that such keys are written to:
+ * `topic('views-per-minute', { key: windowed(string, tumbling({ sizeMs: 60_000, graceMs: 0 })), value: int64 })`
+ * @param key of the keys alone
+ * @param windows the windows, or their length: the start alone is in the topic where all are of one length
+ * @throws TOPOLOGY_INVALID where the key is neither a serde nor a schema
+ */
+export const windowed = <S extends SerdeOrSchema>(
+  key: S,
+  windows: WindowLength,
+): Serde<Windowed<ReadOf<S>>, Windowed<WriteOf<S>>> => {
+  const inner = toSerde(key, 'the key in a window') as Serde<unknown>
+  const suffix = bytesAfterKey(windows)
+  const write = (target: Buffer, offset: number, start: number, end: number): void => {
+    if (windows.kind !== 'sessions') return writeTime(target, offset, start)
+    writeTime(target, offset, end)
+    writeTime(target, offset + timeBytes, start)
+  }
+  const read = (source: Buffer, from: number, to: number): Windowed<unknown> => {
+    const keyEnd = to - suffix
+    if (keyEnd < from)
+      throw new RangeError(`a key in a window takes at least ${suffix} bytes, not ${to - from}`)
+    const start = readTime(source, to - timeBytes)
+    const end = windows.kind === 'sessions' ? readTime(source, keyEnd) : start + windows.sizeMs
+    const plain = inner.decodeFrom
+      ? inner.decodeFrom(source, from, keyEnd)
+      : inner.decode(source.subarray(from, keyEnd))
+    return { key: plain, start, end }
+  }
+  const serde: { -readonly [F in keyof Serde<Windowed<unknown>>]: Serde<Windowed<unknown>>[F] } = {
+    name: `windowed(${inner.name})`,
+    encode(value) {
+      const bytes = inner.encode(value.key)
+      const target = Buffer.allocUnsafe(bytes.length + suffix)
+      target.set(bytes)
+      write(target, bytes.length, value.start, value.end)
+      return target
+    },
+    decode: (bytes) => read(bufferOver(bytes), 0, bytes.length),
+    decodeFrom: read,
+  }
+  if (inner.encodeInto) {
+    serde.encodeInto = (value, target, offset) => {
+      const length = inner.encodeInto?.(value.key, target, offset) ?? -1
+      if (length < 0 || target.length - offset - length < suffix) return -1
+      write(target, offset + length, value.start, value.end)
+      return length + suffix
+    }
+  }
+  return serde as unknown as Serde<Windowed<ReadOf<S>>, Windowed<WriteOf<S>>>
+}

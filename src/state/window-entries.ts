@@ -1,0 +1,108 @@
+// What lies in a store of windows: windows, entries that only say where a window is, and one entry for how far time and
+// the walks over the windows have come. It is part of the store like any other, so that an abort, a restart and a restore
+// bring back the time that belongs to the windows.
+//
+// a window      timestamp int64 (ms since the epoch) · value
+// progress      key FF; -1 - time int64 · length int32 · closed · expired
+// a place       -1 int64
+import { readInt64, writeInt64 } from '../record/varint.ts'
+import type { Serde } from '../serde/serde.ts'
+import { latin1Of } from './store-codec.ts'
+import { type Timestamped, timestamped } from './timestamped.ts'
+import type { TransactionalStore } from './transactional-store.ts'
+
+/** How far a store of windows has come. */
+export interface Progress {
+  /** Highest timestamp seen, ms. */
+  readonly time: number
+  /** Windows below this key have been told as closed. */
+  readonly closed: string
+  /** Windows below this key are gone. */
+  readonly expired: string
+}
+
+/** Its key says where a window is. */
+interface Place {
+  readonly place: true
+}
+
+export const place: Place = Object.freeze({ place: true })
+
+export type Entry = Timestamped<unknown> | Progress | Place
+export type WindowEntryStore = TransactionalStore<string, Entry>
+
+export const timeBytes = 8
+const headBytes = timeBytes + 4
+
+export const progressKey = '\u00ff'
+export const noProgress: Progress = Object.freeze({ time: -1, closed: '', expired: '' })
+
+const isWindow = (entry: Entry): entry is Timestamped<unknown> => 'timestamp' in entry
+
+const placeBytes = Buffer.alloc(timeBytes, 0xff)
+
+const encodeProgress = ({ time, closed, expired }: Progress): Buffer => {
+  const bytes = Buffer.allocUnsafe(headBytes + closed.length + expired.length)
+  // Below zero, which no timestamp of a value is.
+  writeInt64(bytes, 0, -1 - time)
+  bytes.writeInt32BE(closed.length, timeBytes)
+  bytes.write(closed, headBytes, 'latin1')
+  bytes.write(expired, headBytes + closed.length, 'latin1')
+  return bytes
+}
+
+const decodeProgress = (bytes: Buffer): Progress => {
+  const end = headBytes + bytes.readInt32BE(timeBytes)
+  if (end < headBytes || end > bytes.length) throw new RangeError('these bytes are no progress of windows')
+  return {
+    time: -1 - readInt64(bytes, 0),
+    closed: bytes.toString('latin1', headBytes, end),
+    expired: bytes.toString('latin1', end),
+  }
+}
+
+const encodeMark = (mark: Progress | Place): Buffer => ('place' in mark ? placeBytes : encodeProgress(mark))
+
+const decodeMark = (bytes: Buffer): Entry => (bytes.length === timeBytes ? place : decodeProgress(bytes))
+
+/** The serde of what lies in a store of windows. */
+export const windowEntries = (value: Serde<unknown>): Serde<Entry> => {
+  const values = timestamped(value)
+  const decode = (bytes: Buffer): Entry =>
+    bytes.length < timeBytes || (bytes[0] as number) < 0x80 ? values.decode(bytes) : decodeMark(bytes)
+  const serde: { -readonly [F in keyof Serde<Entry>]: Serde<Entry>[F] } = {
+    name: `windows(${value.name})`,
+    primitive: values.primitive === true,
+    encode: (entry) => (isWindow(entry) ? values.encode(entry) : encodeMark(entry)),
+    decode: (bytes) => decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+    check(entry) {
+      if (isWindow(entry)) values.check?.(entry)
+    },
+  }
+  const { encodeInto } = values
+  if (encodeInto !== undefined) {
+    serde.encodeInto = (entry, target, offset) => {
+      if (isWindow(entry)) return encodeInto(entry, target, offset)
+      const bytes = encodeMark(entry)
+      if (target.length - offset < bytes.length) return -1
+      target.set(bytes, offset)
+      return bytes.length
+    }
+  }
+  return serde
+}
+
+const startBytes = Buffer.allocUnsafe(timeBytes)
+
+/** A time as part of a key. */
+export const timeKey = (start: number): string => {
+  writeInt64(startBytes, 0, start)
+  return latin1Of(startBytes)
+}
+
+/** @param at where the time begins in the key */
+export const timeIn = (key: string, at: number): number => {
+  let time = 0
+  for (let index = at; index < at + timeBytes; index++) time = time * 256 + key.charCodeAt(index)
+  return time
+}

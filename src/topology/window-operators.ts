@@ -1,0 +1,188 @@
+// The machines of windows. A window takes records until stream time has passed its end by the grace; stream time is that of
+// the records which came to this aggregation, kept with the windows.
+import type { Serde } from '../serde/serde.ts'
+import type { Windowed } from '../serde/windowed.ts'
+import type { TimeWindowTable } from '../state/time-window-table.ts'
+import type { Timestamped } from '../state/timestamped.ts'
+import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
+import { type AnyRecord, lateOutput } from './operators.ts'
+import { StreamRecord } from './stream-record.ts'
+import { type Emission, TableOperator, type TableView } from './table-operators.ts'
+import type { TimeWindows } from './windows.ts'
+
+/** What a node of windows sends on. Known when the topology is complete. */
+export interface WindowEmission extends Emission {
+  /** Each window once, when it has closed. */
+  readonly onClose: boolean
+  /** Records that came too late for a window go to the output `late`. */
+  late: boolean
+}
+
+/** The next value of a window, given the present one (undefined: none). */
+export type WindowFold = (record: AnyRecord, present: unknown) => unknown
+
+/** A table that is kept in a store of windows. */
+export const windowView = (store: StoreDefinition): TableView => ({
+  stores: [store],
+  read(context) {
+    const table = context.windowTable(store.name)
+    const get = (key: unknown): Timestamped<unknown> | undefined => {
+      const { key: plain, start, end } = key as Windowed<unknown>
+      return table.getWindow(table.keyBytes(plain), start, end)
+    }
+    return { get, getOf: (record) => get(record.key) }
+  },
+})
+
+/** What aggregations by windows have in common: their store, their closing and expiring, what is late. */
+abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperator implements PortionedWork {
+  protected readonly emission: WindowEmission
+  protected table!: T
+  protected wake!: () => void
+  readonly #store: string
+  readonly #serde: Serde<unknown>
+
+  constructor(definition: StoreDefinition, emission: WindowEmission) {
+    super(emission)
+    this.emission = emission
+    this.#store = definition.name
+    this.#serde = definition.value
+  }
+
+  override init(context: ProcessorContext): void {
+    super.init(context)
+    this.table = context.windowTable(this.#store) as T
+    this.wake = context.inPortions(this)
+  }
+
+  portion(entriesMax: number, drop: boolean): boolean {
+    const { table } = this
+    if (table.time < 0) return false
+    if (this.emission.onClose) {
+      const closed = table.takeClosed(this.lastClosed(table.time), entriesMax)
+      if (!drop) {
+        for (const entry of closed) {
+          const value = this.changeOf(undefined, entry.value)
+          this.context.forward(
+            StreamRecord.of({ key: table.windowed(entry), value, timestamp: entry.timestamp }),
+          )
+        }
+      }
+      if (closed.length === entriesMax) return true
+    }
+    return table.expire(entriesMax)
+  }
+
+  /** Windows with this time or an earlier one first in their key have closed. */
+  protected abstract lastClosed(time: number): number
+
+  protected isNull(value: unknown): boolean {
+    return value === null || value === undefined || this.#serde.encodesNull?.(value) === true
+  }
+
+  /** The record missed a window. */
+  protected late(record: AnyRecord): void {
+    this.context.countLate()
+    if (this.emission.late) this.context.forward(record, lateOutput)
+  }
+
+  /** Tells a change of a window, unless it is told on close. Undefined: absent. */
+  protected update(
+    record: AnyRecord,
+    start: number,
+    end: number,
+    before: unknown,
+    after: unknown,
+    timestamp: number,
+  ): void {
+    if (this.emission.onClose || (before === undefined && after === undefined)) return
+    const windowed: Windowed<unknown> = { key: record.key, start, end }
+    const changed = record.withKeyAndValue(windowed, this.changeOf(before, after))
+    this.context.forward(timestamp === record.timestamp ? changed : changed.withTimestamp(timestamp))
+  }
+}
+
+/** Aggregates a stream in tumbling or hopping windows. Records without a key are left out. */
+export class TimeWindowAggregation extends WindowedAggregation<TimeWindowTable> {
+  readonly #windows: TimeWindows
+  readonly #fold: WindowFold
+
+  constructor(definition: StoreDefinition, windows: TimeWindows, emission: WindowEmission, fold: WindowFold) {
+    super(definition, emission)
+    this.#windows = windows
+    this.#fold = fold
+  }
+
+  process(record: AnyRecord): void {
+    if (record.keyIsNull) return
+    const { timestamp } = record
+    const { sizeMs, advanceMs, graceMs } = this.#windows
+    const { table } = this
+    const key = table.keyOf(record)
+    const before = table.time
+    const time = table.advance(timestamp)
+    const first = Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
+    let isLate = false
+    for (let start = first; start <= timestamp; start += advanceMs) {
+      if (start + sizeMs + graceMs <= time) isLate = true
+      else this.#add(record, key, start)
+    }
+    if (isLate) this.late(record)
+    if (time !== before && this.#passed(time) !== this.#passed(before)) this.wake()
+  }
+
+  protected lastClosed(time: number): number {
+    return time - this.#windows.graceMs - this.#windows.sizeMs
+  }
+
+  #add(record: AnyRecord, key: string, start: number): void {
+    const { table } = this
+    const old = table.get(key, start)
+    const next = this.#fold(record, old?.value)
+    const timestamp = old !== undefined && old.timestamp > record.timestamp ? old.timestamp : record.timestamp
+    const isNull = this.isNull(next)
+    if (isNull) table.delete(key, start)
+    else table.put(key, start, next, timestamp)
+    const end = start + this.#windows.sizeMs
+    this.update(record, start, end, old?.value, isNull ? undefined : next, timestamp)
+  }
+
+  /** Changes when, in time, a window has closed or expired. */
+  #passed(time: number): number {
+    const { advanceMs } = this.#windows
+    const expired = time - this.table.shape.retentionMs
+    return Math.floor(this.lastClosed(time) / advanceMs) + Math.floor(expired / advanceMs)
+  }
+}
+
+/** How often, within the retention, what is past it is removed. */
+const expiriesPerRetention = 8
+
+/** What aggregations have in common whose windows begin and end with records, so that one may close at any time. */
+export abstract class UnalignedAggregation<T extends AnyWindowTable> extends WindowedAggregation<T> {
+  /** No window with a lower time first in its key was not told as closed. */
+  #lowestOpen = Number.NEGATIVE_INFINITY
+
+  override portion(entriesMax: number, drop: boolean): boolean {
+    const more = super.portion(entriesMax, drop)
+    const { table } = this
+    this.#lowestOpen =
+      more || !this.emission.onClose
+        ? Number.NEGATIVE_INFINITY
+        : table.lowest(this.lastClosed(table.time) + 1)
+    return more
+  }
+
+  /** A window is put with this time first in its key. */
+  protected opened(time: number): void {
+    if (time < this.#lowestOpen) this.#lowestOpen = time
+  }
+
+  /** Time has moved: what has closed is told, and now and then it is looked for what is past its retention. */
+  protected moved(time: number, before: number): void {
+    if (time === before) return
+    const stepMs = Math.max(1, Math.floor(this.table.shape.retentionMs / expiriesPerRetention))
+    const closes = this.emission.onClose && this.lastClosed(time) >= this.#lowestOpen
+    if (closes || Math.floor(time / stepMs) !== Math.floor(before / stepMs)) this.wake()
+  }
+}
