@@ -37,6 +37,10 @@ export const errorTable = {
     reaction: 'refuse',
     text: 'The topology contradicts itself (a stream that leads nowhere, a name used twice, a store not declared).',
   },
+  DESCRIPTION_INVALID: {
+    reaction: 'refuse',
+    text: 'The file given to describe --against is not there, or is not what describe --format json prints.',
+  },
   STORE_NOT_DECLARED: { reaction: 'policy', text: 'A processor asked for a store that it did not declare.' },
   OUTPUT_NOT_DECLARED: {
     reaction: 'policy',
