@@ -99,6 +99,10 @@ export const errorTable = {
   SERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused a value.' },
   TIMESTAMP_INVALID: { reaction: 'policy', text: 'The timestamp of a record is negative.' },
   RECORD_TOO_LARGE: { reaction: 'policy', text: 'A record is larger than its topic takes.' },
+  PARTITION_INVALID: {
+    reaction: 'policy',
+    text: 'A partitioner given to `to` chose a partition that the topic does not have.',
+  },
   PROCESSING_FAILED: { reaction: 'policy', text: 'A processor threw.' },
   PUNCTUATOR_FAILED: {
     reaction: 'stop',

@@ -18,6 +18,7 @@ export type {
   GroupedStream,
   RecordStream,
   RepartitionOptions,
+  SinkOptions,
   SinkTopic,
 } from './topology/stream.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'

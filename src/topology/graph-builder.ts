@@ -122,6 +122,7 @@ export class GraphBuilder {
     topics: readonly TopicDefinition[],
     repartition: boolean,
     choose: SinkNode['choose'],
+    partition?: SinkNode['partition'],
   ): void {
     this.#assertOpen()
     const [first] = topics
@@ -136,6 +137,7 @@ export class GraphBuilder {
         topics: Object.freeze([...topics]),
         repartition,
         choose,
+        partition,
       }),
     )
     this.#link(upstream, node)

@@ -2,7 +2,13 @@
 // operators.ts and processor.ts.
 import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
 import { MillstreamError } from '../errors.ts'
-import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } from './contracts.ts'
+import type {
+  Partitioner,
+  ProcessorInstance,
+  SinkNode,
+  StoreDefinition,
+  TopicDefinition,
+} from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
 import {
@@ -49,6 +55,15 @@ export type SinkTopic<K, V> = TopicHandle<unknown, unknown, K, V>
 export type Writing<T, S> = [T] extends [WriteOf<S>]
   ? S
   : { readonly 'this serde writes': WriteOf<S>; readonly 'but the stream carries': T }
+
+/** How `to` writes. */
+export interface SinkOptions<K, V> {
+  /**
+   * The partition of each record out of so many, or a list of partitions that each get it (none: it is left out). Default:
+   * that of the key, as a producer chooses it. What reads the topic by key finds it only where it is in that partition.
+   */
+  readonly partition?: (record: StreamRecord<K, V>, partitions: number) => number | readonly number[]
+}
 
 /** A repartition topic: its name and the serdes of what passes through it. */
 export interface RepartitionOptions<K, V, KS, VS> extends RepartitionSettings {
@@ -300,17 +315,19 @@ export class RecordStream<K, V> {
   }
 
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
-  to(topic: SinkTopic<K, V>): void
+  to(topic: SinkTopic<K, V>, options?: SinkOptions<K, V>): void
   to<T extends SinkTopic<K, V>>(
     choose: (record: StreamRecord<K, V>) => T,
-    options: { readonly topics: readonly T[] },
+    options: SinkOptions<K, V> & { readonly topics: readonly T[] },
   ): void
   to(
     target: TopicDefinition | ((record: StreamRecord<K, V>) => TopicDefinition),
-    options?: { readonly topics: readonly TopicDefinition[] },
+    options?: SinkOptions<K, V> & { readonly topics?: readonly TopicDefinition[] },
   ): void {
+    const partition =
+      options?.partition && this.#function<Partitioner>('the partitioner of to', options.partition)
     if (typeof target !== 'function') {
-      this.#builder.addSink([this.#upstream], [target], false, undefined)
+      this.#builder.addSink([this.#upstream], [target], false, undefined, partition)
       return
     }
     const choose = this.#function<(record: AnyRecord) => TopicDefinition>('the chooser of to', target)
@@ -320,7 +337,7 @@ export class RecordStream<K, V> {
         `the chooser after ${this.#upstream.node.name} has no topics: give to(choose, { topics: [...] }) those it picks from`,
       )
     }
-    this.#builder.addSink([this.#upstream], topics, false, checkedChooser(choose, topics))
+    this.#builder.addSink([this.#upstream], topics, false, checkedChooser(choose, topics), partition)
   }
 
   #function<F>(place: string, given: unknown): F {

@@ -303,3 +303,19 @@ export const processors = topology('processors', (t) => {
   })
   same<Equal<typeof inline, RecordStream<string, number>>>()
 })
+
+export const partitioners = topology('partitioners', (t) => {
+  const stream = t.stream(lines)
+  stream.to(lines, { partition: ({ key, value }, partitions) => (key.length + value.length) % partitions })
+  stream.to(lines, {
+    partition: (_, partitions) => Array.from({ length: partitions }, (_one, index) => index),
+  })
+  stream.to(lines, {})
+  stream.to(() => lines, { topics: [lines], partition: () => [] })
+  // @ts-expect-error a partition is a number
+  stream.to(lines, { partition: ({ key }) => key })
+  // @ts-expect-error nothing is no partition: an empty list leaves the record out
+  stream.to(lines, { partition: () => undefined })
+  // @ts-expect-error a chooser needs its topics
+  stream.to(() => lines, { partition: () => 0 })
+})

@@ -5,6 +5,7 @@ import {
   int64,
   json,
   type RepartitionSettings,
+  type Serde,
   store,
   string,
   topic,
@@ -26,7 +27,7 @@ interface Change {
   readonly value?: typeof int64 | typeof int32
   readonly engine?: 'lmdb' | 'memory'
   readonly plain?: boolean
-  readonly repartition?: Partial<RepartitionSettings> & { readonly value?: ReturnType<typeof json<string>> }
+  readonly repartition?: Partial<RepartitionSettings> & { readonly value?: Serde<string> }
   readonly name?: string
   readonly applicationId?: string
 }
@@ -128,7 +129,7 @@ describe('a change of a topology', () => {
   })
 
   it('takes JSON by any schema for JSON', () => {
-    const at = (value: ReturnType<typeof json<object>> | z.ZodObject) =>
+    const at = (value: Serde<object> | z.ZodObject) =>
       describeAsData(
         topology('app', (t) =>
           t
