@@ -9,8 +9,15 @@ export { json } from './serde/json.ts'
 export { nullable } from './serde/nullable.ts'
 export type { ReadOf, SerdeOrSchema, WriteOf } from './serde/serde-or-schema.ts'
 
-export { output, store, topic } from './topology/handles.ts'
-export type { OutputType, StoreHandle, StoreOptions, TopicHandle, TopicOptions } from './topology/handles.ts'
+export { output, store, topic, valueOutput } from './topology/handles.ts'
+export type {
+  OutputType,
+  StoreHandle,
+  StoreOptions,
+  TopicHandle,
+  TopicOptions,
+  ValueOutputType,
+} from './topology/handles.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {
@@ -18,9 +25,8 @@ export type {
   GroupedStream,
   RecordStream,
   RepartitionOptions,
-  SinkOptions,
-  SinkTopic,
 } from './topology/stream.ts'
+export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
@@ -35,6 +41,16 @@ export type {
   StoreOf,
   StoresOf,
 } from './topology/processor.ts'
+export { valueProcessor } from './topology/value-processor.ts'
+export type {
+  CreatedValueProcessor,
+  ForwardedValue,
+  ForwardValue,
+  InlineValueProcessor,
+  ValueContext,
+  ValueProcessor,
+  ValueProcessorSpec,
+} from './topology/value-processor.ts'
 export { StreamRecord } from './topology/stream-record.ts'
 export type { RecordHeader } from './record/record-cursor.ts'
 export type {

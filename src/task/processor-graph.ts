@@ -123,7 +123,7 @@ class PartitionedSink extends Sink {
 
   #refused(chosen: unknown, output: OutputTopic): MillstreamError {
     return new MillstreamError('PARTITION_INVALID', {
-      what: `a partitioner chose ${typeof chosen === 'number' ? chosen : `the ${typeof chosen} ${String(chosen)}`}, but the topic has the partitions 0 to ${output.partitions - 1}`,
+      what: `a partitioner chose ${typeof chosen === 'string' ? JSON.stringify(chosen) : String(chosen)}, but the topic has the partitions 0 to ${output.partitions - 1}`,
       where: { sink: this.#name, output: output.name },
       fix: 'Answer a number from 0 to partitions - 1, or a list of such numbers.',
     })

@@ -11,6 +11,8 @@ import {
   string,
   topic,
   topology,
+  valueOutput,
+  valueProcessor,
   type KeyValueStore,
   type Processor,
   type ProcessContext,
@@ -18,6 +20,7 @@ import {
   type Serde,
   type StreamRecord,
   type TableStream,
+  type ValueProcessor,
 } from 'millstream'
 import { z } from 'zod'
 
@@ -318,4 +321,62 @@ export const partitioners = topology('partitioners', (t) => {
   stream.to(lines, { partition: () => undefined })
   // @ts-expect-error a chooser needs its topics
   stream.to(() => lines, { partition: () => 0 })
+})
+
+export const valueProcessors = topology('value-processors', (t) => {
+  const stream = t.stream(lines)
+  const lengths = stream.processValues({
+    stores: { totals },
+    outputs: valueOutput<number>(),
+    process(record, { stores, forward, streamTime }) {
+      same<Equal<typeof record, StreamRecord<string, string>>>()
+      stores.totals.put(record.key, streamTime)
+      forward(record.value.length)
+      forward(1, { timestamp: 5, headers: [] })
+      // @ts-expect-error a value of another type
+      forward(record.value)
+      // @ts-expect-error it answers values: a record has a key of its own
+      forward(record.withValue(1))
+      // @ts-expect-error there is no key to change
+      forward(1, { key: 'other' })
+      // @ts-expect-error the store is not declared
+      stores.others
+    },
+  })
+  same<Equal<typeof lengths, RecordStream<string, number>>>()
+  lengths.groupByKey().count(totals)
+  const { even, odd } = stream.processValues({
+    outputs: { even: valueOutput<number>(), odd: valueOutput<string>() },
+    process({ value }, { forward }) {
+      forward('even', 2)
+      forward('odd', value, { timestamp: 1 })
+      // @ts-expect-error odd carries strings
+      forward('odd', 1)
+      // @ts-expect-error no such output
+      forward('other', 1)
+    },
+  })
+  same<Equal<typeof even, RecordStream<string, number>>>()
+  same<Equal<typeof odd, RecordStream<string, string>>>()
+  const nothing = stream.processValues({
+    process(_, { forward }) {
+      same<Equal<typeof forward, never>>()
+    },
+  })
+  same<Equal<typeof nothing, undefined>>()
+  class Lengths implements ValueProcessor<string, string, unknown, ReturnType<typeof valueOutput<number>>> {
+    process(): void {}
+  }
+  const apart = valueProcessor({ outputs: valueOutput<number>(), create: () => new Lengths() })
+  same<
+    Equal<
+      ReturnType<typeof stream.processValues<{}, ReturnType<typeof valueOutput<number>>>>,
+      RecordStream<string, number>
+    >
+  >()
+  stream.processValues(apart)
+  // @ts-expect-error an output of processValues has no type of keys
+  stream.processValues({ outputs: output<string, number>(), process: () => undefined })
+  // @ts-expect-error an output of process has one
+  stream.process({ outputs: valueOutput<number>(), process: () => undefined })
 })

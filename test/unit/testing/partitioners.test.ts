@@ -93,8 +93,8 @@ describe('a partitioner', () => {
     [0.5, '0.5'],
     [Number.NaN, 'NaN'],
     [[0, 3], '3'],
-    [['0'], 'the string 0'],
-    [undefined, 'the undefined undefined'],
+    [['0'], '"0"'],
+    [undefined, 'undefined'],
   ])('may not answer %s: the record is undone', (answer, text) => {
     const kept = store('kept', { key: string, value: int64 })
     const app = topology('app', (t) => {
