@@ -56,12 +56,15 @@ export type { RecordHeader } from './record/record-cursor.ts'
 export type {
   Cancellable,
   EngineKind,
+  ProcessorContext,
+  ProcessorInstance,
   PunctuationType,
   Punctuator,
   RecordMetadata,
   Topology,
 } from './topology/contracts.ts'
 export type { KeyValue, KeyValueStore, ReadOnlyKeyValueStore } from './state/contracts.ts'
+export type { WrappedNode, WrapProcessor } from './topology/wrap.ts'
 export { describeTopology } from './topology/describe.ts'
 export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 

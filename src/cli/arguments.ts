@@ -143,7 +143,7 @@ const withModules = (parser: Argv, many: boolean): Argv =>
     .positional('module', {
       type: 'string',
       demandOption: true,
-      description: 'TypeScript or JavaScript module whose default export is a topology',
+      description: 'TypeScript or JavaScript module whose default export is a topology, or an array of them',
       ...(many ? { array: true } : {}),
     })
     .options(commonOptions)

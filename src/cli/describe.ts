@@ -55,9 +55,10 @@ const readPrevious = (file: string): readonly TopologyDescription[] => {
 export const describe = async (line: CommandLine, print: (text: string) => void): Promise<number> => {
   const { format, against } = line
   const modules = await loadModules(line.modules)
-  const described = modules.map(({ topology }) => {
-    const { applicationId } = loadSettings({ ...line, withoutBrokers: true }, topology.name)
-    return { graph: topology.graph, applicationId }
+  const topologies = modules.flatMap((module) => module.topologies)
+  const described = topologies.map(({ name, graph }) => {
+    const { applicationId } = loadSettings({ ...line, withoutBrokers: true }, name)
+    return { graph, applicationId }
   })
   if (against !== undefined) {
     const before = readPrevious(against)

@@ -5,6 +5,7 @@ import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/
 import type { StoreHandle, TopicHandle } from '../../topology/handles.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
+import { wrapProcessors } from '../../topology/wrap.ts'
 import type {
   StoreViewOptions,
   TestDriver,
@@ -28,7 +29,7 @@ class TopologyDriver implements TestDriver {
 
   constructor(topology: Topology, options: TestDriverOptions) {
     this.#topology = topology
-    this.#engine = new DriverEngine(topology, options)
+    this.#engine = new DriverEngine(wrapProcessors(topology, options.wrapProcessor), options)
   }
 
   get topics(): readonly string[] {

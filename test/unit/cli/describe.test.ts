@@ -31,6 +31,10 @@ beforeAll(async () => {
   writeFileSync(at('was.ts'), counting('totals'))
   writeFileSync(at('is.ts'), counting('sums'))
   writeFileSync(at('quick.ts'), counting('totals', 'memory'))
+  writeFileSync(
+    at('several.ts'),
+    "import one from './was.ts'\nimport { topology } from 'millstream'\nexport default [one, topology('two', (t) => t.stream(one.graph.subtopologies[0].nodes[0].topic).foreach(() => undefined))]",
+  )
   writeFileSync(at('bad.json'), '{')
   writeFileSync(at('previous.json'), (await run(at('was.ts'), '--format', 'json')).text)
 })
@@ -67,6 +71,16 @@ compared with ${at('previous.json')}: not yet
     const renamed = await run(at('was.ts'), '--application-id', 'other', '--against', at('previous.json'))
     expect(renamed.code).toBe(1)
     expect(renamed.text).toContain('its application id was counting and is other')
+  })
+
+  it('takes several topologies as they are printed: as one array', async () => {
+    const { text } = await run(at('several.ts'), '--format', 'json')
+    expect(JSON.parse(text)).toMatchObject([{ topology: 'counting' }, { topology: 'two' }])
+    writeFileSync(at('several.json'), text)
+    expect((await run(at('several.ts'), '--against', at('several.json'))).code).toBe(0)
+    const fewer = await run(at('was.ts'), '--against', at('several.json'))
+    expect(fewer.code).toBe(1)
+    expect(fewer.text).toContain('two: the topology is gone')
   })
 
   it('refuses a file that is none', async () => {

@@ -60,12 +60,10 @@ describe('processValues', () => {
 
   it('needs no repartition after it, where process does', () => {
     const app = topology('app', (t) => {
-      const stream = t
-        .stream(words)
-        .processValues({
-          outputs: valueOutput<string>(),
-          process: ({ value }, { forward }) => forward(value),
-        })
+      const stream = t.stream(words).processValues({
+        outputs: valueOutput<string>(),
+        process: ({ value }, { forward }) => forward(value),
+      })
       stream.groupByKey().count(counts)
     })
     expect(app.graph.repartitions).toEqual([])
