@@ -115,10 +115,10 @@ const withoutTopology = (file: string, exports: Readonly<Record<string, unknown>
   })
 }
 
-/** A topology, or those of an array. @throws MODULE_WITHOUT_TOPOLOGY where an array has something else in it */
-const topologiesIn = (file: string, value: unknown): readonly Topology[] | undefined => {
+/** A topology, or those of an array; none, where it is neither. @throws MODULE_WITHOUT_TOPOLOGY where an array has something else in it */
+const topologiesIn = (file: string, value: unknown): readonly Topology[] => {
   if (isTopology(value)) return [value]
-  if (!Array.isArray(value) || value.length === 0) return undefined
+  if (!Array.isArray(value)) return []
   const stranger = value.findIndex((one) => !isTopology(one))
   if (stranger < 0) return value as Topology[]
   throw new MillstreamError('MODULE_WITHOUT_TOPOLOGY', {
@@ -146,9 +146,7 @@ export const loadModule = async (given: string, url?: string): Promise<LoadedMod
     exports['default'],
     (exports['default'] as { default?: unknown } | undefined | null)?.default,
   ]
-  const [topologies] = candidates.flatMap((one) =>
-    [topologiesIn(file, one) ?? []].filter(({ length }) => length > 0),
-  )
+  const topologies = candidates.map((one) => topologiesIn(file, one)).find(({ length }) => length > 0)
   if (topologies === undefined) throw withoutTopology(file, exports)
   try {
     refuseSameNames(topologies)

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
-import { examples, names, numbers, out, sums, texts } from './dsl-examples.ts'
+import { examples, names, numbers, out, spentMs, sums, texts, timed } from './dsl-examples.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
@@ -27,4 +27,12 @@ describe.each(examples)('$section: $operator', (example) => {
   it('is at most ten lines long', () => {
     expect(String(example.describe).split('\n').length - 2).toBeLessThanOrEqual(10)
   })
+})
+
+it('the wrapper of the page sees every processor', () => {
+  const app = topology('example', (t) => t.stream(texts).filter(Boolean).mapValues(String).to(out))
+  using driver = testDriver(app, { wrapProcessor: timed })
+  driver.input(texts).send('a', 'x')
+  expect([...spentMs.keys()].toSorted()).toEqual(['filter-1', 'map-values-1'])
+  expect(driver.output(out).readKeyValues()).toEqual([{ key: 'a', value: 'x' }])
 })
