@@ -189,6 +189,10 @@ export const errorTable = {
     reaction: 'refuse',
     text: 'A test asked the test driver for what its topology does not have, or at a wrong time.',
   },
+  SIMULATION_FAILED: {
+    reaction: 'refuse',
+    text: 'A run of a simulation came to something that must not be; the message names its seed.',
+  },
   TOPOLOGY_ENDLESS: {
     reaction: 'stop',
     text: 'In the test driver one call processed more records than recordsMax: the topology may be feeding itself.',

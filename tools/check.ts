@@ -57,6 +57,15 @@ const faults: Suite = {
   countsInto: (file) => ['--json', file],
 }
 
+/** Seeds of the simulation, a program of its own. */
+const sim: Suite = {
+  name: 'sim',
+  command: 'node',
+  args: ['--conditions=millstream-source', 'test/sim/run.ts', '--seeds', '2000'],
+  budgetSeconds: 240,
+  countsInto: (file) => ['--json', file],
+}
+
 const suites = {
   unit: suite('unit', 90),
   integration: suite('integration', 480),
@@ -64,6 +73,7 @@ const suites = {
   controls: suite('controls', 200),
   system: suite('system', 180),
   faults,
+  sim,
 } as const satisfies Record<string, Suite>
 
 type SuiteName = keyof typeof suites

@@ -31,6 +31,7 @@ const programs = {
   bench: [source, 'bench/run.ts'],
   faults: [source, 'test/system/faults/run.ts'],
   soak: [source, 'test/system/soak/run.ts'],
+  sim: [source, 'test/sim/run.ts'],
   'test:memory': [source, 'test/memory/run.ts'],
   'test:restart': [source, 'test/restart/run.ts'],
   'test:rotation': ['node_modules/vitest/vitest.mjs', 'run', '--project', 'rotation'],

@@ -100,6 +100,16 @@ export interface FileSink {
   close(): void
 }
 
+/** Keeps stores by itself. */
+export interface StoreDisk {
+  /**
+   * Opens a store, or makes it.
+   * @param onSynced told when all that was written is synced (true), and before the first write after that (false)
+   * @returns a StoreEngine of src/state
+   */
+  open(directory: string, onSynced?: (synced: boolean) => void): object
+}
+
 export interface Disk {
   /** UTF-8 text of a file, or undefined where there is none. */
   readText(path: string): string | undefined
@@ -132,6 +142,8 @@ export interface Disk {
   lock(path: string): { release: () => void } | { heldBy: string }
   /** Identifies this boot of the machine: a store not synced before another boot may have lost its tail. */
   bootId(): string
+  /** Undefined where stores are files of an engine of ours; a simulated disk keeps them by itself. */
+  readonly stores?: StoreDisk | undefined
 }
 
 /** A thread beside the one that started it. */

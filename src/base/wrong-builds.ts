@@ -38,7 +38,7 @@ export type WrongBuild = keyof typeof wrongBuilds
 
 const variable = 'MILLSTREAM_WRONG_BUILD'
 const named = process.env[variable] ?? ''
-const isWrongBuild = (name: string): name is WrongBuild => Object.hasOwn(wrongBuilds, name)
+export const isWrongBuild = (name: string): name is WrongBuild => Object.hasOwn(wrongBuilds, name)
 
 let armed: WrongBuild | undefined = isWrongBuild(named) ? named : undefined
 let assertionsOff = armed !== undefined && process.env['MILLSTREAM_ASSERTIONS'] === 'off'

@@ -83,3 +83,15 @@ export const firstError = (codes: readonly number[]): number =>
   codes.find((code) => code !== 0 && code !== OPERATION_NOT_ATTEMPTED) ??
   codes.find((code) => code !== 0) ??
   0
+
+const UNKNOWN_SERVER_ERROR = -1
+const PRODUCER_FENCED = 90
+
+/**
+ * What the error code of InitProducerId says. Shown an older epoch when the present one is the last of its producer id, a
+ * coordinator fails each time (Kafka 4.3). The holder was overtaken, by its own timeout maybe: what it may do then the
+ * group says.
+ * @param shown whether the id and epoch held so far stood in the request
+ */
+export const initErrorOf = (errorCode: number, shown: boolean): number =>
+  shown && errorCode === UNKNOWN_SERVER_ERROR ? PRODUCER_FENCED : errorCode

@@ -20,10 +20,10 @@ import { addOffsetsToTxn } from '../protocol/add-offsets-to-txn.ts'
 import { addPartitionsToTxn } from '../protocol/add-partitions-to-txn.ts'
 import { type EndTxnResponse, endTxn } from '../protocol/end-txn.ts'
 import { brokerError } from '../protocol/error-codes.ts'
-import { initProducerId } from '../protocol/init-producer-id.ts'
+import { type InitProducerIdResponse, initProducerId } from '../protocol/init-producer-id.ts'
 import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
-import { transactionFailure, byTopic, firstError } from './answers.ts'
+import { transactionFailure, byTopic, firstError, initErrorOf } from './answers.ts'
 import type { Cluster } from './cluster.ts'
 import {
   Endings,
@@ -145,6 +145,7 @@ export class TransactionalProducer implements CommittingProducer {
     this.#doubts++
     const last = await this.#guard.lastTransaction()
     if (last !== undefined) this.#endings.note(last)
+    const codeOf = ({ errorCode }: InitProducerIdResponse): number => initErrorOf(errorCode, known)
     const response = await this.#requests.ask(
       'transaction',
       this.#settings.transactionalId,
@@ -155,14 +156,14 @@ export class TransactionalProducer implements CommittingProducer {
         producerId: known ? this.#producerId : -1,
         producerEpoch: known ? this.#epoch : -1,
       },
-      (answer) => answer.errorCode,
+      codeOf,
       // An open transaction is aborted first, which takes the coordinator as long as its markers take.
       this.#ports.clock.monotonic() +
         this.#settings.transactionTimeoutMs +
         2 * this.#settings.requestTimeoutMs,
     )
-    if (response.errorCode !== 0)
-      throw transactionFailure('InitProducerId', response.errorCode, this.#place())
+    const errorCode = codeOf(response)
+    if (errorCode !== 0) throw transactionFailure('InitProducerId', errorCode, this.#place())
     this.#becomeReady(response.producerId, response.producerEpoch)
     this.#log.debug('producer initialised', { ...this.#place() })
   }

@@ -238,7 +238,11 @@ export const placeTasks = (
       shares.get(target)?.warming.push(task)
     }
     if (owner === undefined || owner === runner) shares.get(runner)?.tasks.push(task)
-    else shares.get(owner)?.revoking.push(task)
+    else {
+      shares.get(owner)?.revoking.push(task)
+      // Until the next join it stays close: closed, it would fall behind, and the task be given back to its owner.
+      if (claims.position(runner, task) !== undefined) shares.get(runner)?.standbys.push(task)
+    }
   }
   const stateful = taskIds.filter((task) => rules.hasState(task))
   placeStandbys(stateful, rules.standbyReplicas, claims, shares, (task) => planned.get(task) as string)

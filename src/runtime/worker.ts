@@ -20,7 +20,7 @@ import type { Share } from './placement.ts'
 import { shutDown } from './shut-down.ts'
 import { Wakeup } from './wakeup.ts'
 import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
-import { otherTopology } from './worker-errors.ts'
+import { otherTopology, reactionTo } from './worker-errors.ts'
 import { type Arrival, fieldsOf } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
 import type { WorkerStatus } from './worker-status.ts'
@@ -399,7 +399,7 @@ export class StreamWorker {
     if (error.code === 'RESTORE_INTERRUPTED') return this.#log.info('the restore is interrupted')
     this.#watch.fault(error)
     const engine = this.#running()
-    switch (error.reaction) {
+    switch (await reactionTo(error, engine.member)) {
       case 'policy':
         return await this.#stopAtRecord(engine, error)
       case 'abort':

@@ -54,10 +54,20 @@ const refuseForeign = (directory: string, expected: StoreIdentity, stored: Store
   })
 }
 
+/** The store itself, without a look at what it holds. */
+const openPersistent = (
+  disk: Disk,
+  directory: string,
+  onSynced?: (isSynced: boolean) => void,
+): StoreEngine =>
+  disk.stores === undefined
+    ? new LmdbEngine(onSynced === undefined ? { directory, disk } : { directory, disk, onSynced })
+    : (disk.stores.open(directory, onSynced) as StoreEngine)
+
 const openReadable = (disk: Disk, directory: string, identity: StoreIdentity): StoreEngine => {
   const onSynced = (isSynced: boolean): void =>
     writeNote(disk, directory, { boot: isSynced ? synced : disk.bootId(), identity })
-  const engine = new LmdbEngine({ directory, disk, onSynced })
+  const engine = openPersistent(disk, directory, onSynced)
   try {
     const stored = engine.identity()
     engine.checkpoint()
@@ -126,7 +136,7 @@ export const storedCheckpoint = ({
   if ((foreignDifference(identity, note.identity) ?? staleDifference(identity, note.identity)) !== undefined)
     return undefined
   try {
-    const engine = new LmdbEngine({ directory, disk })
+    const engine = openPersistent(disk, directory)
     try {
       return engine.checkpoint()
     } finally {

@@ -13,3 +13,14 @@ export type {
   TestOutput,
   TestStore,
 } from './driver/contracts.ts'
+export { simulate } from './simulation/simulate.ts'
+export type {
+  SimulatedFeed,
+  SimulatedRecord,
+  SimulatedSendOptions,
+  SimulatedWorld,
+  SimulateOptions,
+  SimulationSettings,
+  SimulationSummary,
+} from './simulation/contracts.ts'
+export type { FaultKind } from './simulation/fault.ts'

@@ -55,7 +55,7 @@ const newTally = async (name: string, lines: string): Promise<Tally> => {
 /** An application that stopped half way, at a word, with words behind it that wait in the repartition topic. */
 const stoppedHalfWay = async (): Promise<Tally> => {
   const lines = uniqueTopic('lines')
-  await judge.createTopics({ name: lines, partitions: 2, settings: forEver })
+  await judge.createTopics({ name: lines, partitions: 1, settings: forEver })
   const app = await newTally('cut', lines)
   await judge.produce(lines, linesFrom(0, 60))
   // Between two ticks: without its stream time the copy would begin with a tick that nobody saw before.
@@ -214,7 +214,7 @@ describe('a savepoint', () => {
     await expect
       .poll(
         async () =>
-          await judge.createTopics({ name: app.lines, partitions: 2 }).then(
+          await judge.createTopics({ name: app.lines, partitions: 1 }).then(
             () => true,
             () => false,
           ),

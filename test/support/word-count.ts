@@ -58,7 +58,9 @@ export const createWordCountTopics = async (
   await judge.createTopics({ name: app.lines, partitions }, { name: app.counts, partitions })
 
 const textOf = (bytes: Buffer | null): string => (bytes ?? Buffer.from('(null)')).toString('utf8')
-const countOf = (bytes: Buffer | null): number => (bytes === null ? 0 : Number(bytes.readBigInt64BE(0)))
+/** In the changelog of a table its timestamp stands before the count. */
+const countOf = (bytes: Buffer | null): number =>
+  bytes === null ? 0 : Number(bytes.readBigInt64BE(bytes.length - 8))
 
 /** How often each word stands in the lines that a reader of committed data sees. */
 const recount = async (judge: Judge, app: WordCount): Promise<Map<string, number>> => {

@@ -76,12 +76,12 @@ export const makeOp = (random: Random, number: number, aborted: boolean): Record
 }
 
 /** One record per partition that comes after everything. */
-export const makeProbes = (partitions: number, number: number): RecordToWrite[] =>
+export const makeProbes = (partitions: number, number: number, nowMs = Date.now()): RecordToWrite[] =>
   Array.from({ length: partitions }, (_, partition) => ({
     partition,
     key: `probe-${partition}`,
     value: JSON.stringify({ id: `probe-${number}-${partition}`, kind: 'probe' } satisfies Op),
-    timestamp: Date.now() + probeAheadMs,
+    timestamp: nowMs + probeAheadMs,
   }))
 
 /** `<op>/<part>`: each occurs once in the output. */

@@ -47,16 +47,24 @@ const list = (places: ReadonlySet<string>): string => [...places].slice(0, 4).jo
 
 /**
  * @param batches of the outputs, the changelogs and the offsets, ordered by offset within a partition
- * @param offsetsTopic where the offsets lie: a committed transaction without a part there has no witness
+ * @param offsetsTopic where the offsets lie: a committed transaction without a part there has no witness; undefined
+ * where they are not among these batches
  */
-export const tornTransactions = (batches: readonly LogBatch[], offsetsTopic: string): TornTransaction[] => {
+export const tornTransactions = (
+  batches: readonly LogBatch[],
+  offsetsTopic: string | undefined,
+): TornTransaction[] => {
   const torn: TornTransaction[] = []
   for (const [transaction, { commit, abort, open }] of outcomesOf(batches)) {
     if (commit.size > 0 && abort.size > 0)
       torn.push({ transaction, what: `committed in ${list(commit)}, aborted in ${list(abort)}` })
     else if (commit.size > 0 && open.size > 0)
       torn.push({ transaction, what: `committed in ${list(commit)}, open in ${list(open)}` })
-    else if (commit.size > 0 && ![...commit].some((place) => place.startsWith(`${offsetsTopic}-`)))
+    else if (
+      offsetsTopic !== undefined &&
+      commit.size > 0 &&
+      ![...commit].some((place) => place.startsWith(`${offsetsTopic}-`))
+    )
       torn.push({ transaction, what: `committed in ${list(commit)}, without offsets` })
   }
   return torn
