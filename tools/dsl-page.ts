@@ -1,12 +1,14 @@
 // docs/dsl.md: every operator with an example that the tests run, and what Kafka Streams has beside it.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Example, examples } from '../test/unit/docs/dsl-examples.ts'
+import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
+import { type Example, examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 
-const source = readFileSync(
-  path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', 'dsl-examples.ts'),
-  'utf8',
-)
+const examples = [...operatorExamples, ...compositionExamples]
+
+const source = ['dsl-examples.ts', 'dsl-composition.ts']
+  .map((name) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', name), 'utf8'))
+  .join('')
 
 /** The body of the function as it stands in the file (a test runs it through a compiler), moved to the left. */
 const bodyOf = ({ operator }: Example): string => {
@@ -88,10 +90,10 @@ const names = topic('names', { key: string, value: nullable(string) })
 const out = topic('out', { key: string, value: nullable(string) })
 const sums = topic('sums', { key: string, value: nullable(int64) })
 const totals = store('totals', { key: string, value: int64 })
-const highest = store('highest', { key: string, value: int64 })
 const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
+const highest = store('highest', { key: string, value: int64 })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest

@@ -16,7 +16,7 @@ const meanings: Readonly<Record<Effect, string>> = {
 }
 
 /** What a change does, for people. */
-export const textOfDifferences = (differences: readonly Difference[], place: string): string => {
+const textOfDifferences = (differences: readonly Difference[], place: string): string => {
   if (differences.length === 0) return `nothing is lost: state and topics are those of ${place}\n`
   const lines: string[] = []
   for (const [effect, meaning] of Object.entries(meanings)) {

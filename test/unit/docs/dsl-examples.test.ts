@@ -2,12 +2,13 @@
 import { describe, expect, it } from 'vitest'
 import { topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
-import { examples, names, numbers, out, spentMs, sums, texts, timed } from './dsl-examples.ts'
+import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
+import { examples, names, numbers, out, sums, texts } from './dsl-examples.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each(examples)('$section: $operator', (example) => {
+describe.each([...examples, ...compositionExamples])('$section: $operator', (example) => {
   it('does what the page says', () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0

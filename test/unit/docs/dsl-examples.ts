@@ -1,7 +1,7 @@
 // Every operator of the language in a few lines, with what goes in and what comes out. dsl-examples.test.ts runs them, and
 // docs/dsl.md shows them as they stand here.
-import { int64, nullable, output, store, string, topic, valueOutput } from '../../../src/index.ts'
-import type { RecordStream, StoreHandle, TopologyScope, WrapProcessor } from '../../../src/index.ts'
+import { int64, nullable, output, store, string, topic } from '../../../src/index.ts'
+import type { TopologyScope } from '../../../src/index.ts'
 
 // What the examples share.
 export const texts = topic('texts', { key: string, value: string })
@@ -9,8 +9,7 @@ export const numbers = topic('numbers', { key: string, value: nullable(int64) })
 export const names = topic('names', { key: string, value: nullable(string) })
 export const out = topic('out', { key: string, value: nullable(string) })
 export const sums = topic('sums', { key: string, value: nullable(int64) })
-const totals = store('totals', { key: string, value: int64 })
-const highest = store('highest', { key: string, value: int64 })
+export const totals = store('totals', { key: string, value: int64 })
 const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
@@ -163,21 +162,6 @@ export const examples: readonly Example[] = [
     [['sums', 'a', 1]],
   ),
   example(
-    'to, with a partitioner',
-    'A function chooses the partition of each record, or several that each get it; an empty list leaves the record out.',
-    (t) => {
-      t.stream(texts).to(out, {
-        partition: ({ value }, partitions) =>
-          value === 'to all' ? Array.from({ length: partitions }, (_, index) => index) : [],
-      })
-    },
-    [
-      ['texts', 'a', 'to none'],
-      ['texts', 'a', 'to all'],
-    ],
-    [['out', 'a', 'to all']],
-  ),
-  example(
     'repartition',
     'Sends the records through a topic of ours, `<application.id>-<name>-repartition`, so that equal keys are in one partition.',
     (t) => {
@@ -211,52 +195,6 @@ export const examples: readonly Example[] = [
     [
       ['sums', 'a', 2],
       ['sums', 'a', 4],
-    ],
-  ),
-  example(
-    'processValues',
-    'As `process`, for processors that keep the key: they forward values, so that no repartition is needed after them. Timestamp and headers are those of the record, or stand in a second argument. Not from a timer, where there is no key.',
-    (t) => {
-      const sum = t.stream(texts).processValues({
-        stores: { totals },
-        outputs: valueOutput<number>(),
-        process({ key, value }, { stores, forward }) {
-          stores.totals.put(key, (stores.totals.get(key) ?? 0) + value.length)
-          forward(stores.totals.get(key) ?? 0)
-        },
-      })
-      sum.groupByKey().reduce(highest, Math.max).toStream().to(sums)
-    },
-    [
-      ['texts', 'a', 'to'],
-      ['texts', 'a', 'be'],
-    ],
-    [
-      ['sums', 'a', 2],
-      ['sums', 'a', 4],
-    ],
-  ),
-  example(
-    'a part of a topology: a function',
-    'Streams and tables are values: a function that takes and answers them is a part that can be used again, and tested alone. Stores and repartition topics that it needs are its arguments, since each has its name once.',
-    (t) => {
-      const shout = <K>(words: RecordStream<K, string>) =>
-        words.filter(({ value }) => value !== '').mapValues((value) => `${value}!`)
-      const countInto = <K>(words: RecordStream<K, string>, store: StoreHandle<K, number>) =>
-        words.groupByKey().count(store)
-      shout(t.stream(texts)).to(out)
-      countInto(shout(t.stream(numbers).mapValues(String)), totals)
-        .toStream()
-        .to(sums)
-    },
-    [
-      ['texts', 'a', 'hey'],
-      ['texts', 'a', ''],
-      ['numbers', 'a', 7],
-    ],
-    [
-      ['out', 'a', 'hey!'],
-      ['sums', 'a', 1],
     ],
   ),
 
@@ -513,14 +451,3 @@ export const examples: readonly Example[] = [
     [['out', 'a', 'Ann: hello']],
   ),
 ]
-
-/** Time spent in each processor and in what follows from it, ms. */
-export const spentMs = new Map<string, number>()
-
-export const timed: WrapProcessor = ({ name }, processor) => ({
-  process(record) {
-    const startedAt = performance.now()
-    processor.process(record)
-    spentMs.set(name, (spentMs.get(name) ?? 0) + performance.now() - startedAt)
-  },
-})
