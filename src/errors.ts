@@ -37,6 +37,10 @@ export const errorTable = {
     reaction: 'refuse',
     text: 'The topology contradicts itself (a stream that leads nowhere, a name used twice, a store not declared).',
   },
+  DESCRIPTION_INVALID: {
+    reaction: 'refuse',
+    text: 'The file given to describe --against is not there, or is not what describe --format json prints.',
+  },
   STORE_NOT_DECLARED: { reaction: 'policy', text: 'A processor asked for a store that it did not declare.' },
   OUTPUT_NOT_DECLARED: {
     reaction: 'policy',
@@ -95,6 +99,10 @@ export const errorTable = {
   SERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused a value.' },
   TIMESTAMP_INVALID: { reaction: 'policy', text: 'The timestamp of a record is negative.' },
   RECORD_TOO_LARGE: { reaction: 'policy', text: 'A record is larger than its topic takes.' },
+  PARTITION_INVALID: {
+    reaction: 'policy',
+    text: 'A partitioner given to `to` chose a partition that the topic does not have.',
+  },
   PROCESSING_FAILED: { reaction: 'policy', text: 'A processor threw.' },
   PUNCTUATOR_FAILED: {
     reaction: 'stop',

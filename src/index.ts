@@ -11,13 +11,14 @@ export { windowed } from './serde/windowed.ts'
 export type { Windowed, WindowLength } from './serde/windowed.ts'
 export type { ReadOf, SerdeOrSchema, WriteOf } from './serde/serde-or-schema.ts'
 
-export { output, store, topic, windowStore } from './topology/handles.ts'
+export { output, store, topic, valueOutput, windowStore } from './topology/handles.ts'
 export type {
   OutputType,
   StoreHandle,
   StoreOptions,
   TopicHandle,
   TopicOptions,
+  ValueOutputType,
   WindowStoreHandle,
   WindowStoreOptions,
 } from './topology/handles.ts'
@@ -28,7 +29,6 @@ export type {
   GroupedStream,
   RecordStream,
   RepartitionOptions,
-  SinkTopic,
 } from './topology/stream.ts'
 export type {
   SessionStream,
@@ -46,6 +46,7 @@ export type {
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'
+export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
@@ -60,11 +61,23 @@ export type {
   StoreOf,
   StoresOf,
 } from './topology/processor.ts'
+export { valueProcessor } from './topology/value-processor.ts'
+export type {
+  CreatedValueProcessor,
+  ForwardedValue,
+  ForwardValue,
+  InlineValueProcessor,
+  ValueContext,
+  ValueProcessor,
+  ValueProcessorSpec,
+} from './topology/value-processor.ts'
 export { StreamRecord } from './topology/stream-record.ts'
 export type { RecordHeader } from './record/record-cursor.ts'
 export type {
   Cancellable,
   EngineKind,
+  ProcessorContext,
+  ProcessorInstance,
   PunctuationType,
   Punctuator,
   RecordMetadata,
@@ -76,6 +89,7 @@ export type {
   ReadOnlyKeyValueStore,
   ReadOnlyWindowStore,
 } from './state/contracts.ts'
+export type { WrappedNode, WrapProcessor } from './topology/wrap.ts'
 export { describeTopology } from './topology/describe.ts'
 export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 

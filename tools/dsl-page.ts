@@ -1,10 +1,13 @@
 // docs/dsl.md: every operator with an example that the tests run, and what Kafka Streams has beside it.
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { examples } from '../test/unit/docs/dsl-examples.ts'
+import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
+import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts']
+const examples = [...operatorExamples, ...compositionExamples]
+
+const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-composition.ts']
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -15,6 +18,9 @@ const bodyOf = ({ operator }: Example): string => {
   const indent = Math.min(...lines.filter((line) => line !== '').map((line) => line.search(/\S/)))
   return lines.map((line) => line.slice(indent)).join('\n')
 }
+
+/** The wrapper of the page, as it stands in the file: the end of it. */
+const wrapper = source.slice(source.indexOf('export const spentMs')).trimEnd().replaceAll('export ', '')
 
 const pair = ([topic, key, value]: readonly [string, string, unknown]): string =>
   `${topic} ${key}=${JSON.stringify(value)}`
@@ -42,7 +48,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['stream; filter, map, flatMap, selectKey, peek, foreach, merge, split', 'yes (`branch` for split)'],
   ['print', 'no: `peek`'],
   ['to with a topic name extractor', 'yes, out of declared topics'],
-  ['stream partitioner, multicast', 'not yet'],
+  ['stream partitioner, multicast', 'yes: `to(topic, { partition })`; not for repartition topics'],
   ['topics by pattern', 'not yet'],
   ['repartition, groupBy, groupByKey', 'yes; every repartition topic is named by the user'],
   ['count, reduce, aggregate of streams', 'yes'],
@@ -66,7 +72,12 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['versioned stores', 'not yet'],
   ['record caches (fewer updates)', 'not yet: each update is told'],
   ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
-  ['fixed-key processors, processor wrappers', 'not yet'],
+  ['fixed-key processors', 'yes: `processValues`; it forwards values, so not from punctuators'],
+  ['processor wrappers', 'yes: `wrapProcessor` of a worker and of the test driver'],
+  [
+    'what a change of the topology would lose',
+    'not there; `millstream describe MODULE --against previous.json` says it',
+  ],
   ['durable timers per key, asynchronous processors', 'not there either; not yet here'],
   ['interactive queries', 'not yet'],
 ]
@@ -89,6 +100,7 @@ const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
 const perWindow = windowStore('per-window', { key: string, value: int64 })
+const highest = store('highest', { key: string, value: int64 })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest
@@ -96,6 +108,25 @@ record, or the later one of the two sides of a join. A table tells each change; 
 null says that the key was taken out, so that the topic behind it has to take null (\`nullable(…)\`).
 
 ${sections()}
+
+## Around a topology
+
+The default export of a module is a topology, or an array of topologies with different names:
+\`export default [orders, payments]\`. \`millstream run\` and \`millstream dev\` run a worker for each, in one process;
+\`describe\` shows all of them. A name is an application id, so each has a group and stores of its own, and they meet in topics.
+
+\`wrapProcessor\`, an option of \`createWorker\` and of \`testDriver\`, is called for every processor of every task, operators and
+your own, and answers what runs in its place: for spans, timings, counts. \`init\` and \`close\` are those of the processor
+unless it has its own. A processor lasts as long as what follows from its record in the same task.
+
+\`\`\`ts
+${wrapper}
+
+createWorker(orders, settings, { wrapProcessor: timed })
+\`\`\`
+
+State hangs on the names of stores, repartition topics and inputs. \`millstream describe MODULE --against previous.json\` says what
+a change of them would lose ([savepoints.md](savepoints.md#before-a-change)).
 
 ## Beside Kafka Streams
 

@@ -26,6 +26,8 @@ export interface CommandLine {
   readonly verbose: boolean
   /** Of describe. */
   readonly format: DescriptionFormat
+  /** Of describe: file with the description of an earlier version. */
+  readonly against: string | undefined
   /** Of dev: ends by itself after this time. */
   readonly forMs: number | undefined
   /** Of dev: undefined where it is to be found out. */
@@ -95,9 +97,13 @@ const ownNames = new Set([
 
 /** Elsewhere they are no options, and are told to be no settings either. */
 const namesOfDev = new Set(['for', 'broker', 'port', 'data'])
+const namesOfDescribe = new Set(['against'])
 
 const isOption = (name: string, command: CommandName): boolean =>
-  ownNames.has(name) || name === 'h' || (command === 'dev' && namesOfDev.has(name))
+  ownNames.has(name) ||
+  name === 'h' ||
+  (command === 'dev' && namesOfDev.has(name)) ||
+  (command === 'describe' && namesOfDescribe.has(name))
 
 const limits = (setting: Setting): string => {
   if (setting.type === 'integer') return ` (${limitsOf(setting)})`
@@ -137,7 +143,7 @@ const withModules = (parser: Argv, many: boolean): Argv =>
     .positional('module', {
       type: 'string',
       demandOption: true,
-      description: 'TypeScript or JavaScript module whose default export is a topology',
+      description: 'TypeScript or JavaScript module whose default export is a topology, or an array of them',
       ...(many ? { array: true } : {}),
     })
     .options(commonOptions)
@@ -150,6 +156,12 @@ const describeBuilder = (parser: Argv): Argv =>
       choices: ['text', 'json', 'mermaid'],
       default: 'text',
       description: 'What to print',
+    })
+    .option('against', {
+      type: 'string',
+      requiresArg: true,
+      description:
+        'File with what --format json printed for an earlier version: says which state and records the change would lose (exit code 1)',
     })
     .option('application-id', {
       type: 'string',
@@ -333,6 +345,14 @@ const single = (value: unknown): string | undefined => {
   return typeof last === 'string' ? last : undefined
 }
 
+/** @throws UsageError */
+const formatOf = (words: Words): DescriptionFormat => {
+  const format = (single(words['format']) ?? 'text') as DescriptionFormat
+  if (format === 'mermaid' && words['against'] !== undefined)
+    throw new UsageError('--against prints text or json, not mermaid')
+  return format
+}
+
 /**
  * Reads the command line.
  * @returns undefined where it asked for help or the version, which was printed.
@@ -356,7 +376,8 @@ export const parseCommandLine = async (
       config: single(words['config']),
       logFormat: logFormatOf(single(words['log-format']), environment),
       verbose: words['verbose'] === true,
-      format: (single(words['format']) ?? 'text') as DescriptionFormat,
+      format: formatOf(words),
+      against: single(words['against']),
       forMs: rest === undefined ? undefined : parseDuration(rest),
       broker: single(words['broker']) as DevBrokerKind | undefined,
       port: port === undefined ? undefined : parsePort(port),

@@ -9,6 +9,7 @@ import { serveWorkers } from '../metrics/serve-workers.ts'
 import { createWorker, type Worker } from '../runtime/create-worker.ts'
 import type { DevScript } from './dev-contract.ts'
 import { createUserTopics } from './dev-topics.ts'
+import { type Job, logOf } from './jobs.ts'
 import type { LoadedModule } from './load-module.ts'
 import type { Screen } from './screen.ts'
 import type { Terminal } from './terminal.ts'
@@ -64,49 +65,59 @@ export interface DevPlace {
 export class DevRun {
   readonly module: LoadedModule
   readonly script: DevScript
-  readonly settings: WorkerSettings
+  /** One per topology. */
+  readonly jobs: readonly Job[]
   readonly #place: DevPlace
   readonly #opened = new Opened()
-  #worker: Worker | undefined
+  #workers: readonly Worker[] = []
   #isClosed = false
 
   /** @throws MillstreamError MODULE_WITHOUT_TOPOLOGY */
-  constructor(module: LoadedModule, settings: WorkerSettings, place: DevPlace) {
+  constructor(module: LoadedModule, jobs: readonly Job[], place: DevPlace) {
     this.module = module
     this.script = readScript(module)
-    this.settings = settings
+    this.jobs = jobs
     this.#place = place
   }
 
-  /** Resolves when the worker runs. @throws what stops it before */
+  /** Those that all jobs have alike: everything but the application id. */
+  get settings(): WorkerSettings {
+    return (this.jobs[0] as Job).settings
+  }
+
+  /** Resolves when all workers run. @throws what stops one before */
   async start(): Promise<void> {
     const { cluster, terminal } = this.#place
-    const { topology } = this.module
-    const created = await createUserTopics(cluster, topology.graph)
-    if (created.length > 0) terminal.info('topics created', { topics: created.join(' ') })
-    const worker = createWorker(topology, this.settings, { log: terminal })
-    this.#worker = worker
-    // Whoever waits for it hears of it; until then it is no unhandled rejection.
-    worker.finished.catch(() => undefined)
-    const port = await serveWorkers([worker], this.settings, nodePorts, terminal)
+    for (const { topology } of this.jobs) {
+      const created = await createUserTopics(cluster, topology.graph)
+      if (created.length > 0) terminal.info('topics created', { topics: created.join(' ') })
+    }
+    this.#workers = this.jobs.map((job) =>
+      createWorker(job.topology, job.settings, { log: logOf(terminal, job, this.jobs) }),
+    )
+    // Whoever waits for them hears of it; until then it is no unhandled rejection.
+    for (const worker of this.#workers) worker.finished.catch(() => undefined)
+    const port = await serveWorkers(this.#workers, this.settings, nodePorts, terminal)
     this.#opened.push(() => port.close())
-    this.#opened.push(() => worker.close({ leave: true }).catch(() => undefined))
+    for (const worker of this.#workers)
+      this.#opened.push(() => worker.close({ leave: true }).catch(() => undefined))
     await this.#show()
-    await worker.start()
+    await Promise.all(this.#workers.map((worker) => worker.start()))
   }
 
-  /** Rejects with what stopped the worker. */
+  /** Rejects with what stopped a worker; resolves when all are closed. */
   get finished(): Promise<void> {
-    return this.#worker?.finished ?? Promise.resolve()
+    return Promise.all(this.#workers.map((worker) => worker.finished)).then(() => undefined)
   }
 
-  /** Commits, leaves the group and closes, where that was not done yet. @throws what stopped the worker */
+  /** Commits, leaves the groups and closes, where that was not done yet. @throws what stopped a worker */
   async stop(): Promise<void> {
-    const worker = this.#worker
-    if (this.#isClosed || worker === undefined) return
+    if (this.#isClosed || this.#workers.length === 0) return
     try {
-      await worker.close({ leave: true })
-      this.#place.terminal.info('stopped', { ...worker.counts })
+      const closed = await Promise.allSettled(this.#workers.map((worker) => worker.close({ leave: true })))
+      for (const end of closed) if (end.status === 'rejected') throw end.reason
+      for (const [index, job] of this.jobs.entries())
+        logOf(this.#place.terminal, job, this.jobs).info('stopped', { ...this.#workers[index]?.counts })
     } finally {
       await this.close()
     }

@@ -12,6 +12,7 @@ import { openDevBroker } from './dev-broker.ts'
 import type { DevInput, DevVerdict } from './dev-contract.ts'
 import { type DevPlace, DevRun, Opened, readScript } from './dev-run.ts'
 import { waitUntilProcessed } from './dev-topics.ts'
+import { type Job, jobsOf } from './jobs.ts'
 import type { LoadedModule } from './load-module.ts'
 import { loadSettings } from './load-settings.ts'
 import { ModuleWatch } from './module-watch.ts'
@@ -29,7 +30,7 @@ const instanceId = 'dev'
 interface Stage extends DevPlace {
   readonly line: CommandLine
   readonly watch: ModuleWatch
-  readonly settingsOf: (module: LoadedModule) => WorkerSettings
+  readonly jobsOf: (module: LoadedModule) => readonly Job[]
   readonly opened: Opened
   readonly signals: StopSignals
 }
@@ -71,10 +72,10 @@ const feed = async (
 }
 
 /** The module as it is now, where it can be run. What is wrong with it is said, and undefined answered. */
-const reload = async ({ watch, settingsOf, terminal, ...place }: Stage): Promise<DevRun | undefined> => {
+const reload = async ({ watch, jobsOf: jobs, terminal, ...place }: Stage): Promise<DevRun | undefined> => {
   try {
     const module = await watch.load()
-    return new DevRun(module, settingsOf(module), { ...place, terminal })
+    return new DevRun(module, jobs(module), { ...place, terminal })
   } catch (error) {
     terminal.failure(error)
     terminal.warn('the module cannot be loaded: what ran before goes on; waiting for the next change')
@@ -165,14 +166,21 @@ const verdictLine = (name: string, { recordsIn, counted, lost, duplicated }: Dev
 const isGood = ({ recordsIn, counted, lost, duplicated }: DevVerdict): boolean =>
   lost === 0 && duplicated === 0 && counted === recordsIn
 
+/** As often as there are topologies, since each may make input for another, whatever their order. */
+const untilProcessed = async (cluster: Cluster, jobs: readonly Job[]): Promise<void> => {
+  for (let passes = 0; passes < jobs.length; passes++) {
+    for (const { topology, settings } of jobs)
+      await waitUntilProcessed(cluster, topology.graph, settings.applicationId, processedWithinMs)
+  }
+}
+
 /** Runs on an open broker. @returns what the script found, where it was asked. */
 const runOn = async (first: DevRun, stage: Stage): Promise<DevVerdict | 'interrupted' | undefined> => {
   const { cluster, terminal, opened } = stage
   opened.push(() => first.close())
   const [end, run] = await work(first, stage)
-  const { module, script, settings } = run
-  if (end === 'time is up')
-    await waitUntilProcessed(cluster, module.topology.graph, settings.applicationId, processedWithinMs)
+  const { script, settings } = run
+  if (end === 'time is up') await untilProcessed(cluster, run.jobs)
   await run.stop()
   if (end === 'interrupted') return 'interrupted'
   if (script.verify === undefined) return undefined
@@ -186,18 +194,24 @@ const openStage = async (
   stage: Pick<Stage, 'watch' | 'terminal' | 'screen' | 'opened' | 'signals'>,
 ): Promise<Stage> => {
   const { terminal, opened } = stage
-  const { name } = module.topology
   // Mistakes in the settings are told before a broker is started for them.
-  const { brokers } = loadSettings({ ...line, withoutBrokers: true }, name)
+  const planned = jobsOf([module], (topology) => loadSettings({ ...line, withoutBrokers: true }, topology))
+  const { topology, settings } = planned[0] as Job
+  const { brokers } = settings
   const broker = await openDevBroker(line, brokers, terminal)
   opened.push(() => broker.stop())
   terminal.info(broker.how)
-  const settingsWith = (topology: string, stateDir: string | undefined): WorkerSettings =>
-    loadSettings({ ...line, given: { brokers: broker.brokers, instanceId, stateDir } }, topology)
-  const cluster = await Cluster.connect({ ...settingsWith(name, undefined) }, nodePorts, terminal)
+  const settingsWith = (name: string, stateDir: string | undefined): WorkerSettings =>
+    loadSettings({ ...line, given: { brokers: broker.brokers, instanceId, stateDir } }, name)
+  const cluster = await Cluster.connect({ ...settingsWith(topology.name, undefined) }, nodePorts, terminal)
   opened.push(() => cluster.close())
   const stateDir = broker.stateDirectory(cluster.clusterId)
-  return { ...stage, line, cluster, settingsOf: ({ topology }) => settingsWith(topology.name, stateDir) }
+  return {
+    ...stage,
+    line,
+    cluster,
+    jobsOf: (loaded) => jobsOf([loaded], (one) => settingsWith(one, stateDir)),
+  }
 }
 
 /**
@@ -223,10 +237,10 @@ export const dev = async (
   let name = ''
   try {
     const module = await watch.load()
-    name = module.topology.name
+    name = module.topologies.map((topology) => topology.name).join(', ')
     readScript(module)
     const stage = await openStage(line, module, { watch, terminal, screen, opened, signals })
-    const run = new DevRun(module, stage.settingsOf(module), stage)
+    const run = new DevRun(module, stage.jobsOf(module), stage)
     ready = true
     outcome = await runOn(run, stage)
   } finally {

@@ -11,7 +11,8 @@ import { isTopology, refuseSameNames } from '../topology/topology.ts'
 export interface LoadedModule {
   /** Absolute, links followed. */
   readonly path: string
-  readonly topology: Topology
+  /** One, or those of the array that it exports; at least one. */
+  readonly topologies: readonly Topology[]
   /** All that it exports. */
   readonly exports: Readonly<Record<string, unknown>>
 }
@@ -92,7 +93,7 @@ const importFailure = (file: string, thrown: unknown): MillstreamError => {
 
 const kindOf = (value: unknown): string => {
   if (value === null) return 'null'
-  if (Array.isArray(value)) return 'an array'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : 'an array'
   if (typeof value === 'function') return value.toString().startsWith('class') ? 'a class' : 'a function'
   return typeof value === 'object' ? 'an object that is no topology' : `a ${typeof value}`
 }
@@ -109,13 +110,26 @@ const withoutTopology = (file: string, exports: Readonly<Record<string, unknown>
     where: { module: shortPath(file) },
     fix:
       named === undefined
-        ? "Write: export default topology('name', (t) => { ... })"
+        ? "Write: export default topology('name', (t) => { ... }), or an array of topologies."
         : `${named} is a topology: make it the default export (export default ${named}).`,
   })
 }
 
+/** A topology, or those of an array; none, where it is neither. @throws MODULE_WITHOUT_TOPOLOGY where an array has something else in it */
+const topologiesIn = (file: string, value: unknown): readonly Topology[] => {
+  if (isTopology(value)) return [value]
+  if (!Array.isArray(value)) return []
+  const stranger = value.findIndex((one) => !isTopology(one))
+  if (stranger < 0) return value as Topology[]
+  throw new MillstreamError('MODULE_WITHOUT_TOPOLOGY', {
+    what: `element ${stranger} of its default export is ${kindOf(value[stranger])}`,
+    where: { module: shortPath(file) },
+    fix: 'An array that is the default export holds topologies only.',
+  })
+}
+
 /**
- * Loads a module and takes its default export.
+ * Loads a module and takes its default export: a topology, or an array of them with different names.
  * @param url of it, where it is to be imported under another one than its own
  * @throws MillstreamError MODULE_NOT_FOUND, MODULE_WITHOUT_TOPOLOGY, TOPOLOGY_INVALID (with the module)
  */
@@ -132,9 +146,14 @@ export const loadModule = async (given: string, url?: string): Promise<LoadedMod
     exports['default'],
     (exports['default'] as { default?: unknown } | undefined | null)?.default,
   ]
-  const topology = candidates.find(isTopology)
-  if (topology === undefined) throw withoutTopology(file, exports)
-  return { path: file, topology, exports }
+  const topologies = candidates.map((one) => topologiesIn(file, one)).find(({ length }) => length > 0)
+  if (topologies === undefined) throw withoutTopology(file, exports)
+  try {
+    refuseSameNames(topologies)
+  } catch (error) {
+    throw importFailure(file, error)
+  }
+  return { path: file, topologies, exports }
 }
 
 /**
@@ -144,6 +163,6 @@ export const loadModule = async (given: string, url?: string): Promise<LoadedMod
 export const loadModules = async (given: readonly string[]): Promise<readonly LoadedModule[]> => {
   const modules: LoadedModule[] = []
   for (const one of given) modules.push(await loadModule(one))
-  refuseSameNames(modules.map(({ topology }) => topology))
+  refuseSameNames(modules.flatMap(({ topologies }) => topologies))
   return modules
 }

@@ -11,6 +11,7 @@ const wrongInput: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MODULE_NOT_FOUND',
   'MODULE_WITHOUT_TOPOLOGY',
   'TOPOLOGY_INVALID',
+  'DESCRIPTION_INVALID',
 ])
 
 const exitCodeOf = (error: unknown): number =>
@@ -31,8 +32,7 @@ const perform = async (line: CommandLine, terminal: Terminal): Promise<number> =
     }
     case 'describe': {
       const { describe } = await import('./describe.ts')
-      await describe(line, print)
-      return 0
+      return await describe(line, print)
     }
     case 'dev': {
       const { dev } = await import('./dev.ts')

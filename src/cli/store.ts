@@ -5,8 +5,9 @@ import { MillstreamError } from '../errors.ts'
 import { exportSavepoint } from '../savepoint/export.ts'
 import { importSavepoint } from '../savepoint/import.ts'
 import type { Manifest, RecordFile } from '../savepoint/manifest.ts'
+import type { Topology } from '../topology/contracts.ts'
 import type { CommandLine } from './arguments.ts'
-import { loadModules } from './load-module.ts'
+import { type LoadedModule, loadModules } from './load-module.ts'
 import { loadSettings } from './load-settings.ts'
 import { showProgress } from './progress.ts'
 import { createScreen } from './screen.ts'
@@ -21,6 +22,17 @@ const summary = ({ inputs, stores, waiting }: Manifest): string => {
   return `${inputs.length} input partitions, ${recordsOf(stores)} store entries, ${recordsOf(waiting)} waiting records, ${bytes} bytes`
 }
 
+/** @throws MODULE_WITHOUT_TOPOLOGY where the module has several: a savepoint is of one application */
+const onlyTopology = ({ path: file, topologies }: LoadedModule): Topology => {
+  const [topology, ...others] = topologies
+  if (topology !== undefined && others.length === 0) return topology
+  throw new MillstreamError('MODULE_WITHOUT_TOPOLOGY', {
+    what: `it has ${topologies.length} topologies (${topologies.map(({ name }) => name).join(', ')}), and a savepoint is of one`,
+    where: { module: file },
+    fix: 'Give a module whose default export is that topology alone; it may import it from this one.',
+  })
+}
+
 /** @throws MillstreamError what exportSavepoint and importSavepoint throw */
 export const store = async (
   line: CommandLine,
@@ -29,7 +41,7 @@ export const store = async (
 ): Promise<void> => {
   const [module] = await loadModules(line.modules)
   if (module === undefined) throw new MillstreamError('MODULE_NOT_FOUND', { what: 'no module was given' })
-  const { topology } = module
+  const topology = onlyTopology(module)
   const settings = loadSettings(line, topology.name)
   const screen = createScreen()
   const log = createLog((text) => screen.print(text))

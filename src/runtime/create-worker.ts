@@ -6,6 +6,7 @@ import { resolveSettings, type SettingsInput } from '../config/settings.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
 import type { Topology } from '../topology/contracts.ts'
+import { type WrapProcessor, wrapProcessors } from '../topology/wrap.ts'
 import type { RestoreProgress } from './restore-progress.ts'
 import { StreamWorker } from './worker.ts'
 import type { WorkerCounts } from './worker-counts.ts'
@@ -26,6 +27,8 @@ export interface WorkerOptions {
   readonly ports?: Ports
   /** Decides about an error that stopped the running worker; default: `stop`. A start that fails is not replaced. */
   readonly onUncaughtError?: (error: MillstreamError) => UncaughtErrorVerdict
+  /** Wraps every processor of the topology, for tracing and metrics. */
+  readonly wrapProcessor?: WrapProcessor
 }
 
 /** A worker of a topology. */
@@ -184,7 +187,7 @@ class SupervisedWorker implements Worker {
 /**
  * Makes a worker; `start` runs it.
  * @param settings of the worker; whatever is not given has its default. The application id is the topology's name.
- * @throws MillstreamError SETTING_INVALID with every mistake at once
+ * @throws MillstreamError SETTING_INVALID with every mistake at once; TOPOLOGY_INVALID for a wrapper that is none
  */
 export const createWorker = (
   topology: Topology,
@@ -194,6 +197,7 @@ export const createWorker = (
   const resolved = resolveSettings({ given: settings }, topology.name)
   const ports = options.ports ?? nodePorts
   const log = options.log ?? silentLogger
-  const make = (watch: WorkerWatch): StreamWorker => new StreamWorker(topology, resolved, ports, log, watch)
+  const wrapped = wrapProcessors(topology, options.wrapProcessor)
+  const make = (watch: WorkerWatch): StreamWorker => new StreamWorker(wrapped, resolved, ports, log, watch)
   return new SupervisedWorker(make, ports, log, options.onUncaughtError ?? (() => 'stop'))
 }

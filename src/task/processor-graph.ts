@@ -9,6 +9,7 @@ import type {
   ProcessorNode,
   PunctuationType,
   Punctuator,
+  Partitioner,
   RecordMetadata,
   SinkNode,
   SourceNode,
@@ -16,6 +17,7 @@ import type {
   TableStore,
 } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
+import { refusePromise } from '../topology/synchronous.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 
 /** What the processors of a task see of it. */
@@ -41,7 +43,7 @@ interface Receiver {
 }
 
 class Sink implements Receiver {
-  readonly #collector: RecordCollector
+  protected readonly collector: RecordCollector
   readonly #outputs: ReadonlyMap<unknown, OutputTopic>
   readonly #only: OutputTopic | undefined
   readonly #node: SinkNode
@@ -54,14 +56,18 @@ class Sink implements Receiver {
     outputOf: (node: SinkNode, name: string) => OutputTopic,
   ) {
     this.#node = node
-    this.#collector = collector
+    this.collector = collector
     this.#outputs = new Map(node.topics.map((topic) => [topic.name, outputOf(node, topic.name)]))
     this.#only = node.choose === undefined ? this.#outputs.values().next().value : undefined
     this.#spare = task.partition
   }
 
   process(record: StreamRecord<unknown, unknown>): void {
-    this.#collector.collect(this.#only ?? this.#chosen(record), record, this.#spare)
+    this.collector.collect(this.#only ?? this.#chosen(record), record, this.#spare)
+  }
+
+  protected outputOf(record: StreamRecord<unknown, unknown>): OutputTopic {
+    return this.#only ?? this.#chosen(record)
   }
 
   #chosen(record: StreamRecord<unknown, unknown>): OutputTopic {
@@ -72,6 +78,59 @@ class Sink implements Receiver {
       what: `a chooser picked the topic ${String(chosen?.name)}, which the sink does not declare`,
       where: { sink: this.#node.name, declared: this.#node.topics.map((topic) => topic.name).join(' ') },
       fix: 'Name the topic in the topics of `to`.',
+    })
+  }
+}
+
+/** A sink whose records go where a function says. A class of its own, so that the others pay nothing for it. */
+class PartitionedSink extends Sink {
+  readonly #name: string
+  readonly #partition: Partitioner
+
+  constructor(
+    partition: Partitioner,
+    node: SinkNode,
+    task: TaskView,
+    collector: RecordCollector,
+    outputOf: (node: SinkNode, name: string) => OutputTopic,
+  ) {
+    super(node, task, collector, outputOf)
+    this.#name = node.name
+    this.#partition = partition
+  }
+
+  override process(record: StreamRecord<unknown, unknown>): void {
+    const output = this.outputOf(record)
+    const chosen = this.#partition(record, output.partitions)
+    if (typeof chosen === 'number') {
+      this.#check(chosen, output)
+      this.collector.collectTo(output, record, chosen)
+      return
+    }
+    if (!Array.isArray(chosen)) {
+      refusePromise(chosen)
+      throw this.#refused(chosen, output)
+    }
+    for (const partition of chosen) this.#check(partition, output)
+    // One that is named twice is meant once, as a set of partitions.
+    for (const partition of new Set<number>(chosen)) this.collector.collectTo(output, record, partition)
+  }
+
+  #check(partition: unknown, output: OutputTopic): void {
+    if (
+      Number.isInteger(partition) &&
+      (partition as number) >= 0 &&
+      (partition as number) < output.partitions
+    )
+      return
+    throw this.#refused(partition, output)
+  }
+
+  #refused(chosen: unknown, output: OutputTopic): MillstreamError {
+    return new MillstreamError('PARTITION_INVALID', {
+      what: `a partitioner chose ${typeof chosen === 'string' ? JSON.stringify(chosen) : String(chosen)}, but the topic has the partitions 0 to ${output.partitions - 1}`,
+      where: { sink: this.#name, output: output.name },
+      fix: 'Answer a number from 0 to partitions - 1, or a list of such numbers.',
     })
   }
 }
@@ -172,6 +231,16 @@ class NodeContext implements ProcessorContext {
   }
 }
 
+const sinkOf = (
+  node: SinkNode,
+  task: TaskView,
+  collector: RecordCollector,
+  outputOf: (node: SinkNode, name: string) => OutputTopic,
+): Sink =>
+  node.partition === undefined
+    ? new Sink(node, task, collector, outputOf)
+    : new PartitionedSink(node.partition, node, task, collector, outputOf)
+
 export class ProcessorGraph {
   readonly #instances: {
     readonly node: ProcessorNode
@@ -188,7 +257,7 @@ export class ProcessorGraph {
   ) {
     const receivers = new Map<string, Receiver>()
     for (const node of subtopology.nodes) {
-      if (node.kind === 'sink') receivers.set(node.name, new Sink(node, task, collector, outputOf))
+      if (node.kind === 'sink') receivers.set(node.name, sinkOf(node, task, collector, outputOf))
       if (node.kind !== 'processor') continue
       const instance = node.create()
       this.#instances.push({ node, instance, context: new NodeContext(node, task) })

@@ -151,13 +151,14 @@ export class RecordCollector {
       this.#keyLength < 0
         ? spare % topic.partitions
         : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
-    const outlet = this.#touch(topic, partition)
-    const headers = record.withoutHeaders ? undefined : record.headers
-    if (!this.#appendInPlace(outlet, record, headers)) {
-      this.#encodeValue(topic, record)
-      this.#append(outlet, record.timestamp, headers)
-    }
+    this.#appendRecord(topic, partition, record)
     return partition
+  }
+
+  /** As `collect`, to a partition that the topic has. */
+  collectTo(topic: OutputTopic, record: StreamRecord<unknown, unknown>, partition: number): void {
+    this.#encodeKey(topic, record)
+    this.#appendRecord(topic, partition, record)
   }
 
   /** Appends a change of a store to its changelog; the key has one char per byte. */
@@ -199,6 +200,14 @@ export class RecordCollector {
       this.#touched[this.#touchedCount++] = outlet
     }
     return outlet
+  }
+
+  #appendRecord(topic: OutputTopic, partition: number, record: StreamRecord<unknown, unknown>): void {
+    const outlet = this.#touch(topic, partition)
+    const headers = record.withoutHeaders ? undefined : record.headers
+    if (this.#appendInPlace(outlet, record, headers)) return
+    this.#encodeValue(topic, record)
+    this.#append(outlet, record.timestamp, headers)
   }
 
   /** The usual way of a value that a processor made. @returns false where it has to go through the scratch. */

@@ -127,6 +127,15 @@ export interface ProcessorNode extends NodeBase {
   create(): ProcessorInstance
 }
 
+/**
+ * The partition of an output record, or several that each get it; none where the list is empty. `partitions`: how many the
+ * topic has.
+ */
+export type Partitioner = (
+  record: StreamRecord<unknown, unknown>,
+  partitions: number,
+) => number | readonly number[]
+
 export interface SinkNode extends NodeBase {
   readonly kind: 'sink'
   /** The topics this sink may write: one, or those a chooser picks from. */
@@ -134,6 +143,8 @@ export interface SinkNode extends NodeBase {
   readonly repartition: boolean
   /** Picks one of `topics` per record; undefined where there is one topic. */
   readonly choose: ((record: StreamRecord<unknown, unknown>) => TopicDefinition) | undefined
+  /** Undefined: by the key, as a producer does. */
+  readonly partition: Partitioner | undefined
 }
 
 export type TopologyNode = SourceNode | ProcessorNode | SinkNode

@@ -1,5 +1,6 @@
 // Shows a topology: as text, as JSON, or as a Mermaid flowchart. Internal topics appear under their names in Kafka.
 import type { ProcessorNode, StoreDefinition, TopologyGraph, TopologyNode } from './contracts.ts'
+import { describeAsData } from './description.ts'
 import {
   changelogTopicName,
   internalTopics,
@@ -21,61 +22,6 @@ export const describeTopology = (graph: TopologyGraph, options: DescribeOptions)
   if (format === 'json') return `${JSON.stringify(describeAsData(graph, applicationId), undefined, 2)}\n`
   return format === 'mermaid' ? describeAsMermaid(graph, applicationId) : describeAsText(graph, applicationId)
 }
-
-interface NodeDescription {
-  readonly name: string
-  readonly kind: TopologyNode['kind']
-  readonly operator?: string
-  readonly topics?: readonly string[]
-  readonly stores?: readonly string[]
-  readonly outputs?: Readonly<Record<string, string>>
-  readonly children: readonly string[]
-}
-
-const describeNode = (node: TopologyNode, applicationId: string): NodeDescription => {
-  const { name, kind, children } = node
-  if (node.kind === 'source') return { name, kind, topics: [sourceTopicName(applicationId, node)], children }
-  if (node.kind === 'sink') return { name, kind, topics: sinkTopicNames(applicationId, node), children }
-  const outputs = node.outputs === undefined ? {} : { outputs: node.outputs }
-  return {
-    name,
-    kind,
-    operator: node.operator,
-    ...(node.stores.length > 0 ? { stores: node.stores } : {}),
-    ...outputs,
-    children,
-  }
-}
-
-const describeAsData = (graph: TopologyGraph, applicationId: string): object => ({
-  topology: graph.name,
-  applicationId,
-  subtopologies: graph.subtopologies.map(({ id, nodes, stores }) => ({
-    id,
-    nodes: nodes.map((node) => describeNode(node, applicationId)),
-    stores: stores.map((store) => ({
-      name: store.name,
-      engine: store.engine,
-      key: (store.plainKey ?? store.key).name,
-      value: (store.plainValue ?? store.value).name,
-      ...(store.plainValue === undefined ? {} : { timestamps: true }),
-      ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
-      changelog: changelogTopicName(applicationId, store.name),
-    })),
-  })),
-  internalTopics: internalTopics(graph, applicationId).map(
-    ({ topic, kind, name, subtopology, settings }) => ({
-      topic,
-      kind,
-      name,
-      subtopology,
-      partitions:
-        graph.repartitions.find((definition) => kind === 'repartition' && definition.name === name)
-          ?.partitions ?? 'as its inputs',
-      settings,
-    }),
-  ),
-})
 
 const outputOf = (node: TopologyNode, child: string): string[] =>
   node.kind === 'processor' && node.outputs

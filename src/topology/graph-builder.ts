@@ -136,6 +136,7 @@ export class GraphBuilder {
     topics: readonly TopicDefinition[],
     repartition: boolean,
     choose: SinkNode['choose'],
+    partition?: SinkNode['partition'],
   ): void {
     this.#assertOpen()
     const [first] = topics
@@ -150,6 +151,7 @@ export class GraphBuilder {
         topics: Object.freeze([...topics]),
         repartition,
         choose,
+        partition,
       }),
     )
     this.#link(upstream, node)

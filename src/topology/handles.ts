@@ -116,7 +116,18 @@ export interface OutputType<K, V> {
   /** @internal */ readonly output: true
 }
 
+/** The type of the values that a processor of values forwards to one of its outputs; the key is that of the record. */
+export interface ValueOutputType<V> {
+  /** For types only, never there. */
+  readonly carries?: V
+  /** @internal */ readonly output: 'value'
+}
+
 const anyOutput: OutputType<never, never> = Object.freeze({ output: true })
+const anyValueOutput: ValueOutputType<never> = Object.freeze({ output: 'value' })
 
 /** Declares an output of a processor: `outputs: { rejected: output<string, Transfer>() }`. */
 export const output = <K, V>(): OutputType<K, V> => anyOutput
+
+/** Declares an output of a processor of values: `outputs: valueOutput<number>()`. */
+export const valueOutput = <V>(): ValueOutputType<V> => anyValueOutput

@@ -77,7 +77,8 @@ export interface Processor<K, V, S = unknown, O = undefined> {
   close?: () => void
 }
 
-interface ProcessorDeclaration<S, O> {
+/** What a processor declares beside its functions. */
+export interface ProcessorDeclaration<S, O> {
   /** Name of the node, unique in the topology. Default: `process-<n>` by position. */
   readonly name?: string
   /** The stores that it may use. */
@@ -119,7 +120,7 @@ export const processor = <
 
 /** Whether the outputs are one output without a name. */
 export const isSingleOutput = (outputs: object): boolean =>
-  'output' in outputs && (outputs as { output: unknown }).output === true
+  'output' in outputs && ['boolean', 'string'].includes(typeof outputs.output)
 
 /** The declared stores by the name under which the processor reaches them. */
 export const storesByAlias = (declared: StoresDeclared | undefined): ReadonlyMap<string, AnyStore> =>
@@ -148,11 +149,15 @@ class UserContext {
   readonly taskId: string
   readonly partition: number
   readonly stores: Readonly<Record<string, unknown>>
-  readonly forward: (first: unknown, second?: unknown) => void
+  readonly forward: (...given: unknown[]) => void
   readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
   readonly #context: ProcessorContext
 
-  constructor(context: ProcessorContext, aliases: ReadonlyMap<string, AnyStore>, named: boolean) {
+  constructor(
+    context: ProcessorContext,
+    aliases: ReadonlyMap<string, AnyStore>,
+    forward: (...given: unknown[]) => void,
+  ) {
     this.#context = context
     this.applicationId = context.applicationId
     this.taskId = context.taskId
@@ -161,10 +166,7 @@ class UserContext {
       [...aliases].map(([alias, handle]) => [alias, context.store(handle.name)]),
     )
     this.stores = Object.freeze(Object.setPrototypeOf(declared, undeclaredStores(context)) as typeof declared)
-    // Made once per task, so that `{ forward }` may be taken out of the context without a binding per record.
-    this.forward = named
-      ? (output, record) => context.forward(record as StreamRecord<unknown, unknown>, output as string)
-      : (record) => context.forward(record as StreamRecord<unknown, unknown>)
+    this.forward = forward
     this.schedule = (intervalMs, type, punctuator) => context.schedule(intervalMs, type, punctuator)
   }
 
@@ -184,7 +186,7 @@ class UserContext {
 type LooseProcessor = Processor<unknown, unknown, unknown, unknown>
 
 /** Runs a user's processor inside a task. */
-class UserProcessor implements ProcessorInstance {
+export class UserProcessor implements ProcessorInstance {
   readonly #processor: LooseProcessor
   readonly #aliases: ReadonlyMap<string, AnyStore>
   readonly #named: boolean
@@ -197,11 +199,17 @@ class UserProcessor implements ProcessorInstance {
   }
 
   init(context: ProcessorContext): void {
-    this.#context = new UserContext(context, this.#aliases, this.#named) as unknown as ProcessContext<
-      unknown,
-      unknown
-    >
+    const forward = this.forwarding(context, this.#named)
+    const made: unknown = new UserContext(context, this.#aliases, forward)
+    this.#context = made as ProcessContext<unknown, unknown>
     this.#processor.init?.(this.#context)
+  }
+
+  /** Made once per task, so that `{ forward }` may be taken out of the context without a binding per record. */
+  protected forwarding(context: ProcessorContext, named: boolean): (...given: unknown[]) => void {
+    return named
+      ? (output, record) => context.forward(record as StreamRecord<unknown, unknown>, output as string)
+      : (record) => context.forward(record as StreamRecord<unknown, unknown>)
   }
 
   process(record: StreamRecord<unknown, unknown>): void {
@@ -215,12 +223,11 @@ class UserProcessor implements ProcessorInstance {
 }
 
 /** Makes the machine of a processor for one task. */
-export const createUserProcessor = (spec: AnyProcessorSpec): ProcessorInstance => {
+export const createUserProcessor = (
+  spec: AnyProcessorSpec,
+  Machine: typeof UserProcessor,
+): ProcessorInstance => {
   const made = (spec.create === undefined ? spec : spec.create()) as unknown as LooseProcessor
   const outputs = spec.outputs as object | undefined
-  return new UserProcessor(
-    made,
-    storesByAlias(spec.stores),
-    outputs !== undefined && !isSingleOutput(outputs),
-  )
+  return new Machine(made, storesByAlias(spec.stores), outputs !== undefined && !isSingleOutput(outputs))
 }

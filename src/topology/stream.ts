@@ -1,10 +1,10 @@
 // The DSL: streams, groups and tables. Each method adds a node to the graph and does nothing else; the machines are in
 // operators.ts and processor.ts.
 import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
-import { MillstreamError } from '../errors.ts'
-import type { ProcessorInstance, SinkNode, StoreDefinition, TopicDefinition } from './contracts.ts'
+import type { Partitioner, ProcessorInstance, TopicDefinition } from './contracts.ts'
+import { addUserProcessor } from './add-processor.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
-import type { OutputType, StoreHandle, TopicHandle } from './handles.ts'
+import type { OutputType, StoreHandle, ValueOutputType } from './handles.ts'
 import {
   type AnyRecord,
   BranchOperator,
@@ -26,13 +26,13 @@ import {
   type OutputsDeclared,
   type ProcessorSpec,
   type StoresDeclared,
-  createUserProcessor,
-  isSingleOutput,
-  storesByAlias,
+  UserProcessor,
 } from './processor.ts'
 import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
+import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor } from './value-processor.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
@@ -44,9 +44,6 @@ import {
   StreamTableJoinOperator,
   type TableView,
 } from './table-operators.ts'
-
-/** A topic that takes keys of type `K` and values of type `V`. */
-export type SinkTopic<K, V> = TopicHandle<unknown, unknown, K, V>
 
 /** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
 export type Writing<T, S> = [T] extends [WriteOf<S>]
@@ -71,6 +68,13 @@ export type ProcessResult<O> = O extends undefined
   : O extends OutputType<infer K, infer V>
     ? RecordStream<K, V>
     : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
+
+/** What `processValues` answers: as `ProcessResult`, with the keys as they are. */
+export type ProcessValuesResult<K, O> = O extends undefined
+  ? undefined
+  : O extends ValueOutputType<infer V>
+    ? RecordStream<K, V>
+    : { readonly [N in keyof O]: O[N] extends ValueOutputType<infer V> ? RecordStream<K, V> : never }
 
 /** A stream of records. Its methods describe what happens to each; they run nothing. */
 export class RecordStream<K, V> {
@@ -244,26 +248,21 @@ export class RecordStream<K, V> {
     const S extends StoresDeclared = Readonly<Record<never, never>>,
     O extends OutputsDeclared = undefined,
   >(spec: ProcessorSpec<K, V, S, O>): ProcessResult<O> {
-    const loose = spec as unknown as AnyProcessorSpec
-    const outputs = spec.outputs as object | undefined
-    const names = outputs === undefined || isSingleOutput(outputs) ? undefined : Object.keys(outputs)
-    const place = spec.name === undefined ? 'process' : `processor ${spec.name}`
-    if (spec.name !== undefined) this.#problemOfName(spec.name)
-    if (spec.create === undefined) this.#function(`process of ${place}`, spec.process)
-    else this.#function(`create of ${place}`, spec.create)
-    const node = this.#builder.addProcessor([this.#upstream], {
-      name: spec.name,
-      operator: 'process',
-      stores: [...storesByAlias(spec.stores).values()] as readonly StoreDefinition[],
-      outputs: names,
-      mustLead: outputs !== undefined,
-      create: () => createUserProcessor(loose),
-    })
-    const stream = (output: string): RecordStream<unknown, unknown> =>
-      new RecordStream(this.#builder, { node, output }, true)
-    if (outputs === undefined) return undefined as ProcessResult<O>
-    if (names === undefined) return stream('') as ProcessResult<O>
-    return Object.fromEntries(names.map((name) => [name, stream(name)])) as ProcessResult<O>
+    return this.#runs('process', spec, UserProcessor, true) as ProcessResult<O>
+  }
+
+  /**
+   * Runs a processor that keeps the key: it forwards values (`outputs: valueOutput<V>()`), so that no repartition is
+   * needed after it.
+   */
+  processValues<
+    const S extends StoresDeclared = Readonly<Record<never, never>>,
+    O extends ValueOutputsDeclared = undefined,
+  >(spec: ValueProcessorSpec<K, V, S, O>): ProcessValuesResult<K, O> {
+    return this.#runs('processValues', spec, UserValueProcessor, this.#keyChanged) as ProcessValuesResult<
+      K,
+      O
+    >
   }
 
   /**
@@ -303,17 +302,19 @@ export class RecordStream<K, V> {
   }
 
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
-  to(topic: SinkTopic<K, V>): void
+  to(topic: SinkTopic<K, V>, options?: SinkOptions<K, V>): void
   to<T extends SinkTopic<K, V>>(
     choose: (record: StreamRecord<K, V>) => T,
-    options: { readonly topics: readonly T[] },
+    options: SinkOptions<K, V> & { readonly topics: readonly T[] },
   ): void
   to(
     target: TopicDefinition | ((record: StreamRecord<K, V>) => TopicDefinition),
-    options?: { readonly topics: readonly TopicDefinition[] },
+    options?: SinkOptions<K, V> & { readonly topics?: readonly TopicDefinition[] },
   ): void {
+    const partition =
+      options?.partition && this.#function<Partitioner>('the partitioner of to', options.partition)
     if (typeof target !== 'function') {
-      this.#builder.addSink([this.#upstream], [target], false, undefined)
+      this.#builder.addSink([this.#upstream], [target], false, undefined, partition)
       return
     }
     const choose = this.#function<(record: AnyRecord) => TopicDefinition>('the chooser of to', target)
@@ -323,7 +324,16 @@ export class RecordStream<K, V> {
         `the chooser after ${this.#upstream.node.name} has no topics: give to(choose, { topics: [...] }) those it picks from`,
       )
     }
-    this.#builder.addSink([this.#upstream], topics, false, checkedChooser(choose, topics))
+    this.#builder.addSink([this.#upstream], topics, false, checkedChooser(choose, topics), partition)
+  }
+
+  #runs(operator: string, spec: object, machine: typeof UserProcessor, keyChanged: boolean): unknown {
+    return addUserProcessor(
+      this.#builder,
+      this.#upstream,
+      { operator, spec: spec as AnyProcessorSpec, machine },
+      (upstream) => new RecordStream(this.#builder, upstream, keyChanged),
+    )
   }
 
   #function<F>(place: string, given: unknown): F {
@@ -355,12 +365,6 @@ export class RecordStream<K, V> {
     )
   }
 
-  #problemOfName(name: string): void {
-    this.#builder.problem(
-      name === '' ? `a processor after ${this.#upstream.node.name} has an empty name` : undefined,
-    )
-  }
-
   #add(operator: string, create: () => ProcessorInstance, mustLead: boolean): Upstream['node'] {
     return this.#builder.addProcessor([this.#upstream], {
       name: undefined,
@@ -380,21 +384,6 @@ export class RecordStream<K, V> {
     )
   }
 }
-
-const checkedChooser =
-  (
-    choose: (record: AnyRecord) => TopicDefinition,
-    topics: readonly TopicDefinition[],
-  ): NonNullable<SinkNode['choose']> =>
-  (record) => {
-    const chosen = choose(record)
-    if (topics.includes(chosen)) return chosen
-    throw new MillstreamError('OUTPUT_NOT_DECLARED', {
-      what: 'a chooser picked a topic that is not among its topics',
-      where: { topic: (chosen as TopicDefinition | undefined)?.name },
-      fix: `Add it to the topics of to(choose, { topics }), which are ${topics.map((topic) => topic.name).join(', ')}.`,
-    })
-  }
 
 /** A stream whose records of one key are in one partition: ready to be aggregated into a store. */
 export class GroupedStream<K, V> {

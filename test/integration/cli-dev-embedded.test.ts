@@ -158,3 +158,15 @@ it('runs a module that changed, or whose import changed, on the same state, and 
   expect(stderr.match(/starting the new one/g)).toHaveLength(4)
   expect(code).toBe(0)
 })
+
+it('runs all topologies of a module, and waits for each before it checks', async () => {
+  const { dev } = prepare(testModule('steps.ts'))
+  const { code, stdout, stderr } = await dev(['--for', '1s']).ended
+  expect(verdict(stdout)).toBe('steps-shout, steps-split: 6 records in, 6 counted, 0 lost, 0 duplicated')
+  expect(stderr).toMatch(/stopped topology=steps-shout processed=6 /)
+  expect(stderr).toMatch(/stopped topology=steps-split processed=3 /)
+  expect(code).toBe(0)
+  const shared = await dev(['--for', '1s', '--application-id', 'one']).ended
+  expect(shared.stderr).toContain('several topologies would run as the application one')
+  expect(shared.code).toBe(2)
+})

@@ -110,6 +110,19 @@ describe('millstream run', () => {
     expect(stderr.trimEnd()).toMatch(/fault point before-end-txn, time 1: SIGKILL$/)
     expect(await finalCounts(name)).toEqual({})
   })
+
+  it('runs all topologies of a module, one worker each', async () => {
+    const { name, args, env } = await prepare(['to be', 'or not', 'to be'])
+    await judge.createTopics({ name: `${name}-words`, partitions: 1 })
+    const steps = args.map((arg) => (arg === words ? testModule('steps.ts') : arg))
+    const cli = startCli(steps, { env })
+    await untilCounted(name, 6)
+    cli.child.kill('SIGTERM')
+    const { code, stderr } = await cli.ended
+    expect(stderr).toMatch(new RegExp(`stopped topology=${name}-split state=closed processed=3 `))
+    expect(stderr).toMatch(new RegExp(`stopped topology=${name}-shout state=closed processed=6 `))
+    expect(code).toBe(0)
+  })
 })
 
 describe('what is wrong is told before anything begins', () => {

@@ -5,6 +5,7 @@ import {
   string,
   topic,
   type UncaughtErrorVerdict,
+  type WrapProcessor,
   type Worker,
 } from 'millstream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -33,6 +34,16 @@ const failing = (app: EachOnce, times: number): void => {
     throw new Error('no fives')
   }
 }
+
+/** Counts the records that pass its processors. */
+const counting =
+  (counts: Map<string, number>): WrapProcessor =>
+  ({ name }, processor) => ({
+    process(record) {
+      processor.process(record)
+      counts.set(name, (counts.get(name) ?? 0) + 1)
+    },
+  })
 
 const workerOf = (app: EachOnce, stateDir: string, onUncaughtError: () => UncaughtErrorVerdict): Worker =>
   createWorker(app.topology, quickly(kafkaBrokers(), stateDir), { onUncaughtError })
@@ -118,4 +129,22 @@ describe('createProducer', () => {
     expect(values).toEqual(Array.from({ length: 500 }, (_, index) => `${index + 1}:v${index + 1}`))
     await worker.close()
   })
+})
+
+it('runs every processor of a worker in its wrapper', async () => {
+  using directory = temporaryDirectory()
+  const app = await eachOnce(judge, 'wrapped', 2)
+  const counts = new Map<string, number>()
+  const worker = createWorker(app.topology, quickly(kafkaBrokers(), directory.path), {
+    wrapProcessor: counting(counts),
+  })
+  await worker.start()
+  await app.feed(10)
+  await app.judged()
+  await worker.close()
+  const processors = app.topology.graph.subtopologies.flatMap(({ nodes }) =>
+    nodes.flatMap(({ kind, name }) => (kind === 'processor' ? [name] : [])),
+  )
+  expect([...counts.keys()].toSorted()).toEqual(processors.toSorted())
+  expect(Math.max(...counts.values())).toBeGreaterThanOrEqual(10)
 })

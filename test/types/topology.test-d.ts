@@ -11,6 +11,8 @@ import {
   string,
   topic,
   topology,
+  valueOutput,
+  valueProcessor,
   type KeyValueStore,
   type Processor,
   type ProcessContext,
@@ -18,6 +20,7 @@ import {
   type Serde,
   type StreamRecord,
   type TableStream,
+  type ValueProcessor,
 } from 'millstream'
 import { z } from 'zod'
 
@@ -302,4 +305,73 @@ export const processors = topology('processors', (t) => {
     },
   })
   same<Equal<typeof inline, RecordStream<string, number>>>()
+})
+
+export const partitioners = topology('partitioners', (t) => {
+  const stream = t.stream(lines)
+  stream.to(lines, { partition: ({ key, value }, partitions) => (key.length + value.length) % partitions })
+  stream.to(lines, {
+    partition: (_, partitions) => Array.from({ length: partitions }, (_one, index) => index),
+  })
+  stream.to(lines, {})
+  stream.to(() => lines, { topics: [lines], partition: () => [] })
+  // @ts-expect-error a partition is a number
+  stream.to(lines, { partition: ({ key }) => key })
+  // @ts-expect-error nothing is no partition: an empty list leaves the record out
+  stream.to(lines, { partition: () => undefined })
+  // @ts-expect-error a chooser needs its topics
+  stream.to(() => lines, { partition: () => 0 })
+})
+
+export const valueProcessors = topology('value-processors', (t) => {
+  const stream = t.stream(lines)
+  const lengths = stream.processValues({
+    stores: { totals },
+    outputs: valueOutput<number>(),
+    process(record, { stores, forward, streamTime }) {
+      same<Equal<typeof record, StreamRecord<string, string>>>()
+      stores.totals.put(record.key, streamTime)
+      forward(record.value.length)
+      forward(1, { timestamp: 5, headers: [] })
+      // @ts-expect-error a value of another type
+      forward(record.value)
+      // @ts-expect-error it answers values: a record has a key of its own
+      forward(record.withValue(1))
+      // @ts-expect-error there is no key to change
+      forward(1, { key: 'other' })
+      // @ts-expect-error the store is not declared
+      stores.others
+    },
+  })
+  same<Equal<typeof lengths, RecordStream<string, number>>>()
+  lengths.groupByKey().count(totals)
+  const { even, odd } = stream.processValues({
+    outputs: { even: valueOutput<number>(), odd: valueOutput<string>() },
+    process({ value }, { forward }) {
+      forward('even', 2)
+      forward('odd', value, { timestamp: 1 })
+      // @ts-expect-error odd carries strings
+      forward('odd', 1)
+      // @ts-expect-error no such output
+      forward('other', 1)
+    },
+  })
+  same<Equal<typeof even, RecordStream<string, number>>>()
+  same<Equal<typeof odd, RecordStream<string, string>>>()
+  const nothing = stream.processValues({
+    process(_, { forward }) {
+      same<Equal<typeof forward, never>>()
+    },
+  })
+  same<Equal<typeof nothing, undefined>>()
+  class Lengths implements ValueProcessor<string, string, unknown, ReturnType<typeof valueOutput<number>>> {
+    process(): void {}
+  }
+  const apart = valueProcessor({ outputs: valueOutput<number>(), create: () => new Lengths() })
+  const fromApart = stream.processValues(apart)
+  same<Equal<typeof fromApart, RecordStream<string, number>>>()
+  // @ts-expect-error an output of processValues has no type of keys
+  stream.processValues({ outputs: output<string, number>(), process: () => undefined })
+  // @ts-expect-error an output of process has one
+  stream.process({ outputs: valueOutput<number>(), process: () => undefined })
 })

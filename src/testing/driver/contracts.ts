@@ -5,6 +5,7 @@ import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
 import type { KeyValue, KeyValueStore, ReadOnlyWindowStore } from '../../state/contracts.ts'
 import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
 export type TestDriverSettings = Pick<
@@ -28,6 +29,8 @@ export interface TestDriverOptions {
   readonly recordsMax?: number
   /** Where log lines go, for instance of records that are skipped; default: nowhere. */
   readonly log?: Logger
+  /** As the option of a worker. */
+  readonly wrapProcessor?: WrapProcessor
 }
 
 export interface SendOptions {

@@ -6,6 +6,7 @@ import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology
 import type { ReadOnlyWindowStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
+import { wrapProcessors } from '../../topology/wrap.ts'
 import type {
   StoreViewOptions,
   TestDriver,
@@ -30,7 +31,7 @@ class TopologyDriver implements TestDriver {
 
   constructor(topology: Topology, options: TestDriverOptions) {
     this.#topology = topology
-    this.#engine = new DriverEngine(topology, options)
+    this.#engine = new DriverEngine(wrapProcessors(topology, options.wrapProcessor), options)
   }
 
   get topics(): readonly string[] {

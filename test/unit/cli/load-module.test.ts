@@ -25,6 +25,11 @@ beforeAll(() => {
     'no-package.ts': "import 'no-such-package-anywhere'",
     'no-file.ts': "import './deeper.ts'",
     'deeper.ts': "import './not-there.ts'",
+    'several.ts': `${imports}export default ['one', 'two'].map((name) => topology(name, ${mirror})`,
+    'mixed.ts': `${imports}export default [topology('one', ${mirror}, { name: 'two' }]`,
+    'twice.ts': `${imports}export default ['one', 'one'].map((name) => topology(name, ${mirror})`,
+    'other-two.ts': `${imports}export default topology('two', ${mirror}`,
+    'none.ts': 'export default []',
     'throws.ts': "throw new TypeError('not today')",
     'lost.ts': `${imports}export default topology('lost', (t) => void t.stream(topic('a', { key: string, value: string })).filter(() => true))`,
   }
@@ -45,7 +50,7 @@ const failure = async (name: string): Promise<string> => {
 describe('loadModule', () => {
   it('takes the default export', async () => {
     const module = await loadModule(path.join(folder, 'good.ts'))
-    expect(module.topology.name).toBe('good')
+    expect(module.topologies.map(({ name }) => name)).toEqual(['good'])
     expect(module.exports.extra).toBe(1)
   })
 
@@ -71,6 +76,12 @@ describe('loadModule', () => {
       'named.ts',
       /^MODULE_WITHOUT_TOPOLOGY: there is no default export; it exports mine, other.*mine is a topology/,
     ],
+    [
+      'mixed.ts',
+      /^MODULE_WITHOUT_TOPOLOGY: element 1 of its default export is an object that is no topology \(module .*mixed\.ts\)/,
+    ],
+    ['none.ts', /^MODULE_WITHOUT_TOPOLOGY: the default export is an empty array/],
+    ['twice.ts', /^TOPOLOGY_INVALID: two topologies are named one \(module .*twice\.ts\)/],
     ['no-package.ts', /^MODULE_NOT_FOUND: .*no-such-package-anywhere/],
     ['no-file.ts', /^MODULE_NOT_FOUND: .*not-there\.ts/],
     ['throws.ts', /^MODULE_NOT_FOUND: it threw while it was loaded: not today \(module .*throws\.ts/],
@@ -81,6 +92,13 @@ describe('loadModule', () => {
 })
 
 describe('loadModules', () => {
+  it('takes all topologies of an array, and holds their names against those of other modules', async () => {
+    const [module] = await loadModules([path.join(folder, 'several.ts')])
+    expect(module?.topologies.map(({ name }) => name)).toEqual(['one', 'two'])
+    const both = ['several.ts', 'other-two.ts'].map((name) => path.join(folder, name))
+    await expect(loadModules(both)).rejects.toThrow('TOPOLOGY_INVALID: two topologies are named two')
+  })
+
   it('refuses two topologies of one name', async () => {
     const modules = [path.join(folder, 'good.ts'), path.join(folder, 'app')]
     await expect(loadModules(modules)).rejects.toThrow('TOPOLOGY_INVALID: two topologies are named good')

@@ -2,13 +2,14 @@
 import { describe, expect, it } from 'vitest'
 import { topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each(examples)('$section: $operator', (example) => {
+describe.each([...examples, ...compositionExamples])('$section: $operator', (example) => {
   it('does what the page says', () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0
@@ -28,4 +29,12 @@ describe.each(examples)('$section: $operator', (example) => {
   it('is at most ten lines long', () => {
     expect(String(example.describe).split('\n').length - 2).toBeLessThanOrEqual(10)
   })
+})
+
+it('the wrapper of the page sees every processor', () => {
+  const app = topology('example', (t) => t.stream(texts).filter(Boolean).mapValues(String).to(out))
+  using driver = testDriver(app, { wrapProcessor: timed })
+  driver.input(texts).send('a', 'x')
+  expect([...spentMs.keys()].toSorted()).toEqual(['filter-1', 'map-values-1'])
+  expect(driver.output(out).readKeyValues()).toEqual([{ key: 'a', value: 'x' }])
 })

@@ -1,0 +1,107 @@
+// What `describe --format json` prints, as data. The format is a contract: `describe --against` reads what an earlier
+// version of the topology printed, so that a change of it needs another number and a line in the changelog.
+import type { EngineKind, StoreDefinition, TopologyGraph, TopologyNode } from './contracts.ts'
+import { changelogTopicName, internalTopics, sinkTopicNames, sourceTopicName } from './internal-topics.ts'
+
+/** Of the format below. */
+export const descriptionFormat = 1
+
+export interface NodeDescription {
+  readonly name: string
+  readonly kind: TopologyNode['kind']
+  readonly operator?: string
+  readonly topics?: readonly string[]
+  /** Names of the serdes, of a source. */
+  readonly key?: string
+  readonly value?: string
+  readonly stores?: readonly string[]
+  readonly outputs?: Readonly<Record<string, string>>
+  readonly children: readonly string[]
+}
+
+export interface StoreDescription {
+  readonly name: string
+  readonly engine: EngineKind
+  /** Names of the serdes. */
+  readonly key: string
+  readonly value: string
+  /** A timestamp is stored with each value. */
+  readonly timestamps?: true
+  /** It holds windows of this shape. */
+  readonly windows?: StoreDefinition['windowShape']
+  /** Name of the topic in Kafka. */
+  readonly changelog: string
+}
+
+export interface InternalTopicDescription {
+  /** Name in Kafka. */
+  readonly topic: string
+  readonly kind: 'repartition' | 'changelog'
+  readonly name: string
+  readonly subtopology: number
+  readonly partitions: number | string
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export interface TopologyDescription {
+  readonly format: typeof descriptionFormat
+  readonly topology: string
+  readonly applicationId: string
+  readonly subtopologies: readonly {
+    readonly id: number
+    readonly nodes: readonly NodeDescription[]
+    readonly stores: readonly StoreDescription[]
+  }[]
+  readonly internalTopics: readonly InternalTopicDescription[]
+}
+
+const describeNode = (node: TopologyNode, applicationId: string): NodeDescription => {
+  const { name, kind, children } = node
+  if (node.kind === 'source') {
+    const { key, value } = node.topic
+    const topics = [sourceTopicName(applicationId, node)]
+    return { name, kind, topics, key: key.name, value: value.name, children }
+  }
+  if (node.kind === 'sink') return { name, kind, topics: sinkTopicNames(applicationId, node), children }
+  const outputs = node.outputs === undefined ? {} : { outputs: node.outputs }
+  return {
+    name,
+    kind,
+    operator: node.operator,
+    ...(node.stores.length > 0 ? { stores: node.stores } : {}),
+    ...outputs,
+    children,
+  }
+}
+
+/** @throws TOPOLOGY_INVALID where the application id is not possible */
+export const describeAsData = (graph: TopologyGraph, applicationId: string): TopologyDescription => ({
+  format: descriptionFormat,
+  topology: graph.name,
+  applicationId,
+  subtopologies: graph.subtopologies.map(({ id, nodes, stores }) => ({
+    id,
+    nodes: nodes.map((node) => describeNode(node, applicationId)),
+    stores: stores.map((store) => ({
+      name: store.name,
+      engine: store.engine,
+      key: (store.plainKey ?? store.key).name,
+      value: (store.plainValue ?? store.value).name,
+      ...(store.plainValue === undefined ? {} : { timestamps: true }),
+      ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      changelog: changelogTopicName(applicationId, store.name),
+    })),
+  })),
+  internalTopics: internalTopics(graph, applicationId).map(
+    ({ topic, kind, name, subtopology, settings }) => ({
+      topic,
+      kind,
+      name,
+      subtopology,
+      partitions:
+        graph.repartitions.find((definition) => kind === 'repartition' && definition.name === name)
+          ?.partitions ?? 'as its inputs',
+      settings,
+    }),
+  ),
+})
