@@ -43,6 +43,7 @@ export interface Course {
 /** For what each fault may still cost after the heal. */
 const patienceMs = 30_000
 const closingMs = 40_000
+const drainedForMs = 500
 /** Shortest and longest wait that settings allow decide how long a recovery may take. */
 const settingMs = (value: unknown): number => (typeof value === 'number' ? value : 45_000)
 
@@ -125,8 +126,7 @@ export class Scenario {
       onHealed()
       const boundMs =
         Math.max(settingMs(settings.transactionTimeoutMs), settingMs(settings.sessionTimeoutMs)) + patienceMs
-      await this.#until(healAtMs + boundMs, () => this.#isDrained())
-      const tookMs = this.#isDrained() ? time.nowMs - healAtMs : Number.POSITIVE_INFINITY
+      const tookMs = (await this.#drained(healAtMs + boundMs)) - healAtMs
       return { drain: { tookMs, boundMs }, unclosed: await this.#closeWorkers() }
     } finally {
       armFaultPoints(undefined)
@@ -160,6 +160,21 @@ export class Scenario {
     }
   }
 
+  /**
+   * Runs until everything is processed, and stays so for a while: a commit whose answer is lost is looked up by its worker
+   * with the next request. @returns since when; infinite where it is not so by `atMs`
+   */
+  async #drained(atMs: number): Promise<number> {
+    const { time } = this.simulation
+    for (;;) {
+      await this.#until(atMs, () => this.#isDrained())
+      if (!this.#isDrained()) return Number.POSITIVE_INFINITY
+      const sinceMs = time.nowMs
+      await this.#until(sinceMs + drainedForMs, () => !this.#isDrained())
+      if (this.#isDrained()) return sinceMs
+    }
+  }
+
   /** Runs until that time, or until then. */
   async #until(atMs: number, done: () => boolean): Promise<void> {
     const { time } = this.simulation
@@ -169,7 +184,8 @@ export class Scenario {
   }
 
   #isDrained(): boolean {
-    const { logs, workers, kafka } = this.simulation
+    const { logs, workers, kafka, net } = this.simulation
+    if (net.awaitsEnd) return false
     if (!workers.every(({ state, isUp }) => isUp && state === 'running')) return false
     const committed = this.committed()
     for (const topic of this.#sources) {

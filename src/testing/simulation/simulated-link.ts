@@ -34,6 +34,8 @@ export interface LinkWorld {
   gone(link: SimulatedLink): void
 }
 
+const endTxnKey = 26
+
 export class SimulatedLink {
   readonly owner: SimulatedProcess
   readonly host: string
@@ -50,6 +52,8 @@ export class SimulatedLink {
   /** Nothing of the client reaches the broker any more. */
   #mute = false
   #isGone = false
+  /** Correlation ids of the EndTxn whose answers the client does not have. */
+  readonly #ends = new Set<number>()
 
   constructor(owner: SimulatedProcess, host: string, nodeId: number, world: LinkWorld) {
     this.owner = owner
@@ -91,6 +95,7 @@ export class SimulatedLink {
       fault,
     }
     this.#world.sent(this, request)
+    if (apiKey === endTxnKey) this.#ends.add(request.correlationId)
     switch (fault?.effect) {
       case 'request lost':
         return this.cut()
@@ -120,7 +125,15 @@ export class SimulatedLink {
     if (effect === 'answer lost') return this.cut()
     if (lost) return
     const told = effect === 'refused' ? refusing(request.apiKey, request.version, frame) : frame
-    this.#world.toClient(this, () => this.#socket?.receive(told))
+    this.#world.toClient(this, () => {
+      this.#ends.delete(correlationId)
+      this.#socket?.receive(told)
+    })
+  }
+
+  /** The client waits for the answer to an EndTxn. */
+  get awaitsEnd(): boolean {
+    return this.#ends.size > 0 && !this.#isGone
   }
 
   /** The client is done with it: what it wrote before still arrives. */

@@ -124,6 +124,12 @@ export class SimulatedNet {
     return meant.length
   }
 
+  /** A worker does not know yet whether what it ended is committed. */
+  get awaitsEnd(): boolean {
+    for (const link of this.#links) if (link.awaitsEnd) return true
+    return false
+  }
+
   /** From now on nothing is wrong. */
   heal(): void {
     this.faults.disarm()
