@@ -67,7 +67,7 @@ const sim: Suite = {
 }
 
 const suites = {
-  unit: suite('unit', 90),
+  unit: suite('unit', 150),
   integration: suite('integration', 480),
   contract: suite('contract', 100),
   controls: suite('controls', 200),

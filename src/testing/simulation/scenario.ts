@@ -161,17 +161,17 @@ export class Scenario {
   }
 
   /**
-   * Runs until everything is processed, and stays so for a while: a commit whose answer is lost is looked up by its worker
-   * with the next request. @returns since when; infinite where it is not so by `atMs`
+   * Runs until everything is processed and each worker knows it: a commit whose answer is lost is looked up only after a
+   * while. @returns since when; infinite where it is not so by `atMs`
    */
   async #drained(atMs: number): Promise<number> {
-    const { time } = this.simulation
+    const { time, net } = this.simulation
     for (;;) {
       await this.#until(atMs, () => this.#isDrained())
       if (!this.#isDrained()) return Number.POSITIVE_INFINITY
       const sinceMs = time.nowMs
-      await this.#until(sinceMs + drainedForMs, () => !this.#isDrained())
-      if (this.#isDrained()) return sinceMs
+      await this.#until(sinceMs + drainedForMs, () => net.awaitsEnd)
+      if (!net.awaitsEnd) return sinceMs
     }
   }
 

@@ -26,6 +26,7 @@ export interface LinkWorld {
   /** Runs at the client. */
   toClient(link: SimulatedLink, run: () => void): void
   later(delayMs: number, run: () => void): void
+  nowMs(): number
   faultFor(link: SimulatedLink, apiKey: number): RequestFault | undefined
   sent(link: SimulatedLink, request: Request): void
   /** The request is handed to the broker. */
@@ -35,6 +36,7 @@ export interface LinkWorld {
 }
 
 const endTxnKey = 26
+const promptMs = 200
 
 export class SimulatedLink {
   readonly owner: SimulatedProcess
@@ -52,8 +54,8 @@ export class SimulatedLink {
   /** Nothing of the client reaches the broker any more. */
   #mute = false
   #isGone = false
-  /** Correlation ids of the EndTxn whose answers the client does not have. */
-  readonly #ends = new Set<number>()
+  /** The EndTxn whose answers the client does not have: correlation ids, and when they were asked. */
+  readonly #ends = new Map<number, number>()
 
   constructor(owner: SimulatedProcess, host: string, nodeId: number, world: LinkWorld) {
     this.owner = owner
@@ -95,7 +97,7 @@ export class SimulatedLink {
       fault,
     }
     this.#world.sent(this, request)
-    if (apiKey === endTxnKey) this.#ends.add(request.correlationId)
+    if (apiKey === endTxnKey) this.#ends.set(request.correlationId, this.#world.nowMs())
     switch (fault?.effect) {
       case 'request lost':
         return this.cut()
@@ -131,9 +133,11 @@ export class SimulatedLink {
     })
   }
 
-  /** The client waits for the answer to an EndTxn. */
+  /** The client has waited for the answer to an EndTxn for longer than one that is well takes. */
   get awaitsEnd(): boolean {
-    return this.#ends.size > 0 && !this.#isGone
+    if (this.#isGone) return false
+    for (const askedMs of this.#ends.values()) if (this.#world.nowMs() - askedMs > promptMs) return true
+    return false
   }
 
   /** The client is done with it: what it wrote before still arrives. */

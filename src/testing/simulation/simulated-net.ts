@@ -67,6 +67,7 @@ export class SimulatedNet {
         time.scheduleAt(link.atClientMs, link.owner, run)
       },
       later: (delayMs, run) => void time.schedule(delayMs, undefined, run),
+      nowMs: () => time.nowMs,
       faultFor: ({ host }, apiKey) => this.faults.take(host, apiKey, time.nowMs),
       sent: (link, request) => observer.sent?.(link, request),
       arrived: (link, request) => observer.arrived?.(link, request),
