@@ -164,6 +164,12 @@ describe('requests', () => {
       isolationLevel: 'read_committed',
       topics: [{ topic, partitions: [partition] }],
     } as const
+    // A leader that has not heard yet that it is one refuses at once.
+    const isLed = async (): Promise<boolean> => {
+      const { topics } = await cluster.send(node, 'fetch', fetch, { ...waiting, maxWaitMs: 0 })
+      return topics[0]?.partitions[0]?.errorCode === 0
+    }
+    await expect.poll(isLed).toBe(true)
     const began = inMs(0)
     const slow = cluster.send(node, 'fetch', fetch, waiting).then(() => inMs(0) - began)
     await cluster.send(node, 'admin', metadata, { topics: [] })
