@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { brokerAddress, type EachOnce, eachOnce, impatiently } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
-import { LostCommit, recoveryKeys, refuseOffsets } from '../support/lost-commit.ts'
+import { asksForPositions, LostCommit, recoveryKeys, refuseOffsets } from '../support/lost-commit.ts'
 import { outputOf } from '../support/numbered.ts'
 import { apiKeys, KafkaProxy, type ProxiedRequest } from '../support/proxy.ts'
 import { startWorker, type TestWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
@@ -132,9 +132,7 @@ it('a worker that recovers hands over what others are to have before it reads ba
     ...rules,
     // Its own recovery gets no further than this.
     answer: (request, answer) =>
-      request.apiKey === recoveryKeys.OffsetFetch
-        ? { until: gate.opened }
-        : (rules.answer?.(request, answer) ?? 'pass'),
+      asksForPositions(request, app) ? { until: gate.opened } : (rules.answer?.(request, answer) ?? 'pass'),
   }
   await two.worker.start()
   await expect.poll(() => tasksOf(two).length, { timeout: 10_000, interval: 20 }).toBe(1)

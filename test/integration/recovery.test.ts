@@ -4,7 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { brokerAddress, type EachOnce, eachOnce, impatiently } from '../support/each-once.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
-import { answerAgain, askToRejoin, LostCommit, putOut, recoveryKeys } from '../support/lost-commit.ts'
+import {
+  answerAgain,
+  askToRejoin,
+  asksForPositions,
+  LostCommit,
+  putOut,
+  recoveryKeys,
+} from '../support/lost-commit.ts'
 import { outputOf, quickly } from '../support/numbered.ts'
 import { apiKeys, KafkaProxy, type ProxyRules } from '../support/proxy.ts'
 import { startWorker, type TestWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
@@ -43,9 +50,9 @@ const halfways = {
     request: (request) => (request.apiKey === recoveryKeys.ListOffsets ? 'cut' : 'pass'),
   }),
   /** As a coordinator may answer that has just moved (KAFKA-20416). */
-  'OffsetFetch, answered as of the start': (_app, kept) => ({
+  'OffsetFetch, answered as of the start': (app, kept) => ({
     answer: (request) =>
-      request.apiKey === recoveryKeys.OffsetFetch && kept !== undefined
+      asksForPositions(request, app) && kept !== undefined
         ? { replaceBy: answerAgain(kept, request) }
         : 'pass',
   }),
@@ -75,7 +82,7 @@ describe.each(outcomes)('a commit without an answer (%s)', (outcome) => {
     const proxy = await KafkaProxy.start(brokerAddress(), {
       request: (request) => failing().request?.(request) ?? trouble.request(request),
       answer: (request, answer) => {
-        if (request.apiKey === recoveryKeys.OffsetFetch) kept ??= Buffer.from(answer)
+        if (asksForPositions(request, app)) kept ??= Buffer.from(answer)
         const verdict = trouble.answer(request, answer)
         return verdict === 'pass' ? (failing().answer?.(request, answer) ?? 'pass') : verdict
       },

@@ -96,3 +96,9 @@ export const putOut = async (groupId: string, groupInstanceId: string): Promise<
     await cluster.close()
   }
 }
+
+/** OffsetFetch for the positions of tasks: whether the coordinator is loaded is asked without a topic (loaded-group.ts). */
+export const asksForPositions = (
+  { apiKey, bytes }: ProxiedRequest,
+  app: { readonly input: string },
+): boolean => apiKey === recoveryKeys.OffsetFetch && bytes.includes(app.input)
