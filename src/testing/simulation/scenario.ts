@@ -162,7 +162,7 @@ export class Scenario {
 
   /**
    * Runs until everything is processed and each worker knows it: a commit whose answer is lost is looked up only after a
-   * while. @returns since when; infinite where it is not so by `atMs`
+   * while, and a join that was sent before the heal may fence the worker that sent it. @returns since when; infinite where it is not so by `atMs`
    */
   async #drained(atMs: number): Promise<number> {
     const { time, net } = this.simulation
@@ -170,8 +170,8 @@ export class Scenario {
       await this.#until(atMs, () => this.#isDrained())
       if (!this.#isDrained()) return Number.POSITIVE_INFINITY
       const sinceMs = time.nowMs
-      await this.#until(sinceMs + drainedForMs, () => net.awaitsEnd)
-      if (!net.awaitsEnd) return sinceMs
+      await this.#until(sinceMs + drainedForMs, () => net.awaitsEnd || !this.#areRunning())
+      if (!net.awaitsEnd && this.#areRunning()) return sinceMs
     }
   }
 
@@ -183,10 +183,14 @@ export class Scenario {
     await time.run(() => isBroken() || time.nowMs >= atMs || (++asked % 16 === 0 && done()))
   }
 
+  #areRunning(): boolean {
+    return this.simulation.workers.every(({ state, isUp }) => isUp && state === 'running')
+  }
+
   #isDrained(): boolean {
     const { logs, workers, kafka, net } = this.simulation
     if (net.awaitsEnd) return false
-    if (!workers.every(({ state, isUp }) => isUp && state === 'running')) return false
+    if (!this.#areRunning()) return false
     const committed = this.committed()
     for (const topic of this.#sources) {
       const partitions = logs.logs(topic)
