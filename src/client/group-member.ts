@@ -174,7 +174,7 @@ export class GroupMember {
       const joined = await this.#joinUntilDone(join.giveUp.signal)
       if (join.giveUp.signal.aborted) throw givenUp()
       this.#state.transitionTo('stable')
-      this.#startHeartbeats()
+      this.#heartbeats.start(this.#membership())
       return joined
     } catch (error) {
       if (this.#join === join && this.state === 'joining') {
@@ -420,22 +420,19 @@ export class GroupMember {
    * known, and the next join begins anew.
    */
   abandon(): void {
-    if (this.state !== 'stable' && this.state !== 'rebalance-needed') return
+    if (!this.#isIn) return
     this.#stopHeartbeats()
     this.#state.transitionTo('lost')
   }
 
   /** Sends a heartbeat now. @returns whether the coordinator answered that this member is in good standing. */
   async verify(): Promise<boolean> {
-    if (!(await isGroupLoaded(this.#cluster, this.#ports, this.#settings))) return false
-    if (this.state !== 'stable' && this.state !== 'rebalance-needed') return false
-    const answered = await this.#heartbeats.verify(this.#membership())
-    const { state } = this
-    return answered && (state === 'stable' || state === 'rebalance-needed')
+    if (!this.#isIn || !(await isGroupLoaded(this.#cluster, this.#ports, this.#settings))) return false
+    return this.#isIn && (await this.#heartbeats.verify(this.#membership())) && this.#isIn
   }
 
-  #startHeartbeats(): void {
-    this.#heartbeats.start(this.#membership())
+  get #isIn(): boolean {
+    return this.state === 'stable' || this.state === 'rebalance-needed'
   }
 
   #stopHeartbeats(): void {
@@ -465,7 +462,7 @@ export class GroupMember {
   /** What a heartbeat has brought. */
   #become(next: MemberState): void {
     const { state } = this
-    if (next === state || (state !== 'stable' && state !== 'rebalance-needed')) return
+    if (next === state || !this.#isIn) return
     this.#state.transitionTo(next)
     this.#onChange()
   }

@@ -14,8 +14,9 @@ export const isGroupLoaded = async (
 ): Promise<boolean> => {
   const deadline = ports.clock.monotonic() + sessionTimeoutMs / 3
   const request = { groupId, topics: [], requireStable: false }
+  // Over the connection of the heartbeats: on that of the coordinators an EndTxn may be waiting for its answer.
   const ask = (node: number): Promise<{ readonly errorCode: number }> =>
-    cluster.send(node, 'coordinator', offsetFetch, request)
+    cluster.send(node, 'group', offsetFetch, request)
   return await withCoordinator(cluster, ports, 'group', groupId, ask, deadline, 'OffsetFetch').then(
     ({ errorCode }) => errorCode === 0,
     () => false,
