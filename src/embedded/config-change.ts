@@ -1,5 +1,6 @@
 // What AlterConfigs and IncrementalAlterConfigs have in common: one resource at a time is checked, then changed. Settings
 // of topics can be changed. Those of the broker cannot: it has them from its start.
+import type { Writer } from '../protocol/wire.ts'
 import type { BrokerState } from './broker-state.ts'
 import { codes } from './codes.ts'
 import { nodeProblem, type Resource, resourceTypes, topicProblem } from './config-resource.ts'
@@ -8,6 +9,18 @@ import { settingsProblem, topicSettings } from './topic-settings.ts'
 export interface ChangedResource extends Resource {
   readonly errorCode: number
   readonly message: string | null
+}
+
+/**
+ * The answer of both. throttle_time_ms int32 · responses [ error_code int16 · error_message string? · resource_type int8
+ * · resource_name string · tags ] · tags
+ */
+export const writeChanged = (writer: Writer, resources: readonly ChangedResource[]): void => {
+  writer.int32(0)
+  writer.structs(resources, ({ errorCode, message, type, name }) => {
+    writer.int16(errorCode).nullableString(message).int8(type).string(name)
+  })
+  writer.tags()
 }
 
 /** A setting of a request, whatever else the request says about it. */

@@ -4,8 +4,15 @@
 // key of its place:   80 · length of the key int32 · key bytes · start int64
 import type { Serde } from '../serde/serde.ts'
 import type { Timestamped } from './timestamped.ts'
-import { type Entry, place, timeBytes, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
-import { byKey, lastTimeKey, type SlidingShape, type WindowEntry, WindowTable } from './window-table.ts'
+import { type Entry, place, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
+import {
+  byKey,
+  lastTimeKey,
+  type SlidingShape,
+  type WindowEntry,
+  windowFrom,
+  WindowTable,
+} from './window-table.ts'
 
 export class SlidingTable extends WindowTable {
   readonly shape: SlidingShape
@@ -66,9 +73,7 @@ export class SlidingTable extends WindowTable {
   }
 
   protected entryOf(id: string, entry: Entry): WindowEntry {
-    const { value, timestamp } = entry as Timestamped<unknown>
-    const start = timeIn(id, 0)
-    return { id, key: id.slice(timeBytes), start, end: start + this.shape.sizeMs, value, timestamp }
+    return windowFrom(id, entry, this.shape.sizeMs)
   }
 
   protected remove({ key, start }: WindowEntry): void {

@@ -3,8 +3,14 @@
 // key of a window:  start int64 (from 0) · key bytes
 import type { Serde } from '../serde/serde.ts'
 import type { Timestamped } from './timestamped.ts'
-import { type Entry, timeBytes, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
-import { lastTimeKey, type TimeWindowShape, type WindowEntry, WindowTable } from './window-table.ts'
+import { type Entry, timeKey, type WindowEntryStore } from './window-entries.ts'
+import {
+  lastTimeKey,
+  type TimeWindowShape,
+  type WindowEntry,
+  windowFrom,
+  WindowTable,
+} from './window-table.ts'
 
 export class TimeWindowTable extends WindowTable {
   readonly shape: TimeWindowShape
@@ -61,9 +67,7 @@ export class TimeWindowTable extends WindowTable {
   }
 
   protected entryOf(id: string, entry: Entry): WindowEntry {
-    const { value, timestamp } = entry as Timestamped<unknown>
-    const start = timeIn(id, 0)
-    return { id, key: id.slice(timeBytes), start, end: start + this.shape.sizeMs, value, timestamp }
+    return windowFrom(id, entry, this.shape.sizeMs)
   }
 
   protected remove({ id }: WindowEntry): void {

@@ -10,6 +10,8 @@ import {
   noProgress,
   type Progress,
   progressKey,
+  timeBytes,
+  timeIn,
   timeKey,
   type WindowEntryStore,
 } from './window-entries.ts'
@@ -49,6 +51,13 @@ export interface WindowEntry {
   readonly end: number
   readonly value: unknown
   readonly timestamp: number
+}
+
+/** The window of a fixed length whose entry has its start first. */
+export const windowFrom = (id: string, entry: Entry, sizeMs: number): WindowEntry => {
+  const { value, timestamp } = entry as Timestamped<unknown>
+  const start = timeIn(id, 0)
+  return { id, key: id.slice(timeBytes), start, end: start + sizeMs, value, timestamp }
 }
 
 export abstract class WindowTable {

@@ -5,7 +5,13 @@
 //           · tags ] · validate_only bool · tags
 // response  throttle_time_ms int32 · responses [ error_code int16 · error_message string? · resource_type int8
 //           · resource_name string · tags ] · tags
-import { type ChangedResource, type Changes, changeResource, nullValue } from '../config-change.ts'
+import {
+  type ChangedResource,
+  type Changes,
+  changeResource,
+  nullValue,
+  writeChanged,
+} from '../config-change.ts'
 import type { Resource } from '../config-resource.ts'
 import { defineHandler, type RequestHandler } from '../request-handler.ts'
 
@@ -54,13 +60,7 @@ export const alterConfigsHandler: RequestHandler<Request, Response> = defineHand
     return { resources, validateOnly }
   },
 
-  encode(writer, _version, { resources }) {
-    writer.int32(0)
-    writer.structs(resources, ({ errorCode, message, type, name }) => {
-      writer.int16(errorCode).nullableString(message).int8(type).string(name)
-    })
-    writer.tags()
-  },
+  encode: (writer, _version, { resources }) => writeChanged(writer, resources),
 
   handle: ({ resources, validateOnly }, { broker, nodeId }) => ({
     resources: resources.map(({ type, name, settings }) => {

@@ -16,6 +16,7 @@ import {
   isList,
   nullValue,
   refuse,
+  writeChanged,
 } from '../config-change.ts'
 import type { Resource } from '../config-resource.ts'
 import { defineHandler, type RequestHandler } from '../request-handler.ts'
@@ -96,13 +97,7 @@ export const incrementalAlterConfigsHandler: RequestHandler<Request, Response> =
     return { resources, validateOnly }
   },
 
-  encode(writer, _version, { resources }) {
-    writer.int32(0)
-    writer.structs(resources, ({ errorCode, message, type, name }) => {
-      writer.int16(errorCode).nullableString(message).int8(type).string(name)
-    })
-    writer.tags()
-  },
+  encode: (writer, _version, { resources }) => writeChanged(writer, resources),
 
   handle: ({ resources, validateOnly }, { broker, nodeId }) => ({
     resources: resources.map((resource) => {
