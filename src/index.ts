@@ -46,6 +46,14 @@ export type {
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'
+export { untilTimeLimit, untilWindowCloses } from './topology/suppress.ts'
+export type {
+  HoldingLimits,
+  SuppressOptions,
+  TimeLimitOptions,
+  UntilTimeLimit,
+  UntilWindowCloses,
+} from './topology/suppress.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'

@@ -76,12 +76,13 @@ const windowsOf = ({ windows }: StoreDescription): string =>
   windows === undefined ? '' : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined })}`
 
 const textOf = (store: StoreDescription): string =>
-  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}`
+  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${store.holdsChanges ? ' of changes held back' : ''}${windowsOf(store)}`
 
 const sameLayout = (one: StoreDescription, other: StoreDescription): boolean =>
   layoutOf(one.key) === layoutOf(other.key) &&
   layoutOf(one.value) === layoutOf(other.value) &&
   one.timestamps === other.timestamps &&
+  one.holdsChanges === other.holdsChanges &&
   windowsOf(one) === windowsOf(other)
 
 const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => {

@@ -29,6 +29,8 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
+  /** It holds changes of a table back. */
+  readonly holdsChanges?: true
   /** Name of the topic in Kafka. */
   readonly changelog: string
 }
@@ -87,8 +89,9 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       engine: store.engine,
       key: (store.plainKey ?? store.key).name,
       value: (store.plainValue ?? store.value).name,
-      ...(store.plainValue === undefined ? {} : { timestamps: true }),
+      ...(store.plainValue === undefined || store.holdsChanges ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      ...(store.holdsChanges === undefined ? {} : { holdsChanges: true }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),

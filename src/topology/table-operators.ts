@@ -24,6 +24,8 @@ export interface TableReader {
 /** How a table can be read: out of these stores. */
 export interface TableView {
   readonly stores: readonly StoreDefinition[]
+  /** Of a table of windows: a window has closed when stream time has passed its end by so much, ms. */
+  readonly closesAfterMs?: number
   read(context: ProcessorContext): TableReader
 }
 
@@ -38,7 +40,7 @@ export const derivedView = (
   parent: TableView,
   derive: (value: unknown, key: () => unknown) => unknown,
 ): TableView => ({
-  stores: parent.stores,
+  ...parent,
   read(context) {
     const reader = parent.read(context)
     const derived = (entry: Entry, key: () => unknown): Entry => {
@@ -63,7 +65,15 @@ const joined = (combine: Combine, left: Entry, right: Entry): Entry => {
   return value === undefined ? undefined : { value, timestamp: later(left, right) }
 }
 
+/** A window of a join has closed when it has on both sides. */
+const closing = (left: TableView, right: TableView): { readonly closesAfterMs?: number } => {
+  const { closesAfterMs: one } = left
+  const { closesAfterMs: other } = right
+  return one === undefined || other === undefined ? {} : { closesAfterMs: Math.max(one, other) }
+}
+
 export const joinedView = (left: TableView, right: TableView, combine: Combine): TableView => ({
+  ...closing(left, right),
   stores: [...left.stores, ...right.stores],
   read(context) {
     const [one, other] = [left.read(context), right.read(context)]

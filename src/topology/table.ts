@@ -2,6 +2,7 @@
 // are in table-operators.ts.
 import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
 import type { Serde } from '../serde/serde.ts'
+import type { Windowed } from '../serde/windowed.ts'
 import { changeSerde } from './change.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
@@ -18,6 +19,7 @@ import { type AnyRecord, PassOperator } from './operators.ts'
 import { type GroupByOptions, RecordStream, type Writing } from './stream.ts'
 import { repartition } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
+import { addSuppress, type SuppressOptions, type UntilTimeLimit, type UntilWindowCloses } from './suppress.ts'
 import { functionProblem } from './synchronous.ts'
 import {
   type Combine,
@@ -237,6 +239,31 @@ export class TableStream<K, V, N extends null = never> {
       value: changeSerde(value) as unknown as Serde<unknown>,
     })
     return new GroupedTable(this.#builder, source)
+  }
+
+  /**
+   * Holds changes back until the window of their key has closed, and tells each window once. The changes wait in a store
+   * of their own, with these serdes.
+   */
+  suppress<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    until: [K] extends [Windowed<unknown>] ? UntilWindowCloses : never,
+    options: SuppressOptions<Writing<K, KS>, Writing<V, VS>>,
+  ): TableStream<ReadOf<KS>, ReadOf<VS>>
+  /** Holds changes back for a time, and tells the last one of each key then. */
+  suppress<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    until: UntilTimeLimit,
+    options: SuppressOptions<Writing<K, KS>, Writing<V, VS>>,
+  ): TableStream<ReadOf<KS>, ReadOf<VS>, N>
+  suppress(until: UntilWindowCloses | UntilTimeLimit, options: unknown): unknown {
+    const given = options as SuppressOptions<SerdeOrSchema, SerdeOrSchema>
+    const { upstream, view, emission } = addSuppress(
+      this.#builder,
+      this.#changes(),
+      this.#view,
+      until,
+      given,
+    )
+    return new TableStream(this.#builder, upstream, view, emission)
   }
 
   /** The node, which tells changes from now on. */

@@ -20,6 +20,7 @@ import {
   type WindowFold,
   windowView,
 } from './window-operators.ts'
+import type { TableView } from './table-operators.ts'
 import {
   type AnyWindows,
   type Sessions,
@@ -49,8 +50,8 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
   readonly #windowEmission: WindowEmission
 
   /** @internal Such tables come from aggregations by windows. */
-  constructor(builder: GraphBuilder, upstream: Upstream, store: StoreDefinition, emission: WindowEmission) {
-    super(builder, upstream, windowView(store), emission)
+  constructor(builder: GraphBuilder, upstream: Upstream, view: TableView, emission: WindowEmission) {
+    super(builder, upstream, view, emission)
     this.#builder = builder
     this.#upstream = upstream
     this.#windowEmission = emission
@@ -103,7 +104,8 @@ class WindowsBase<K, V, W extends AnyWindows> {
       create: () => create(definition, emission),
     })
     builder.keepWindows(store.name, node.name, this.#shape(store))
-    return new WindowedTable<K, V2, V, N>(builder, { node, output: '' }, definition, emission)
+    const view = windowView(definition, this.windows)
+    return new WindowedTable<K, V2, V, N>(builder, { node, output: '' }, view, emission)
   }
 
   #shape(store: AnyWindowStore): WindowShape {
