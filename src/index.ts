@@ -31,6 +31,12 @@ export type {
   RepartitionOptions,
 } from './topology/stream.ts'
 export type {
+  CogroupAdd,
+  CogroupedStream,
+  SessionCogroup,
+  WindowedCogroup,
+} from './topology/cogroup.ts'
+export type {
   SessionStream,
   WindowedStream,
   WindowedTable,
@@ -55,6 +61,7 @@ export type {
   UntilWindowCloses,
 } from './topology/suppress.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
+export type { TableOptions } from './topology/per-commit.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'

@@ -16,6 +16,7 @@ import type {
   Subtopology,
   TableStore,
 } from '../topology/contracts.ts'
+import type { HeldBack } from '../topology/held-back.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { refusePromise } from '../topology/synchronous.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
@@ -34,6 +35,7 @@ export interface TaskView {
   tableStore(name: string): TableStore | undefined
   windowTable(name: string): AnyWindowTable | undefined
   inPortions(work: PortionedWork): () => void
+  heldBack(store: string): HeldBack
   countLate(): void
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
 }
@@ -184,6 +186,10 @@ class NodeContext implements ProcessorContext {
 
   inPortions(work: PortionedWork): () => void {
     return this.#task.inPortions(work)
+  }
+
+  heldBack(store: string): HeldBack {
+    return this.#task.heldBack(store)
   }
 
   countLate(): void {

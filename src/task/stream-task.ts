@@ -9,7 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { ensureError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
   AnyWindowTable,
@@ -24,8 +24,10 @@ import type {
   Subtopology,
   TableStore,
 } from '../topology/contracts.ts'
+import type { HeldBack } from '../topology/held-back.ts'
+import { CommitHolds } from './commit-holds.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { portionFailed, punctuatorFailed } from './failures.ts'
+import { located, portionFailed, punctuatorFailed } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
@@ -33,6 +35,7 @@ import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
 import { viewOf, windowTableOf } from './store-access.ts'
+import { type StoreState, storeStatesOf } from './store-states.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -65,15 +68,6 @@ export interface TaskPosition {
   readonly offset: number
 }
 
-/** A store as the transaction leaves it that is being committed. */
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
-}
-
 export class StreamTask implements TaskView {
   readonly applicationId: string
   readonly id: string
@@ -91,6 +85,7 @@ export class StreamTask implements TaskView {
   readonly #streamTimers = new PunctuationSchedule()
   readonly #wallTimers = new PunctuationSchedule()
   readonly #portions = new PortionList()
+  readonly #holds = new CommitHolds()
   readonly #committed: number[]
   /** The positions were committed by this task, or read back; false for a start that was only chosen. */
   readonly #isCommitted: boolean[]
@@ -209,6 +204,10 @@ export class StreamTask implements TaskView {
 
   /** Puts the changes of the stores into the changelog batches. Nothing is processed between this and postCommit. */
   prepareCommit(): void {
+    this.#holds.tellAll(
+      (work) => this.#betweenRecords(work),
+      (failure) => this.#skipped('a change that waited for the commit', failure),
+    )
     // A broker refuses timestamps that run ahead (message.timestamp.after.max.ms), and a change must never be refused.
     const timestamp = Math.max(0, Math.min(this.#streamTime, this.#clock.now()))
     for (const { store, changelog } of this.stores.values()) {
@@ -231,13 +230,7 @@ export class StreamTask implements TaskView {
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
   storeStates(): StoreState[] {
-    return [...this.stores.values()].flatMap(({ store, changelog }) => {
-      const digest = store.nextDigest
-      if (digest === undefined) return []
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-      return [{ store: store.name, changelogEnd, digest }]
-    })
+    return storeStatesOf(this.stores.values(), this.#collector, this.partition)
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
@@ -292,6 +285,7 @@ export class StreamTask implements TaskView {
     else this.#streamTimers.moveTo(streamTime)
     this.#wallTimers.rewind()
     this.#portions.wakeAll()
+    this.#holds.forget()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
     this.#punctuated = false
@@ -350,6 +344,10 @@ export class StreamTask implements TaskView {
     return this.#portions.add(work)
   }
 
+  heldBack(store: string): HeldBack {
+    return this.#holds.of(store)
+  }
+
   countLate(): void {
     this.counts.late++
   }
@@ -398,12 +396,11 @@ export class StreamTask implements TaskView {
         punctuator(timeMs)
       } catch (error) {
         this.#undo()
-        const located = this.#located(error, undefined)
-        if (located.reaction !== 'policy') throw located
+        const failure = this.#located(error, undefined)
+        if (failure.reaction !== 'policy') throw failure
         // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
-        if (this.#policy.action !== 'skip') throw punctuatorFailed(located)
-        this.counts.skipped++
-        this.#log.warn('a punctuator failed and is skipped', { task: this.id, cause: located.message })
+        if (this.#policy.action !== 'skip') throw punctuatorFailed(failure)
+        this.#skipped('a punctuator', failure)
         continue
       }
       this.#finish()
@@ -412,21 +409,31 @@ export class StreamTask implements TaskView {
 
   #runPortion(): void {
     const before = this.uncommittedBytes
+    const failure = this.#betweenRecords(() => this.#portions.run())
+    if (failure === undefined) {
+      if (this.uncommittedBytes !== before) this.#punctuated = true
+    } else if (this.#portions.skipFailed()) this.#skipped('a closed window', failure)
+  }
+
+  /** Work that is atomic like a record. @returns why it failed, where that is to be skipped */
+  #betweenRecords(work: () => void): MillstreamError | undefined {
     try {
       this.#begin()
-      this.#portions.run()
+      work()
     } catch (error) {
       this.#undo()
-      const located = this.#located(error, undefined)
-      if (located.reaction !== 'policy') throw located
-      if (this.#policy.action !== 'skip') throw portionFailed(located)
-      if (!this.#portions.skipFailed()) return
-      this.counts.skipped++
-      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: located.message })
-      return
+      const failure = this.#located(error, undefined)
+      if (failure.reaction !== 'policy') throw failure
+      if (this.#policy.action !== 'skip') throw portionFailed(failure)
+      return failure
     }
     this.#finish()
-    if (this.uncommittedBytes !== before) this.#punctuated = true
+    return undefined
+  }
+
+  #skipped(what: string, failure: MillstreamError): void {
+    this.counts.skipped++
+    this.#log.warn(`${what} failed and is skipped`, { task: this.id, cause: failure.message })
   }
 
   #begin(): void {
@@ -435,6 +442,7 @@ export class StreamTask implements TaskView {
     this.#collector.beginRecord()
     const stores = this.#storeList
     for (let index = 0; index < stores.length; index++) (stores[index] as AnyStore).mark()
+    this.#holds.mark()
   }
 
   #finish(): void {
@@ -446,6 +454,7 @@ export class StreamTask implements TaskView {
   #undo(): void {
     this.#collector.undoRecord()
     for (const store of this.#storeList) store.undo()
+    this.#holds.undo()
     this.counts.late = this.#lateAtMark
     this.#sealStores()
     this.#queueInHand = undefined
@@ -458,41 +467,30 @@ export class StreamTask implements TaskView {
   }
 
   #failed(queue: RecordQueue, error: unknown): boolean {
-    const located = this.#located(error, queue)
-    if (located.reaction !== 'policy') throw located
+    const failure = this.#located(error, queue)
+    if (failure.reaction !== 'policy') throw failure
     this.#attempts++
     const verdict = judgeFailure(this.#policy, this.#attempts)
-    if (verdict.action === 'fail') throw located
+    if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
       this.#retryAtMs = this.#clock.now() + verdict.delayMs
       this.#log.warn('a record failed and is tried again', {
         attempt: this.#attempts,
         delayMs: verdict.delayMs,
-        cause: located.message,
+        cause: failure.message,
       })
       return false
     }
     this.counts.skipped++
     this.#attempts = 0
-    this.#log.warn('a record failed and is skipped', { cause: located.message })
+    this.#log.warn('a record failed and is skipped', { cause: failure.message })
     queue.pop(this.#streamTime)
     return true
   }
 
-  /** The error with its place; what is no error of ours is the user's processor that threw. */
   #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    const cause = ensureError(error)
     const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-    if (isMillstreamError(cause)) {
-      if (cause.reaction !== 'policy') return cause
-      return cause.relocated({ ...where, task: this.id })
-    }
-    return new MillstreamError('PROCESSING_FAILED', {
-      what: `a processor threw ${cause.name}: ${cause.message}`,
-      where: { ...where, task: this.id },
-      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
-      cause,
-    })
+    return located(error, { ...where, task: this.id })
   }
 }

@@ -7,6 +7,7 @@ import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { WindowShape } from '../state/window-table.ts'
+import type { HeldBack } from './held-back.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Where the record in hand came from. */
@@ -58,6 +59,8 @@ export interface ProcessorContext {
   windowTable(name: string): AnyWindowTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
+  /** What the table in this store holds back until the commit. */
+  heldBack(store: string): HeldBack
   /** The record in hand came too late for a window. */
   countLate(): void
   /**

@@ -90,9 +90,13 @@ export const isOver = ({ changes, bytes: held }: HeldProgress, limits: HeldLimit
   changes > limits.recordsMax || held > limits.bytesMax
 
 /** The store that holds the changes of a table back. */
-export const heldStore = (
-  { name, key, value, engine, changelogSettings }: StoreDefinition,
-): StoreDefinition =>
+export const heldStore = ({
+  name,
+  key,
+  value,
+  engine,
+  changelogSettings,
+}: StoreDefinition): StoreDefinition =>
   Object.freeze({
     name,
     key: rawKeys as never,

@@ -14,7 +14,9 @@ const withLength = (bytes: Uint8Array | null): Buffer => {
 }
 
 export const heldHeaders = (headers: readonly RecordHeader[]): Buffer =>
-  Buffer.concat(headers.flatMap(({ key, value }) => [withLength(Buffer.from(key, 'utf8')), withLength(value)]))
+  Buffer.concat(
+    headers.flatMap(({ key, value }) => [withLength(Buffer.from(key, 'utf8')), withLength(value)]),
+  )
 
 export const readHeldHeaders = (source: Buffer): readonly RecordHeader[] => {
   if (source.length === 0) return none

@@ -3,6 +3,8 @@
 import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
 import type { Partitioner, ProcessorInstance, TopicDefinition } from './contracts.ts'
 import { addUserProcessor } from './add-processor.ts'
+// biome-ignore lint/suspicious/noImportCycles: as streams and tables below
+import { type CogroupAdd, cogrouped, type CogroupedStream } from './cogroup.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, ValueOutputType } from './handles.ts'
 import {
@@ -28,6 +30,7 @@ import {
   type StoresDeclared,
   UserProcessor,
 } from './processor.ts'
+import type { TableOptions } from './per-commit.ts'
 import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
 import type { StreamRecord } from './stream-record.ts'
@@ -271,6 +274,7 @@ export class RecordStream<K, V> {
    */
   toTable<K2 extends K, V2 extends V>(
     store: TableStoreHandle<K2, Exclude<V2, null>>,
+    options?: TableOptions,
   ): TableStream<K2, Exclude<V2, null>, null> {
     this.#needsPartition(`the table in store ${store.name}`)
     return addKeptTable(
@@ -279,6 +283,7 @@ export class RecordStream<K, V> {
       'toTable',
       store,
       (definition, emission) => new RowsOperator(definition, emission),
+      options,
     ) as unknown as TableStream<K2, Exclude<V2, null>, null>
   }
 
@@ -396,6 +401,16 @@ export class GroupedStream<K, V> {
     this.#upstream = upstream
   }
 
+  /** @internal */
+  get source(): { readonly builder: GraphBuilder; readonly upstream: Upstream } {
+    return { builder: this.#builder, upstream: this.#upstream }
+  }
+
+  /** The first of several inputs of one aggregate, whose type stands at the parameter: `(record, sum: number) => …`. */
+  cogroup<A>(add: CogroupAdd<K, V, A>): CogroupedStream<K, V, A> {
+    return cogrouped(this.#builder, [], this.#upstream, add)
+  }
+
   /** The records of each key in windows. */
   windowedBy(windows: TimeWindows | SlidingWindows): WindowedStream<K, V>
   windowedBy(windows: Sessions): SessionStream<K, V>
@@ -404,15 +419,24 @@ export class GroupedStream<K, V> {
   }
 
   /** Counts the records of each key. Records whose key or value is null are left out. */
-  count(store: StoreHandle<unknown, number, K, number>): TableStream<K, number> {
-    return this.#aggregate('count', store, (_record, present) => ((present as number | undefined) ?? 0) + 1)
+  count(store: StoreHandle<unknown, number, K, number>, options?: TableOptions): TableStream<K, number> {
+    return this.#aggregate(
+      'count',
+      store,
+      options,
+      (_record, present) => ((present as number | undefined) ?? 0) + 1,
+    )
   }
 
   /** Combines the values of each key; the first one is taken as it is. Records whose key or value is null are left out. */
-  reduce(store: StoreHandle<unknown, V, K, V>, reduce: (aggregate: V, value: V) => V): TableStream<K, V> {
+  reduce(
+    store: StoreHandle<unknown, V, K, V>,
+    reduce: (aggregate: V, value: V) => V,
+    options?: TableOptions,
+  ): TableStream<K, V> {
     this.#builder.problem(functionProblem(reduce, `reduce into store ${store.name}`))
     const combine = reduce as (aggregate: unknown, value: unknown) => unknown
-    return this.#aggregate('reduce', store, ({ value }, present) =>
+    return this.#aggregate('reduce', store, options, ({ value }, present) =>
       present === undefined ? value : combine(present, value),
     )
   }
@@ -424,12 +448,13 @@ export class GroupedStream<K, V> {
       readonly initial: () => NoInfer<A>
       readonly add: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
     },
+    options?: TableOptions,
   ): TableStream<K, AW> {
     const { initial, add } = fold
     this.#builder.problem(functionProblem(initial, `initial of the aggregate into store ${store.name}`))
     this.#builder.problem(functionProblem(add, `add of the aggregate into store ${store.name}`))
     const looseAdd = add as (record: AnyRecord, aggregate: unknown) => unknown
-    return this.#aggregate('aggregate', store, (record, present) =>
+    return this.#aggregate('aggregate', store, options, (record, present) =>
       looseAdd(record, present === undefined ? initial() : present),
     )
   }
@@ -437,6 +462,7 @@ export class GroupedStream<K, V> {
   #aggregate<V2>(
     operator: string,
     store: StoreHandle<unknown, unknown, never, never>,
+    options: TableOptions | undefined,
     next: (record: AnyRecord, present: unknown) => unknown,
   ): TableStream<K, V2> {
     return addKeptTable(
@@ -445,6 +471,7 @@ export class GroupedStream<K, V> {
       operator,
       store,
       (definition, emission) => new StreamAggregation(definition, emission, next),
+      options,
     ) as unknown as TableStream<K, V2>
   }
 }

@@ -30,8 +30,8 @@ export const suppressedView = (
 ): TableView => ({
   ...parent,
   stores: [definition, ...parent.stores],
-  read(context) {
-    const reader = parent.read(context)
+  read(context, latest) {
+    const reader = parent.read(context, latest)
     const held = new HeldChanges(context, definition, !untilClose)
     const told = (
       key: () => unknown,
@@ -101,7 +101,11 @@ export class SuppressOperator extends TableOperator implements PortionedWork {
   portion(entriesMax: number, drop: boolean): boolean {
     const held = this.#held
     const { whenFull, waitMs } = this.#holding
-    const walk = held.due(held.progress.time - waitMs, whenFull === 'emit' ? this.#holding : noLimits, entriesMax)
+    const walk = held.due(
+      held.progress.time - waitMs,
+      whenFull === 'emit' ? this.#holding : noLimits,
+      entriesMax,
+    )
     const { entries } = walk
     for (const entry of entries) {
       held.release(entry)

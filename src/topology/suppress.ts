@@ -4,6 +4,7 @@ import { toSerde } from '../serde/serde-or-schema.ts'
 import type { EngineKind, StoreDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import { heldStore } from './held-changes.ts'
+import type { TablePart } from './per-commit.ts'
 import { type Holding, SuppressOperator, suppressedView } from './suppress-operator.ts'
 import type { Emission, TableView } from './table-operators.ts'
 
@@ -54,12 +55,6 @@ export interface SuppressOptions<KS, VS> {
   readonly changelog?: Readonly<Record<string, string>>
 }
 
-interface Suppressed {
-  readonly upstream: Upstream
-  readonly view: TableView
-  readonly emission: Emission
-}
-
 const wholeFrom = (least: number, value: unknown): boolean =>
   Number.isSafeInteger(value) && (value as number) >= least
 
@@ -96,7 +91,7 @@ export const addSuppress = (
   view: TableView,
   until: UntilWindowCloses | UntilTimeLimit,
   { name, engine, changelog, ...serdes }: SuppressOptions<SerdeOrSchema, SerdeOrSchema>,
-): Suppressed => {
+): TablePart => {
   for (const problem of problemsOf(until, view)) builder.problem(`suppress into store ${name}: ${problem}`)
   const definition: StoreDefinition = heldStore({
     name,

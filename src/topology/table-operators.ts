@@ -26,7 +26,8 @@ export interface TableView {
   readonly stores: readonly StoreDefinition[]
   /** Of a table of windows: a window has closed when stream time has passed its end by so much, ms. */
   readonly closesAfterMs?: number
-  read(context: ProcessorContext): TableReader
+  /** @param latest also what is not told yet (per-commit.ts): for who does not follow the changes */
+  read(context: ProcessorContext, latest?: boolean): TableReader
 }
 
 /** A table that is kept in a store. */
@@ -41,8 +42,8 @@ export const derivedView = (
   derive: (value: unknown, key: () => unknown) => unknown,
 ): TableView => ({
   ...parent,
-  read(context) {
-    const reader = parent.read(context)
+  read(context, latest) {
+    const reader = parent.read(context, latest)
     const derived = (entry: Entry, key: () => unknown): Entry => {
       const value = entry === undefined ? undefined : derive(entry.value, key)
       return value === undefined ? undefined : { value, timestamp: (entry as Timestamped<unknown>).timestamp }
@@ -75,8 +76,8 @@ const closing = (left: TableView, right: TableView): { readonly closesAfterMs?: 
 export const joinedView = (left: TableView, right: TableView, combine: Combine): TableView => ({
   ...closing(left, right),
   stores: [...left.stores, ...right.stores],
-  read(context) {
-    const [one, other] = [left.read(context), right.read(context)]
+  read(context, latest) {
+    const [one, other] = [left.read(context, latest), right.read(context, latest)]
     return {
       get: (key) => joined(combine, one.get(key), other.get(key)),
       getOf: (record) => joined(combine, one.getOf(record), other.getOf(record)),
@@ -129,7 +130,7 @@ export abstract class KeptTable extends TableOperator {
   }
 }
 
-const sameBytes = (serde: Serde<unknown>, one: unknown, other: unknown): boolean =>
+export const sameBytes = (serde: Serde<unknown>, one: unknown, other: unknown): boolean =>
   serde.primitive === true
     ? Object.is(one, other)
     : Buffer.compare(serde.encode(one), serde.encode(other)) === 0
@@ -337,7 +338,7 @@ export class StreamTableJoinOperator extends Operator {
 
   override init(context: ProcessorContext): void {
     super.init(context)
-    this.#table = this.#view.read(context)
+    this.#table = this.#view.read(context, true)
   }
 
   process(record: AnyRecord): void {

@@ -6,6 +6,7 @@ import type { Windowed } from '../serde/windowed.ts'
 import { changeSerde } from './change.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
+import { emitted, type TableOptions } from './per-commit.ts'
 import {
   connectForeignKeyJoin,
   ForeignResultOperator,
@@ -66,6 +67,11 @@ interface Side {
   changes(): Upstream
 }
 
+interface KeptOptions extends TableOptions {
+  /** Stores that the node reads beside its own. */
+  readonly alsoReads?: readonly StoreDefinition[]
+}
+
 /** @internal A node whose table is kept in a store. */
 export const addKeptTable = (
   builder: GraphBuilder,
@@ -73,7 +79,7 @@ export const addKeptTable = (
   operator: string,
   store: AnyStoreHandle,
   create: (definition: StoreDefinition, emission: Emission) => ProcessorInstance,
-  alsoReads: readonly StoreDefinition[] = [],
+  { alsoReads = [], emit }: KeptOptions = {},
 ): TableStream<never, never> => {
   const definition = store as unknown as StoreDefinition
   const emission: Emission = { changes: false }
@@ -86,7 +92,9 @@ export const addKeptTable = (
     create: () => create(definition, emission),
   })
   builder.keepTable(store.name, node.name)
-  return new TableStream(builder, { node, output: '' }, storeView(definition), emission)
+  const kept = { upstream: { node, output: '' }, view: storeView(definition), emission }
+  const told = emitted(builder, kept, store, emit)
+  return new TableStream(builder, told.upstream, told.view, told.emission)
 }
 
 /**
@@ -256,13 +264,7 @@ export class TableStream<K, V, N extends null = never> {
   ): TableStream<ReadOf<KS>, ReadOf<VS>, N>
   suppress(until: UntilWindowCloses | UntilTimeLimit, options: unknown): unknown {
     const given = options as SuppressOptions<SerdeOrSchema, SerdeOrSchema>
-    const { upstream, view, emission } = addSuppress(
-      this.#builder,
-      this.#changes(),
-      this.#view,
-      until,
-      given,
-    )
+    const { upstream, view, emission } = addSuppress(this.#builder, this.#changes(), this.#view, until, given)
     return new TableStream(this.#builder, upstream, view, emission)
   }
 
@@ -355,7 +357,7 @@ export class TableStream<K, V, N extends null = never> {
       'foreignKeyJoin',
       store,
       (definition, emission) => new ForeignResultOperator(definition, emission, join),
-      join.left.stores,
+      { alsoReads: join.left.stores },
     ) as unknown as TableStream<K, R, null>
   }
 
@@ -416,8 +418,8 @@ export class GroupedTable<K, V> {
   }
 
   /** Counts the rows of each group; a group that lost its last row counts 0. */
-  count(store: TableStoreHandle<K, number>): TableStream<K, number> {
-    return this.#aggregate('count', store, {
+  count(store: TableStoreHandle<K, number>, options?: TableOptions): TableStream<K, number> {
+    return this.#aggregate('count', store, options, {
       add: (_record, aggregate) => ((aggregate as number | undefined) ?? 0) + 1,
       subtract: (_record, aggregate) => (aggregate as number) - 1,
     })
@@ -430,6 +432,7 @@ export class GroupedTable<K, V> {
       readonly add: (aggregate: V, value: V) => V
       readonly subtract: (aggregate: V, value: V) => V
     },
+    options?: TableOptions,
   ): TableStream<K, V, null> {
     const add = this.#function<(aggregate: unknown, value: unknown) => unknown>('add', store, reduce.add)
     const subtract = this.#function<(aggregate: unknown, value: unknown) => unknown>(
@@ -437,7 +440,7 @@ export class GroupedTable<K, V> {
       store,
       reduce.subtract,
     )
-    return this.#aggregate('reduce', store, {
+    return this.#aggregate('reduce', store, options, {
       add: ({ value }, aggregate) => (aggregate === undefined ? value : add(aggregate, value)),
       subtract: ({ value }, aggregate) => subtract(aggregate, value),
     })
@@ -451,12 +454,13 @@ export class GroupedTable<K, V> {
       readonly add: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
       readonly subtract: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
     },
+    options?: TableOptions,
   ): TableStream<K, AW, null> {
     type Fold = (record: AnyRecord, aggregate: unknown) => unknown
     const initial = this.#function<() => unknown>('initial', store, fold.initial)
     const add = this.#function<Fold>('add', store, fold.add)
     const subtract = this.#function<Fold>('subtract', store, fold.subtract)
-    return this.#aggregate('aggregate', store, {
+    return this.#aggregate('aggregate', store, options, {
       add: (record, aggregate) => add(record, aggregate === undefined ? initial() : aggregate),
       subtract,
     })
@@ -465,6 +469,7 @@ export class GroupedTable<K, V> {
   #aggregate<V2, N2 extends null>(
     operator: string,
     store: AnyStoreHandle,
+    options: TableOptions | undefined,
     fold: TableFold,
   ): TableStream<K, V2, N2> {
     return addKeptTable(
@@ -473,6 +478,7 @@ export class GroupedTable<K, V> {
       operator,
       store,
       (definition, emission) => new TableAggregation(definition, emission, fold),
+      options,
     ) as unknown as TableStream<K, V2, N2>
   }
 

@@ -162,7 +162,10 @@ describe('suppressed tables under aborts and restarts', () => {
           expect(driver.store(sums).get('high') ?? 0).toBe(sumOf(false))
 
           const texts = (of: { readonly name: string }): string[] =>
-            driver.output<Told['key'], number | null>(of as never).readAll().map(textOf)
+            driver
+              .output<Told['key'], number | null>(of as never)
+              .readAll()
+              .map(textOf)
           if (partitions === 1) expect(texts(ends.tumblesHeld)).toEqual(texts(ends.tumbles))
           else expect(texts(ends.tumblesHeld).toSorted()).toEqual(texts(ends.tumbles).toSorted())
           expect(texts(ends.visitsHeld).toSorted()).toEqual(texts(ends.visits).toSorted())

@@ -269,7 +269,11 @@ describe('what is behind a suppressed table', () => {
       t
         .table(input, rows)
         .suppress(untilTimeLimit({ waitMs: 10 }), held)
-        .groupBy((value, key) => ({ key: key.slice(0, 1), value }), { name: 'first', key: string, value: int64 })
+        .groupBy((value, key) => ({ key: key.slice(0, 1), value }), {
+          name: 'first',
+          key: string,
+          value: int64,
+        })
         .reduce(sums, { add: (sum, value) => sum + value, subtract: (sum, value) => sum - value })
         .toStream()
         .to(told),

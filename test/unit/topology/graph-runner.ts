@@ -212,6 +212,9 @@ export class GraphRunner {
         throw new Error('windows run in the test driver')
       },
       inPortions: () => () => undefined,
+      heldBack: () => {
+        throw new Error('what waits for a commit runs in the test driver')
+      },
       countLate: () => undefined,
       schedule: (_intervalMs, _type, punctuator) => {
         punctuator(42)
