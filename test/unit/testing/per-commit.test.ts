@@ -64,7 +64,7 @@ describe('a table told per commit', () => {
       ['a', 2, 3],
     ])
     driver.run()
-    expect(driver.output(out, { isolation: 'read_uncommitted' }).readAll()).toEqual([])
+    expect(driver.output(out).readAll()).toEqual([])
     driver.commit()
     expect(read(driver)).toEqual(['b=1/2', 'a=2/3'])
     together(driver, [
@@ -88,9 +88,15 @@ describe('a table told per commit', () => {
 
   it('holds for count, reduce and aggregate, of streams and of tables', () => {
     using driver = runOf((t) => {
-      const grouped = t.stream(input).groupByKey()
+      const grouped = t
+        .stream(input)
+        .mapValues((value) => value ?? 0)
+        .groupByKey()
       grouped.count(totals, perCommit).toStream().to(out)
-      grouped.reduce(others, (sum, value) => (sum ?? 0) + (value ?? 0), perCommit).toStream().to(out)
+      grouped
+        .reduce(others, (sum, value) => sum + value, perCommit)
+        .toStream()
+        .to(out)
       t.table(other, rows)
         .groupBy((value, key) => ({ key, value }), { name: 'same', ...number })
         .reduce(
@@ -284,12 +290,7 @@ describe('what is behind a table told per commit', () => {
   it('is held until the same commit once more', () => {
     using driver = runOf((t) => {
       const one = t.table(input, rows, perCommit)
-      one
-        .toStream()
-        .groupByKey()
-        .count(totals, perCommit)
-        .toStream()
-        .to(out)
+      one.toStream().groupByKey().count(totals, perCommit).toStream().to(out)
     })
     together(driver, [
       ['a', 1],
