@@ -9,7 +9,6 @@ import type { StreamRecord } from './stream-record.ts'
 import type { TableOptions } from './per-commit.ts'
 import { functionProblem } from './synchronous.ts'
 import type { TableStream } from './table.ts'
-// biome-ignore lint/suspicious/noImportCycles: as above
 import type { SessionStream, WindowedStream, WindowedTable, WindowOptions } from './windowed-stream.ts'
 import type { Sessions, SlidingWindows, TimeWindows } from './windows.ts'
 

@@ -180,11 +180,12 @@ export class HeldChanges {
     const value = this.#encode({ change: new Change(before, change.after), timestamp, headers })
     this.#store.put(id, value)
     if (known === undefined) this.#store.put(lastTimeKey + key, dueBytes(time))
+    const isLowest = id < progress.first
     return this.#mark({
       time: progress.time,
       changes: progress.changes + (old === undefined ? 1 : 0),
       bytes: progress.bytes + (old === undefined ? id.length : -old.length) + value.length,
-      first: id < progress.first ? id : progress.first,
+      first: isLowest ? id : progress.first,
     })
   }
 
