@@ -66,8 +66,12 @@ const joined = (combine: Combine, left: Entry, right: Entry): Entry => {
   return value === undefined ? undefined : { value, timestamp: later(left, right) }
 }
 
+/** What a table says of its windows, for those that are made of it. */
+export const windowsOf = ({ closesAfterMs }: TableView): Pick<TableView, 'closesAfterMs'> =>
+  closesAfterMs === undefined ? {} : { closesAfterMs }
+
 /** A window of a join has closed when it has on both sides. */
-const closing = (left: TableView, right: TableView): { readonly closesAfterMs?: number } => {
+const closing = (left: TableView, right: TableView): Pick<TableView, 'closesAfterMs'> => {
   const { closesAfterMs: one } = left
   const { closesAfterMs: other } = right
   return one === undefined || other === undefined ? {} : { closesAfterMs: Math.max(one, other) }

@@ -37,6 +37,7 @@ import {
   type TableFold,
   type TableView,
   ToStreamOperator,
+  windowsOf,
 } from './table-operators.ts'
 
 /** A store that can hold a table of `K` and `V`. */
@@ -70,6 +71,8 @@ interface Side {
 interface KeptOptions extends TableOptions {
   /** Stores that the node reads beside its own. */
   readonly alsoReads?: readonly StoreDefinition[]
+  /** Of the table that it is made of. */
+  readonly windows?: Pick<TableView, 'closesAfterMs'>
 }
 
 /** @internal A node whose table is kept in a store. */
@@ -79,7 +82,7 @@ export const addKeptTable = (
   operator: string,
   store: AnyStoreHandle,
   create: (definition: StoreDefinition, emission: Emission) => ProcessorInstance,
-  { alsoReads = [], emit }: KeptOptions = {},
+  { alsoReads = [], emit, windows = {} }: KeptOptions = {},
 ): TableStream<never, never> => {
   const definition = store as unknown as StoreDefinition
   const emission: Emission = { changes: false }
@@ -92,7 +95,7 @@ export const addKeptTable = (
     create: () => create(definition, emission),
   })
   builder.keepTable(store.name, node.name)
-  const kept = { upstream: { node, output: '' }, view: storeView(definition), emission }
+  const kept = { upstream: { node, output: '' }, view: { ...storeView(definition), ...windows }, emission }
   const told = emitted(builder, kept, store, emit)
   return new TableStream(builder, told.upstream, told.view, told.emission)
 }
@@ -375,6 +378,7 @@ export class TableStream<K, V, N extends null = never> {
       operator,
       store,
       (definition, own) => new KeepOperator(definition, own),
+      { windows: windowsOf(view) },
     ) as unknown as TableStream<K, V2, N2>
   }
 

@@ -39,8 +39,8 @@ export const suppressExamples: readonly Example[] = [
     ],
   ),
   table(
-    "emit: 'per-commit'",
-    'Told once per commit: of each key its last change, and nothing where the key is what it was. An option of `table`, `toTable`, of every aggregation, and of those in windows. What a transaction holds is in memory and part of it, so nothing is told twice or lost; who looks a row up for a stream (`join`) sees the latest one. Here each record is a transaction.',
+    'told per commit',
+    'Of each key its last change, when the transaction commits, and nothing where the key is what it was. An option of `table`, `toTable`, of every aggregation, and of those in windows. What a transaction holds is in memory and part of it, so nothing is told twice or lost; who looks a row up for a stream (`join`) sees the latest one. Here each record is a transaction.',
     (t) => {
       t.stream(texts).groupByKey().count(totals, { emit: 'per-commit' }).toStream().to(sums)
     },
@@ -80,12 +80,13 @@ export const suppressExamples: readonly Example[] = [
     (t) => {
       const size = tumbling({ sizeMs: 2, graceMs: 0 })
       const held = { name: 'held', key: windowed(string, size), value: int64 }
-      const counted = t.stream(texts).groupByKey().windowedBy(size).count(perWindow)
-      counted
-        .mapValues((count) => count * 100)
-        .suppress(untilWindowCloses({ recordsMax: 10_000 }), held)
+      t.stream(texts)
+        .groupByKey()
+        .windowedBy(size)
+        .count(perWindow)
+        .suppress(untilWindowCloses(), held)
         .toStream()
-        .map(({ key: { key, start }, value }) => ({ key: `${key}@${start}`, value }))
+        .selectKey(({ key: { key, start } }) => `${key}@${start}`)
         .to(sums)
     },
     [
@@ -95,8 +96,8 @@ export const suppressExamples: readonly Example[] = [
       ['texts', 'b', 'at 4'],
     ],
     [
-      ['sums', 'a@0', 100],
-      ['sums', 'a@2', 200],
+      ['sums', 'a@0', 1],
+      ['sums', 'a@2', 2],
     ],
   ),
 ]

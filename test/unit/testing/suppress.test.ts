@@ -136,7 +136,7 @@ describe('a table suppressed until its windows close', () => {
     expect(() => send(driver, [['c', 1, 16]])).toThrow(/SUPPRESS_FULL.*holds 3 changes/s)
   })
 
-  it('follows a filter and a mapping of the windows', () => {
+  it('follows a filter and a mapping of the windows, kept or not', () => {
     using driver = runOf((t) =>
       t
         .stream(input)
@@ -144,7 +144,7 @@ describe('a table suppressed until its windows close', () => {
         .windowedBy(ten)
         .count(windowStore('counts', { key: string, value: int64 }))
         .filter((count) => count !== 2)
-        .mapValues((count) => count * 10)
+        .mapValues((count) => count * 10, store('tens', { key: windowed(string, ten), value: int64 }))
         .suppress(untilWindowCloses(), { ...held, key: windowed(string, ten) })
         .toStream()
         .map(({ key, value }) => ({ key: `${key.key}@${key.start}`, value }))
@@ -157,6 +157,35 @@ describe('a table suppressed until its windows close', () => {
       ['c', 1, 15],
     ])
     expect(read(driver)).toEqual([['a@0', 10, 0]])
+  })
+})
+
+describe('a join of windows, suppressed', () => {
+  it('tells a window when it has closed on both sides', () => {
+    using driver = runOf((t) => {
+      const counted = (from: typeof input, name: string, graceMs: number) =>
+        t
+          .stream(from)
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 10, graceMs }))
+          .count(windowStore(name, { key: string, value: int64, retentionMs: 100 }))
+      counted(input, 'short', 0)
+        .join(counted(other, 'long', 20), (one, two) => one * 100 + two)
+        .suppress(untilWindowCloses(), { ...held, key: windowed(string, ten) })
+        .toStream()
+        .map(({ key, value }) => ({ key: `${key.key}@${key.start}`, value }))
+        .to(told)
+    })
+    const both = (timestamp: number): void => {
+      driver.input(other).send('a', 1, { timestamp })
+      send(driver, [['a', 1, timestamp]])
+    }
+    both(1)
+    both(29)
+    expect(read(driver)).toEqual([])
+    driver.input(other).send('a', 1, { timestamp: 2 })
+    both(30)
+    expect(read(driver)).toEqual([['a@0', 102, 2]])
   })
 })
 
