@@ -412,7 +412,7 @@ export class StreamTask implements TaskView {
     const failure = this.#betweenRecords(() => this.#portions.run())
     if (failure === undefined) {
       if (this.uncommittedBytes !== before) this.#punctuated = true
-    } else if (this.#portions.skipFailed()) this.#skipped('a closed window', failure)
+    } else if (this.#portions.skipFailed()) this.#skipped('a result told between records', failure)
   }
 
   /** Work that is atomic like a record. @returns why it failed, where that is to be skipped */

@@ -72,7 +72,7 @@ describe('cogroups and tables told per commit under simulate', () => {
   it('come to what their inputs ask for, whatever dies', async () => {
     const summary = await simulate({
       topology: cogroups,
-      seeds: 12,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         let timestamp = start

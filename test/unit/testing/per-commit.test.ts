@@ -169,6 +169,11 @@ describe('a table told per commit', () => {
     )
     expect(read(driver).toSorted()).toEqual(['a=1/1', 'c=3/3'])
     expect(driver.counts.skipped).toBe(1)
+    // More than one portion.
+    const many = Array.from({ length: 600 }, (_, index): In => [`k${index}`, index === 400 ? 13 : 1])
+    together(driver, many, other)
+    expect(read(driver)).toHaveLength(599)
+    expect(driver.counts.skipped).toBe(2)
   })
 
   it('takes back the change of a record that fails behind it', () => {

@@ -78,7 +78,7 @@ describe('suppressed tables under simulate', () => {
   it('tell each change once, whatever dies', async () => {
     const summary = await simulate({
       topology: suppressed,
-      seeds: 12,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         let timestamp = start

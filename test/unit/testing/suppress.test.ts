@@ -20,7 +20,7 @@ import {
   windowed,
   windowStore,
 } from '../../../src/index.ts'
-import { testDriver } from '../../../src/testing/index.ts'
+import { testDriver, type TestDriverOptions } from '../../../src/testing/index.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const other = topic('other', { key: string, value: nullable(int64) })
@@ -31,7 +31,8 @@ const ten = tumbling({ sizeMs: 10, graceMs: 5 })
 
 type In = readonly [key: string, value: number | null, timestamp: number]
 
-const runOf = (build: (t: TopologyScope) => void) => testDriver(topology('suppressed', build))
+const runOf = (build: (t: TopologyScope) => void, options?: TestDriverOptions) =>
+  testDriver(topology('suppressed', build), options)
 
 /** Windows are told as `key@start-end`. */
 const inWindows = (windows: TimeWindows | SlidingWindows | Sessions, limits?: HoldingLimits) =>
@@ -121,6 +122,53 @@ describe('a table suppressed until its windows close', () => {
       ])
       expect(read(driver)).toEqual([[name, 2, 0]])
     }
+  })
+
+  it('is more than one portion, before the next record', () => {
+    using driver = inWindows(ten)
+    driver.begin()
+    const keys = Array.from({ length: 700 }, (_, index) => `k${1000 + index}`)
+    send(
+      driver,
+      keys.map((key): In => [key, 1, 5]),
+    )
+    send(driver, [
+      ['x', 1, 20],
+      ['y', 1, 35],
+    ])
+    driver.commit()
+    expect(read(driver).map(([key]) => key)).toEqual([...keys.map((key) => `${key}@0-10`), 'x@20-30'])
+  })
+
+  it('leaves out the one that fails where failures are skipped', () => {
+    using driver = runOf(
+      (t) => {
+        t.table(input, rows)
+          .suppress(untilTimeLimit({ waitMs: 10 }), held)
+          .mapValues((value) => {
+            if (value === 13) throw new Error('not this one')
+            return value
+          })
+          .toStream()
+          .to(told)
+      },
+      { settings: { onFailure: 'skip' } },
+    )
+    send(driver, [
+      ['a', 1, 0],
+      ['b', 13, 1],
+      ['c', 3, 2],
+      ['d', 4, 20],
+      ['f', 5, 21],
+      ['e', 6, 40],
+    ])
+    expect(read(driver)).toEqual([
+      ['a', 1, 0],
+      ['c', 3, 2],
+      ['d', 4, 20],
+      ['f', 5, 21],
+    ])
+    expect(driver.counts.skipped).toBe(1)
   })
 
   it('stops beyond a limit', () => {
