@@ -251,8 +251,17 @@ export class GraphBuilder {
       this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
   }
 
-  #checkWindows({ name, windows }: StoreDefinition): void {
-    if ((windows !== undefined) === this.#windowShapes.has(name)) return
+  #checkWindows({ name, windows, sides }: StoreDefinition): void {
+    const shape = this.#windowShapes.get(name)
+    if (shape !== undefined && (sides !== undefined) !== (shape.kind === 'join')) {
+      this.problem(
+        sides === undefined
+          ? `store ${name} is to keep a join: declare it with joinStore`
+          : `store ${name} is declared with joinStore, and keeps no windows: declare it with windowStore`,
+      )
+      return
+    }
+    if ((windows !== undefined) === (shape !== undefined)) return
     this.problem(
       windows === undefined
         ? `store ${name} is to keep windows: declare it with windowStore`
@@ -318,7 +327,9 @@ export class GraphBuilder {
 
 /** The store of an operator's results: values with their timestamps, in windows or not. */
 const keptStore = (store: StoreDefinition, windowShape: WindowShape | undefined): StoreDefinition => {
-  const { key, value } = store
+  const { key, value, sides } = store
+  if (sides !== undefined && windowShape !== undefined)
+    return Object.freeze({ ...store, key: rawKeys as never, plainKey: key, windowShape })
   return Object.freeze(
     windowShape === undefined
       ? { ...store, value: timestamped(value) as never, plainValue: value }
