@@ -251,21 +251,17 @@ export class GraphBuilder {
       this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
   }
 
+  /** A store of windows or of a join is kept by an operator of its kind, and by no other. */
   #checkWindows({ name, windows, sides }: StoreDefinition): void {
-    const shape = this.#windowShapes.get(name)
-    if (shape !== undefined && (sides !== undefined) !== (shape.kind === 'join')) {
-      this.problem(
-        sides === undefined
-          ? `store ${name} is to keep a join: declare it with joinStore`
-          : `store ${name} is declared with joinStore, and keeps no windows: declare it with windowStore`,
-      )
-      return
-    }
-    if ((windows !== undefined) === (shape !== undefined)) return
+    const kept = this.#windowShapes.get(name)?.kind
+    const declared = windows === undefined ? 'store' : sides === undefined ? 'windowStore' : 'joinStore'
+    const needed = kept === undefined ? 'store' : kept === 'join' ? 'joinStore' : 'windowStore'
+    if (declared === needed) return
+    const what = kept === 'join' ? 'a join' : 'windows'
     this.problem(
-      windows === undefined
-        ? `store ${name} is to keep windows: declare it with windowStore`
-        : `store ${name} is declared with windowStore, but no aggregation by windows keeps it`,
+      needed === 'store'
+        ? `store ${name} is declared with ${declared}, but no ${sides === undefined ? 'aggregation by windows' : 'join of streams'} keeps it`
+        : `store ${name} is to keep ${what}: declare it with ${needed}`,
     )
   }
 
