@@ -210,7 +210,10 @@ export class JoinTable {
     if (waits || timestamp >= this.#visibleFrom(kept)) {
       // Later than all others of its side: none is of the same time.
       const number = timestamp > before ? 0 : this.#unusedNumber(side, key, timestamp)
-      this.#store.put(this.#idOf(side, key, timestamp, number), { side, value })
+      const id = this.#idOf(side, key, timestamp, number)
+      this.#store.put(id, { side, value })
+      // One that waits though it is past its retention, or a grace that is longer than it was: the walk has passed here.
+      if (id < next.expired[side]) next = { ...next, expired: withSide(next.expired, side, id) }
       if (waits) {
         const place = waitingId(side, key, timestamp, number)
         this.#store.put(place, waiting)
