@@ -46,6 +46,8 @@ export type {
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'
+export { joinStore, within } from './topology/join-windows.ts'
+export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'

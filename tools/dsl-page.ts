@@ -7,7 +7,7 @@ import type { Example } from '../test/unit/docs/dsl-parts.ts'
 
 const examples = [...operatorExamples, ...compositionExamples]
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-composition.ts']
+const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-stream-joins.ts', 'dsl-composition.ts']
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -62,7 +62,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['foreign-key joins: inner, left', 'yes'],
   ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
   ['global tables and their joins', 'not yet'],
-  ['stream-stream joins', 'not yet'],
+  [
+    'stream-stream joins: inner, left, outer',
+    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
+  ],
   [
     'tumbling, hopping, sliding and session windows; grace; emit on close',
     'yes; late records can go to a stream of their own; stream time survives restarts',
@@ -100,6 +103,7 @@ const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
 const perWindow = windowStore('per-window', { key: string, value: int64 })
+const met = joinStore('met', { key: string, left: string, right: string })
 const highest = store('highest', { key: string, value: int64 })
 \`\`\`
 

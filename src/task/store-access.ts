@@ -1,6 +1,8 @@
 // What processors and operators get for the stores of a task.
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
+import type { JoinEntryStore } from '../state/join-entries.ts'
+import { JoinTable } from '../state/join-table.ts'
 import { SessionTable } from '../state/session-table.ts'
 import { SlidingTable } from '../state/sliding-table.ts'
 import { TimeWindowTable } from '../state/time-window-table.ts'
@@ -13,10 +15,13 @@ interface Opened {
   readonly store: TransactionalStore<unknown, unknown>
 }
 
-/** Undefined: it is no store of windows. */
-export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | undefined => {
+/** Undefined: it is no store of windows and none of a join. */
+export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | JoinTable | undefined => {
   const { plainKey, plainValue, windowShape } = definition
-  if (plainKey === undefined || plainValue === undefined || windowShape === undefined) return undefined
+  if (plainKey === undefined || windowShape === undefined) return undefined
+  if (windowShape.kind === 'join')
+    return new JoinTable(store as unknown as JoinEntryStore, plainKey, windowShape)
+  if (plainValue === undefined) return undefined
   const entries = store as unknown as WindowEntryStore
   if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
   return windowShape.kind === 'sessions'
@@ -25,8 +30,13 @@ export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | u
 }
 
 /** A store as a processor sees it. @param timestamp what a value is dated with that is written */
-export const viewOf = (opened: Opened, timestamp: () => number): ReturnType<ProcessorContext['store']> => {
+export const viewOf = (
+  opened: Opened,
+  timestamp: () => number,
+): ReturnType<ProcessorContext['store']> | undefined => {
   const windows = windowTableOf(opened)
+  // What a join keeps is nobody else's.
+  if (windows instanceof JoinTable) return undefined
   if (windows !== undefined) return new WindowView(windows)
   const { plainValue } = opened.definition
   return plainValue === undefined

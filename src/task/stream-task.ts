@@ -12,7 +12,6 @@ import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
-  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -340,7 +339,7 @@ export class StreamTask implements TaskView {
     return this.stores.get(name)?.store as TableStore | undefined
   }
 
-  windowTable(name: string): AnyWindowTable | undefined {
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined {
     const found = this.stores.get(name)
     return found && windowTableOf(found)
   }

@@ -73,7 +73,9 @@ const layoutOf = (serde: string): string => serde.replaceAll(/\bjson\([^()]*\)/g
 
 /** Windows of another length or kind are other entries; how long they are kept may change. */
 const windowsOf = ({ windows }: StoreDescription): string =>
-  windows === undefined ? '' : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined })}`
+  windows === undefined
+    ? ''
+    : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined, graceMs: undefined })}`
 
 const textOf = (store: StoreDescription): string =>
   `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}`

@@ -3,6 +3,7 @@
 import type { Serde } from '../serde/serde.ts'
 import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
+import type { JoinTable } from '../state/join-table.ts'
 import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
@@ -54,8 +55,8 @@ export interface ProcessorContext {
   ): KeyValueStore<never, never> | KeyValueStore<unknown, unknown> | ReadOnlyWindowStore<unknown, unknown>
   /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
   tableStore(name: string): TableStore
-  /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
-  windowTable(name: string): AnyWindowTable
+  /** A store of windows, or of a join, that an operator keeps. @throws STORE_NOT_DECLARED as `store` */
+  windowTable(name: string): AnyWindowTable | JoinTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
   /** The record in hand came too late for a window. */
@@ -160,6 +161,8 @@ export interface StoreDefinition {
   /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
   readonly windows?: WindowSettings
   readonly windowShape?: WindowShape
+  /** Of the store of a join: the serdes of the right and the left values. */
+  readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
   /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */

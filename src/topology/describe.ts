@@ -38,6 +38,8 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
 
 const windowsOf = ({ windowShape: shape }: StoreDefinition): string => {
   if (shape === undefined) return ''
+  if (shape.kind === 'join')
+    return ` of a join within ${shape.beforeMs} ms before and ${shape.afterMs} ms after`
   return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }
 

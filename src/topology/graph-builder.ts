@@ -251,12 +251,17 @@ export class GraphBuilder {
       this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
   }
 
-  #checkWindows({ name, windows }: StoreDefinition): void {
-    if ((windows !== undefined) === this.#windowShapes.has(name)) return
+  /** A store of windows or of a join is kept by an operator of its kind, and by no other. */
+  #checkWindows({ name, windows, sides }: StoreDefinition): void {
+    const kept = this.#windowShapes.get(name)?.kind
+    const declared = windows === undefined ? 'store' : sides === undefined ? 'windowStore' : 'joinStore'
+    const needed = kept === undefined ? 'store' : kept === 'join' ? 'joinStore' : 'windowStore'
+    if (declared === needed) return
+    const what = kept === 'join' ? 'a join' : 'windows'
     this.problem(
-      windows === undefined
-        ? `store ${name} is to keep windows: declare it with windowStore`
-        : `store ${name} is declared with windowStore, but no aggregation by windows keeps it`,
+      needed === 'store'
+        ? `store ${name} is declared with ${declared}, but no ${sides === undefined ? 'aggregation by windows' : 'join of streams'} keeps it`
+        : `store ${name} is to keep ${what}: declare it with ${needed}`,
     )
   }
 
@@ -318,7 +323,9 @@ export class GraphBuilder {
 
 /** The store of an operator's results: values with their timestamps, in windows or not. */
 const keptStore = (store: StoreDefinition, windowShape: WindowShape | undefined): StoreDefinition => {
-  const { key, value } = store
+  const { key, value, sides } = store
+  if (sides !== undefined && windowShape !== undefined)
+    return Object.freeze({ ...store, key: rawKeys as never, plainKey: key, windowShape })
   return Object.freeze(
     windowShape === undefined
       ? { ...store, value: timestamped(value) as never, plainValue: value }

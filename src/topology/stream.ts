@@ -29,7 +29,10 @@ import {
   UserProcessor,
 } from './processor.ts'
 import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
+import type { JoinedIn, JoinWindows } from './join-windows.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
+import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.ts'
+import type { StreamJoiner } from './stream-join-operator.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor } from './value-processor.ts'
@@ -289,16 +292,49 @@ export class RecordStream<K, V> {
   join<V2, N2 extends null, R>(
     table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2, record: StreamRecord<K, V>) => R,
-  ): RecordStream<K, R> {
-    return this.#joinTable('join', table.view, joiner, false)
+  ): RecordStream<K, R>
+  /**
+   * Joins each record with those of the other stream that have its key and are within the windows, whichever comes first.
+   * The result is as late as the later of both. Records without a key or a value are left out. Both topics need the same
+   * number of partitions.
+   */
+  join<K2, V2, R>(
+    right: RecordStream<K2, V2>,
+    joiner: (left: Exclude<V, null>, right: Exclude<V2, null>, key: Exclude<K | K2, null>) => R,
+    windows: JoinWindows,
+    store: JoinedIn<K | K2, V, V2>,
+  ): RecordStream<Exclude<K | K2, null>, R>
+  join(...given: AnyJoin): never {
+    return this.#joinAny('join', given) as never
   }
 
   /** As `join`, where a record without a row, or without a key, is joined with undefined. */
   leftJoin<V2, N2 extends null, R>(
     table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2 | undefined, record: StreamRecord<K, V>) => R,
-  ): RecordStream<K, R> {
-    return this.#joinTable('leftJoin', table.view, joiner, true)
+  ): RecordStream<K, R>
+  /**
+   * As `join` of streams, where a record of this one that met none is told alone when its window has closed, and one
+   * without a key at once.
+   */
+  leftJoin<K2, V2, R>(
+    right: RecordStream<K2, V2>,
+    joiner: (left: Exclude<V, null>, right: Exclude<V2, null> | undefined, key: K | Exclude<K2, null>) => R,
+    windows: JoinWindows,
+    store: JoinedIn<K | K2, V, V2>,
+  ): RecordStream<K | Exclude<K2, null>, R>
+  leftJoin(...given: AnyJoin): never {
+    return this.#joinAny('leftJoin', given) as never
+  }
+
+  /** As `leftJoin` of streams, for the records of both. */
+  outerJoin<K2, V2, R>(
+    right: RecordStream<K2, V2>,
+    joiner: (left: Exclude<V, null> | undefined, right: Exclude<V2, null> | undefined, key: K | K2) => R,
+    windows: JoinWindows,
+    store: JoinedIn<K | K2, V, V2>,
+  ): RecordStream<K | K2, R> {
+    return this.#joinAny('outerJoin', [right, joiner, windows, store]) as RecordStream<K | K2, R>
   }
 
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
@@ -341,6 +377,18 @@ export class RecordStream<K, V> {
     return given as F
   }
 
+  #joinAny(operator: StreamJoin['operator'], [other, joiner, windows, store]: AnyJoin): unknown {
+    const builder = this.#builder
+    if (!(other instanceof RecordStream))
+      return this.#joinTable(operator, (other as TableStream<K, unknown>).view, joiner, operator !== 'join')
+    if (other.#builder !== builder) builder.problem('a stream of another topology is joined')
+    for (const side of [this, other]) side.#needsPartition(`the ${operator} of streams`)
+    const [left, right] = [this.#upstream, other.#upstream]
+    const call = this.#function<StreamJoiner>(operator, joiner)
+    const join = connectStreamJoin(builder, { operator, left, right, joiner: call, windows, store })
+    return new RecordStream(builder, join, false)
+  }
+
   #joinTable<R>(operator: string, view: TableView, joiner: unknown, outer: boolean): RecordStream<K, R> {
     this.#needsPartition(`the ${operator} with a table`)
     const call = this.#function<(value: unknown, row: unknown, record: AnyRecord) => unknown>(
@@ -361,7 +409,7 @@ export class RecordStream<K, V> {
   #needsPartition(what: string): void {
     if (!this.#keyChanged) return
     this.#builder.problem(
-      `${what} after ${this.#upstream.node.name}: its key may have changed, so that it is in another partition than its rows; send it through repartition first`,
+      `${what} after ${this.#upstream.node.name}: its key may have changed, so that it is in another partition than its rows or partners; send it through repartition first`,
     )
   }
 
