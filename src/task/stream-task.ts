@@ -32,7 +32,7 @@ import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
-import { viewOf, windowTableOf } from './store-access.ts'
+import { tableStoreOf, viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -333,11 +333,13 @@ export class StreamTask implements TaskView {
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
     const found = this.stores.get(name)
-    return found && viewOf(found, () => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime))
+    const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
+    return found && viewOf(found, timestamp, () => this.#streamTime)
   }
 
   tableStore(name: string): TableStore | undefined {
-    return this.stores.get(name)?.store as TableStore | undefined
+    const found = this.stores.get(name)
+    return found && tableStoreOf(found, () => this.#streamTime)
   }
 
   windowTable(name: string): AnyWindowTable | undefined {

@@ -75,14 +75,22 @@ const layoutOf = (serde: string): string => serde.replaceAll(/\bjson\([^()]*\)/g
 const windowsOf = ({ windows }: StoreDescription): string =>
   windows === undefined ? '' : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined })}`
 
+/** Keys that are laid out in another way are other entries; how long they are kept may change. */
+const keptAs = ({ versions, ttlMs, waiting }: StoreDescription): string => {
+  if (versions !== undefined) return ' in versions'
+  if (waiting) return ' of records that wait'
+  return ttlMs === undefined ? '' : ' that live for a time'
+}
+
 const textOf = (store: StoreDescription): string =>
-  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}`
+  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}${keptAs(store)}`
 
 const sameLayout = (one: StoreDescription, other: StoreDescription): boolean =>
   layoutOf(one.key) === layoutOf(other.key) &&
   layoutOf(one.value) === layoutOf(other.value) &&
   one.timestamps === other.timestamps &&
-  windowsOf(one) === windowsOf(other)
+  windowsOf(one) === windowsOf(other) &&
+  keptAs(one) === keptAs(other)
 
 const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => {
   const heirs = [...after.stores.values()].filter(

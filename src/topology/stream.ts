@@ -3,6 +3,12 @@
 import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
 import type { Partitioner, ProcessorInstance, TopicDefinition } from './contracts.ts'
 import { addUserProcessor } from './add-processor.ts'
+import {
+  addStreamTableJoin,
+  type AnyAsOfOptions,
+  type AsOfOptions,
+  type StreamTableJoin,
+} from './as-of-join.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, ValueOutputType } from './handles.ts'
 import {
@@ -34,16 +40,12 @@ import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
 import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor } from './value-processor.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
-import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
+import { addKeptTable, type TableStream } from './table.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
 import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
 import type { AnyWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
-import {
-  RowsOperator,
-  StreamAggregation,
-  StreamTableJoinOperator,
-  type TableView,
-} from './table-operators.ts'
+import { StreamAggregation, type TableView } from './table-operators.ts'
+import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
 
 /** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
 export type Writing<T, S> = [T] extends [WriteOf<S>]
@@ -266,11 +268,11 @@ export class RecordStream<K, V> {
   }
 
   /**
-   * Takes the records as rows of a table: the last one of a key counts, null takes it out. Records without a key are left
-   * out. A key that an operator before may have changed has to pass `repartition` first.
+   * Takes the records as rows of a table: the last one of a key counts, null takes it out; in a versioned store, the latest
+   * one. Records without a key are left out. A key that an operator before may have changed has to pass `repartition` first.
    */
   toTable<K2 extends K, V2 extends V>(
-    store: TableStoreHandle<K2, Exclude<V2, null>>,
+    store: RowsStoreHandle<K2, Exclude<V2, null>>,
   ): TableStream<K2, Exclude<V2, null>, null> {
     this.#needsPartition(`the table in store ${store.name}`)
     return addKeptTable(
@@ -278,27 +280,30 @@ export class RecordStream<K, V> {
       [this.#upstream],
       'toTable',
       store,
-      (definition, emission) => new RowsOperator(definition, emission),
+      rowsOperator,
     ) as unknown as TableStream<K2, Exclude<V2, null>, null>
   }
 
   /**
-   * Joins each record with the row of its key as it is when the record is processed; a record without one is left out,
-   * and so is one without a key or a value. Both topics need the same number of partitions.
+   * Joins each record with the row of its key as it is when the record is processed, or, where the table is kept in a
+   * versioned store, as it was at the time of the record; a record without one is left out, and so is one without a key or a
+   * value. Both topics need the same number of partitions. With `graceMs` the records wait for versions that come late.
    */
   join<V2, N2 extends null, R>(
     table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2, record: StreamRecord<K, V>) => R,
+    options?: AsOfOptions<Exclude<K, null>, Exclude<V, null>>,
   ): RecordStream<K, R> {
-    return this.#joinTable('join', table.view, joiner, false)
+    return this.#joinTable('join', table.view, joiner, false, options)
   }
 
   /** As `join`, where a record without a row, or without a key, is joined with undefined. */
   leftJoin<V2, N2 extends null, R>(
     table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2 | undefined, record: StreamRecord<K, V>) => R,
+    options?: AsOfOptions<Exclude<K, null>, Exclude<V, null>>,
   ): RecordStream<K, R> {
-    return this.#joinTable('leftJoin', table.view, joiner, true)
+    return this.#joinTable('leftJoin', table.view, joiner, true, options)
   }
 
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
@@ -341,20 +346,16 @@ export class RecordStream<K, V> {
     return given as F
   }
 
-  #joinTable<R>(operator: string, view: TableView, joiner: unknown, outer: boolean): RecordStream<K, R> {
+  #joinTable<R>(
+    operator: string,
+    view: TableView,
+    joiner: unknown,
+    outer: boolean,
+    options: AnyAsOfOptions | undefined,
+  ): RecordStream<K, R> {
     this.#needsPartition(`the ${operator} with a table`)
-    const call = this.#function<(value: unknown, row: unknown, record: AnyRecord) => unknown>(
-      operator,
-      joiner,
-    )
-    const node = this.#builder.addProcessor([this.#upstream], {
-      name: undefined,
-      operator,
-      stores: view.stores,
-      outputs: undefined,
-      mustLead: true,
-      create: () => new StreamTableJoinOperator(view, call, outer),
-    })
+    const join = this.#function<StreamTableJoin['join']>(operator, joiner)
+    const node = addStreamTableJoin(this.#builder, this.#upstream, operator, { view, join, outer }, options)
     return new RecordStream<K, R>(this.#builder, { node, output: '' }, false)
   }
 

@@ -14,6 +14,12 @@ interface Owned {
   readonly store: AnyStore
 }
 
+/** Where the records of the key would be processed. */
+export const ownerOf = <T>(definition: StoreDefinition, owned: readonly T[], key: unknown): T => {
+  const bytes = owned.length === 1 ? Buffer.alloc(0) : (definition.plainKey ?? definition.key).encode(key)
+  return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as T
+}
+
 export class StoreView implements KeyValueStore<unknown, unknown> {
   readonly name: string
   readonly #engine: DriverEngine
@@ -36,7 +42,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   }
 
   has(key: unknown): boolean {
-    return this.#owned.some(({ store }) => store.has(key))
+    return this.#owned.some(({ view }) => view.has(key))
   }
 
   range(
@@ -58,7 +64,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
 
   delete(key: unknown): void {
     const held = this.#holding(key)
-    if (held !== undefined) this.#engine.seed(held.task, held.store, () => held.store.delete(key))
+    if (held !== undefined) this.#engine.seed(held.task, held.store, () => held.view.delete(key))
   }
 
   get #owned(): Owned[] {
@@ -80,7 +86,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   }
 
   #holding(key: unknown): Owned | undefined {
-    const [held, ...others] = this.#owned.filter(({ store }) => store.has(key))
+    const [held, ...others] = this.#owned.filter(({ view }) => view.has(key))
     if (others.length === 0) return held
     const partitions = [held, ...others].map((one) => one?.task.partition)
     throw misused(`the partitions ${partitions.join(' and ')} have the key: ask for one of them`, {
@@ -88,11 +94,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
     })
   }
 
-  /** Where the records of the key would be processed. */
   #ownerOf(key: unknown): Owned {
-    const owned = this.#owned
-    const bytes =
-      owned.length === 1 ? Buffer.alloc(0) : (this.#definition.plainKey ?? this.#definition.key).encode(key)
-    return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as Owned
+    return ownerOf(this.#definition, this.#owned, key)
   }
 }
