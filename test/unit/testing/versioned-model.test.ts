@@ -8,8 +8,8 @@ import { testDriver } from '../../../src/testing/index.ts'
 
 const historyMs = 12
 const graceMs = 6
-const rates = topic('rates', { key: string, value: nullable(int64) })
-const orders = topic('orders', { key: string, value: int64 })
+// One topic for both sides, so that their order is the same whenever they are processed.
+const input = topic('in', { key: string, value: string })
 const now = topic('now', { key: string, value: string })
 const later = topic('later', { key: string, value: string })
 const changes = topic('changes', { key: string, value: nullable(int64) })
@@ -19,9 +19,13 @@ const waiting = store('waiting', { key: string, value: int64 })
 const show = (order: number, rate: number | undefined): string => `${order}:${rate ?? '-'}`
 
 const joined = topology('joined', (t) => {
-  const table = t.table(rates, history)
+  const { order, rate } = t.stream(input).branch({
+    order: ({ value }) => value.startsWith('order'),
+    rate: () => true,
+  })
+  const table = rate.mapValues((text) => (text === 'rate' ? null : Number(text.slice(4)))).toTable(history)
   table.toStream().to(changes)
-  const stream = t.stream(orders)
+  const stream = order.mapValues((text) => Number(text.slice(5)))
   stream.leftJoin(table, show).to(now)
   stream.join(table, show, { graceMs, store: waiting }).to(later)
 })
@@ -145,20 +149,14 @@ describe('versioned tables under aborts and restarts', () => {
             if (one.kind === 'rate' || one.kind === 'order') {
               timestamp = Math.max(0, timestamp + one.forwardMs)
               const value = one.kind === 'rate' && one.isNull && one.value < 40 ? null : one.value
-              if (one.kind === 'rate') driver.input(rates).send(one.key, value, { timestamp })
-              else driver.input(orders).send(one.key, one.value, { timestamp })
+              driver.input(input).send(one.key, `${one.kind}${value ?? ''}`, { timestamp })
               sent.push({ kind: one.kind, key: one.key, value, timestamp })
-              // After an abort several wait at once, and two inputs are taken in the order of time: in turn here.
-              if (begun) continue
-              driver.run()
             } else if (one.kind === 'restart') {
               driver.restart({ keepState: one.keepState })
               begun = false
-              driver.run()
             } else if (one.kind === 'begin' ? !begun : begun) {
               driver[one.kind]()
               begun = one.kind === 'begin'
-              if (one.kind === 'abort') driver.run()
             }
           }
           if (begun) driver.commit()
@@ -170,8 +168,6 @@ describe('versioned tables under aborts and restarts', () => {
               .map(({ key, value, timestamp: at }) => ({ key, text: `${key}=${value}/${at}` })),
           )
           const partitionOf = (key: string): number => partitionForKey(Buffer.from(key), 0, 1, partitions)
-          // The order that an abort leads to is another one; then only what is there in the end can be told.
-          if (steps.some(({ kind }) => kind === 'abort' || kind === 'restart')) return
           for (const [order, one] of sent.entries()) models[partitionOf(one.key)]?.take(one, order)
           for (const [partition, model] of models.entries()) {
             const told = outputs.map((all) =>
@@ -184,8 +180,10 @@ describe('versioned tables under aborts and restarts', () => {
             for (const key of keys) {
               if (partitionOf(key) !== partition) continue
               expect(view.get(key)).toBe(model.latest(key))
-              for (let time = Math.max(0, timestamp - 40); time <= timestamp + 20; time++)
-                expect(view.asOf(key, time), `${key} as of ${time}`).toBe(model.asOf(key, time))
+              const times = Array.from({ length: 30 }, (_, index) => Math.max(0, timestamp - 20 + index))
+              expect(times.map((time) => view.asOf(key, time))).toEqual(
+                times.map((time) => model.asOf(key, time)),
+              )
               for (const [from, to] of [
                 [0, 1000],
                 [timestamp - 6, timestamp + 1],
@@ -196,7 +194,7 @@ describe('versioned tables under aborts and restarts', () => {
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
   })
 })
