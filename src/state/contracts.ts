@@ -26,6 +26,12 @@ export interface ReadOnlyKeyValueStore<K, V, KW = K> {
   ): IterableIterator<KeyValue<K, V>>
   /** All entries, ordered by encoded key. */
   all(): IterableIterator<KeyValue<K, V>>
+  /** Entries whose encoded key begins with the bytes of the prefix, as its serde writes it; ordered as those of `range`. */
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>>
 }
 
 /** What a processor may do with a key-value store. */

@@ -11,7 +11,7 @@ import { writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord, KeyValue, KeyValueStore } from './contracts.ts'
 import { withMarks } from './marked-values.ts'
-import { StoreCodec } from './store-codec.ts'
+import { prefixBounds, StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
 import type { TransactionalStore } from './transactional-store.ts'
 import { progressKey, timeBytes, timeKey } from './window-entries.ts'
@@ -103,14 +103,31 @@ export class ExpiringTable implements KeyValueStore<unknown, Timestamped<unknown
     this.#sweep()
   }
 
-  *range(
+  range(
     from: unknown,
     to: unknown,
     options?: { readonly reverse?: boolean },
   ): IterableIterator<KeyValue<unknown, Timestamped<unknown>>> {
-    const low = prefix + (from === undefined ? '' : this.#codec.key(from))
-    const high = to === undefined ? afterEntries : prefix + this.#codec.key(to)
-    for (const { key, value } of this.#store.range(low, high, options)) {
+    const low = from === undefined ? '' : this.#codec.key(from)
+    return this.#within(low, to === undefined ? undefined : this.#codec.key(to), options)
+  }
+
+  prefixScan<P>(
+    begin: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<unknown, Timestamped<unknown>>> {
+    const { from, to } = prefixBounds(serde, begin)
+    return this.#within(from, to, options)
+  }
+
+  *#within(
+    from: string,
+    to: string | undefined,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<unknown, Timestamped<unknown>>> {
+    const high = to === undefined ? afterEntries : prefix + to
+    for (const { key, value } of this.#store.range(prefix + from, high, options)) {
       const entry = value as Timestamped<unknown>
       if (!this.#isOver(entry)) yield { key: this.#codec.keyOf(key.slice(prefix.length)), value: entry }
     }

@@ -10,7 +10,7 @@
 import { invariant } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { MillstreamError } from '../errors.ts'
+import type { Serde } from '../serde/serde.ts'
 import type {
   ChangelogEntry,
   Checkpoint,
@@ -23,8 +23,9 @@ import type {
 } from './contracts.ts'
 import { keysWithin, lastWrites, ReadCache, sortedWrites } from './layers.ts'
 import { SortedKeys } from './sorted-keys.ts'
-import { type Held, StoreCodec, absent, entryBytes, rawKeys } from './store-codec.ts'
+import { type Held, StoreCodec, absent, entryBytes, prefixBounds, rawKeys } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
+import { rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
 
 const mebibyte = 1 << 20
 type Entry = { readonly key: string; readonly held: Held }
@@ -144,6 +145,16 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     return this.range(undefined, undefined)
   }
 
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>> {
+    const { from, to } = prefixBounds(serde, prefix)
+    this.#assertOpen()
+    return this.#entries(from, to, options?.reverse === true, this.#version)
+  }
+
   #keyOf(record: KeyedRecord<K>): string {
     if (record === this.#lastRecord) return this.#lastKey
     const key = this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key)
@@ -181,7 +192,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #write(key: string, held: Held): void {
     this.#assertOpen()
-    if (this.#sealed) throw this.#writtenTooLate()
+    if (this.#sealed) throw writtenTooLate(this.name)
     const before = this.#overlay.get(key)
     if (before === undefined) {
       this.#digest?.firstWritten(key)
@@ -228,14 +239,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** The record is finished: until the next `mark` a write throws CONTEXT_EXPIRED. */
   seal(): void {
     this.#sealed = true
-  }
-
-  #writtenTooLate(): MillstreamError {
-    return new MillstreamError('CONTEXT_EXPIRED', {
-      what: 'a store was written when no record was in hand',
-      where: { store: this.name },
-      fix: 'Write inside process or a punctuator, before it returns; asynchronous work does not belong into them.',
-    })
   }
 
   // ---- the transaction
@@ -415,8 +418,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #assertOpen(): void {
-    if (this.#closed)
-      throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { store: this.name } })
+    if (this.#closed) throw storeClosed(this.name)
   }
 
   #assertForward(checkpoint: Checkpoint): void {
@@ -480,11 +482,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #assertVersion(version: number): void {
-    if (version === this.#version) return
-    throw new MillstreamError('RANGE_INVALIDATED', {
-      what: 'a range was read on after the store had been written',
-      where: { store: this.name },
-      fix: 'Collect the entries first ([...store.range(from, to)]), then write.',
-    })
+    if (version !== this.#version) throw rangeInvalidated(this.name)
   }
 }

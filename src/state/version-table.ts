@@ -11,12 +11,7 @@ import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord } from './contracts.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
-import {
-  boundary,
-  type Version,
-  type VersionEntryStore,
-  type VersionProgress,
-} from './version-entries.ts'
+import { boundary, type Version, type VersionEntryStore, type VersionProgress } from './version-entries.ts'
 import { progressKey, timeBytes, timeIn, timeKey } from './window-entries.ts'
 import { byKey, lastTimeKey } from './window-table.ts'
 
@@ -39,7 +34,7 @@ const boundariesPerWrite = 16
 /** How often, within the history, it is looked for what is past it. */
 const walksPerHistory = 64
 
-const valueOf = (version: Version | undefined): Timestamped<unknown> | undefined =>
+const present = (version: Version | undefined): Timestamped<unknown> | undefined =>
   version === undefined || 'takenOut' in version ? undefined : version
 
 export class VersionTable {
@@ -69,20 +64,16 @@ export class VersionTable {
   // ---- as a table
 
   get(key: unknown): Timestamped<unknown> | undefined {
-    return valueOf(this.#latest(this.#codec.key(key)))
+    return present(this.#latest(this.#codec.key(key)))
   }
 
   getOf(record: KeyedRecord<unknown>): Timestamped<unknown> | undefined {
-    return valueOf(this.#latest(this.#keyOf(record)))
+    return present(this.#latest(this.#keyOf(record)))
   }
 
   /** The version that was valid at this time; none where the time is past the history and it is not the latest one. */
   asOf(key: unknown, timestamp: number): Timestamped<unknown> | undefined {
-    return valueOf(this.#asOf(this.#codec.key(key), timestamp))
-  }
-
-  asOfRecord(record: KeyedRecord<unknown> & { readonly timestamp: number }): Timestamped<unknown> | undefined {
-    return valueOf(this.#asOf(this.#keyOf(record), record.timestamp))
+    return present(this.#asOf(this.#codec.key(key), timestamp))
   }
 
   putOf(record: KeyedRecord<unknown>, { value, timestamp }: Timestamped<unknown>): Put {
@@ -110,7 +101,7 @@ export class VersionTable {
     if (latest === undefined) return
     let end = latest.timestamp
     if (latest.timestamp < to) {
-      const value = valueOf(latest)
+      const value = present(latest)
       if (value !== undefined) yield { value: value.value, from: latest.timestamp, to: undefined }
     } else end = this.#following(bytes, to, latest)
     const earliest = Math.max(from, this.#visibleFrom)
@@ -119,7 +110,7 @@ export class VersionTable {
     for (const { value: entry } of this.#store.range(history, high, { reverse: true })) {
       if (end <= earliest) return
       const version = entry as Version
-      const value = valueOf(version)
+      const value = present(version)
       if (value !== undefined) yield { value: value.value, from: version.timestamp, to: end }
       end = version.timestamp
     }
@@ -134,7 +125,7 @@ export class VersionTable {
     const low = latestPrefix + (from === undefined ? '' : this.#codec.key(from))
     const high = to === undefined ? afterLatest : latestPrefix + this.#codec.key(to)
     for (const { key, value } of this.#store.range(low, high, { reverse })) {
-      const version = valueOf(value as Version)
+      const version = present(value as Version)
       if (version !== undefined) yield { key: this.#codec.keyOf(key.slice(1)), value: version.value }
     }
   }

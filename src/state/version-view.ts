@@ -21,11 +21,7 @@ export class VersionView<K, V> implements VersionedStore<K, V> {
     return this.#table.asOf(key, timestamp)?.value as V | undefined
   }
 
-  versions(
-    key: K,
-    from: number = 0,
-    to: number = Number.POSITIVE_INFINITY,
-  ): IterableIterator<KeyVersion<V>> {
+  versions(key: K, from: number = 0, to: number = Number.POSITIVE_INFINITY): IterableIterator<KeyVersion<V>> {
     return this.#table.versions(key, from, to) as IterableIterator<KeyVersion<V>>
   }
 

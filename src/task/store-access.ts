@@ -18,46 +18,48 @@ interface Opened {
   readonly store: TransactionalStore<unknown, unknown>
 }
 
-/** Undefined: it is no store of windows. */
-export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | undefined => {
-  const { plainKey, plainValue, windowShape } = definition
+/** Whose stream time decides what is over. */
+interface Timed {
+  readonly streamTime: number
+}
+
+/** Undefined: it is no store of windows, or none at all. */
+export const windowTableOf = (opened: Opened | undefined): AnyWindowTable | undefined => {
+  if (opened === undefined) return undefined
+  const { plainKey, plainValue, windowShape } = opened.definition
   if (plainKey === undefined || plainValue === undefined || windowShape === undefined) return undefined
-  const entries = store as unknown as WindowEntryStore
+  const entries = opened.store as unknown as WindowEntryStore
   if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
   return windowShape.kind === 'sessions'
     ? new SessionTable(entries, plainKey, plainValue, windowShape)
     : new SlidingTable(entries, plainKey, plainValue, windowShape)
 }
 
-/** A store as the operators that keep it use it. @param streamTime of the task, ms */
-export const tableStoreOf = ({ definition, store }: Opened, streamTime: () => number): TableStore => {
-  const { plainKey, plainValue, versions, waiting, ttlMs } = definition
-  const plain = store as unknown as TableStore
-  if (plainKey === undefined || plainValue === undefined) return plain
+/** A store as the operators that keep it use it. */
+export const tableStoreOf = (opened: Opened | undefined, task: Timed): TableStore | undefined => {
+  if (opened === undefined) return undefined
+  const { plainKey, plainValue, versions, waiting, ttlMs } = opened.definition
+  const store: unknown = opened.store
+  if (plainKey === undefined || plainValue === undefined) return store as TableStore
   if (versions !== undefined)
-    return new VersionTable(store as unknown as VersionEntryStore, plainKey, plainValue, versions.historyMs)
-  if (waiting)
-    return new WaitingRecords(store as unknown as WaitingStore, plainKey, plainValue) as unknown as TableStore
-  return ttlMs === undefined
-    ? plain
-    : new ExpiringTable(store as unknown as ExpiringStore, plainKey, plainValue, ttlMs, streamTime)
+    return new VersionTable(store as VersionEntryStore, plainKey, plainValue, versions.historyMs)
+  if (waiting) return new WaitingRecords(store as WaitingStore, plainKey, plainValue) as unknown as TableStore
+  if (ttlMs === undefined) return store as TableStore
+  return new ExpiringTable(store as ExpiringStore, plainKey, plainValue, ttlMs, () => task.streamTime)
 }
 
-/**
- * A store as a processor sees it.
- * @param timestamp what a value is dated with that is written @param streamTime of the task, ms
- */
+/** A store as a processor sees it. @param timestamp what a value is dated with that is written */
 export const viewOf = (
-  opened: Opened,
+  opened: Opened | undefined,
+  task: Timed,
   timestamp: () => number,
-  streamTime: () => number,
-): ReturnType<ProcessorContext['store']> => {
+): ReturnType<ProcessorContext['store']> | undefined => {
   const windows = windowTableOf(opened)
-  if (windows !== undefined) return new WindowView(windows)
+  if (opened === undefined || windows !== undefined) return windows && new WindowView(windows)
   const { plainValue, versions } = opened.definition
   if (plainValue === undefined) return opened.store
-  const table = tableStoreOf(opened, streamTime)
+  const table: unknown = tableStoreOf(opened, task)
   return versions === undefined
-    ? new PlainView(table as unknown as TransactionalStore<unknown, never>, plainValue, timestamp)
-    : new VersionView(table as unknown as VersionTable)
+    ? new PlainView(table as TransactionalStore<unknown, never>, plainValue, timestamp)
+    : new VersionView(table as VersionTable)
 }

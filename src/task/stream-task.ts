@@ -332,19 +332,16 @@ export class StreamTask implements TaskView {
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
-    const found = this.stores.get(name)
     const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
-    return found && viewOf(found, timestamp, () => this.#streamTime)
+    return viewOf(this.stores.get(name), this, timestamp)
   }
 
   tableStore(name: string): TableStore | undefined {
-    const found = this.stores.get(name)
-    return found && tableStoreOf(found, () => this.#streamTime)
+    return tableStoreOf(this.stores.get(name), this)
   }
 
   windowTable(name: string): AnyWindowTable | undefined {
-    const found = this.stores.get(name)
-    return found && windowTableOf(found)
+    return windowTableOf(this.stores.get(name))
   }
 
   inPortions(work: PortionedWork): () => void {

@@ -129,9 +129,7 @@ export const addStreamTableJoin = (
   const parts = { name: undefined, operator, outputs: undefined, mustLead: true }
   if (options === undefined) {
     const create = (): ProcessorInstance =>
-      view.history === undefined
-        ? new StreamTableJoinOperator(view, join, outer)
-        : new AsOfJoinOperator(made)
+      view.history === undefined ? new StreamTableJoinOperator(view, join, outer) : new AsOfJoinOperator(made)
     return builder.addProcessor([upstream], { ...parts, stores: view.stores, create })
   }
   const store = options.store as StoreDefinition

@@ -1,6 +1,12 @@
 // What `describe --format json` prints, as data. The format is a contract: `describe --against` reads what an earlier
 // version of the topology printed, so that a change of it needs another number and a line in the changelog.
-import type { EngineKind, StoreDefinition, TopologyGraph, TopologyNode, VersionSettings } from './contracts.ts'
+import type {
+  EngineKind,
+  StoreDefinition,
+  TopologyGraph,
+  TopologyNode,
+  VersionSettings,
+} from './contracts.ts'
 import { changelogTopicName, internalTopics, sinkTopicNames, sourceTopicName } from './internal-topics.ts'
 
 /** Of the format below. */

@@ -260,8 +260,11 @@ export class GraphBuilder {
     if (this.#waiting.has(name)) {
       const users = [...(this.#storeUsers.get(name) ?? [])]
       if (users.length > 1)
-        this.problem(`store ${name} holds the records that wait in a join; only that can use it, not ${users.join(' and ')}`)
-      if (ttlMs !== undefined) this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs`)
+        this.problem(
+          `store ${name} holds the records that wait in a join; only that can use it, not ${users.join(' and ')}`,
+        )
+      if (ttlMs !== undefined)
+        this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs`)
     }
     if ((windows !== undefined) === this.#windowShapes.has(name)) return
     this.problem(

@@ -46,7 +46,8 @@ const laidOutFor = (
 export const finishedStore = (store: StoreDefinition, use: StoreUse): StoreDefinition =>
   Object.freeze(laidOutFor(store, use))
 
-const whole = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least
+const whole = (value: unknown, least: number): boolean =>
+  Number.isSafeInteger(value) && (value as number) >= least
 
 /** What is wrong with a store as it was declared. */
 export const storeProblems = ({ name, engine, versions, ttlMs, windows }: StoreDefinition): string[] => {

@@ -4,7 +4,12 @@ import type { SettingsInput } from '../../config/settings.ts'
 import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
 import type { KeyValue, KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
-import type { StoreHandle, TopicHandle, VersionedStoreHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type {
+  StoreHandle,
+  TopicHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from '../../topology/handles.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */

@@ -1,6 +1,7 @@
 // A store of the test driver over all its partitions: the stores of the tasks themselves, looked up at each call, since
 // a restart makes new ones.
 import { partitionForKey } from '../../record/murmur2.ts'
+import type { Serde } from '../../serde/serde.ts'
 import type { KeyValue, KeyValueStore } from '../../state/contracts.ts'
 import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
 import type { StoreDefinition } from '../../topology/contracts.ts'
@@ -55,6 +56,14 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
 
   all(): IterableIterator<KeyValue<unknown, unknown>> {
     return this.#each((view) => view.all())
+  }
+
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<unknown, unknown>> {
+    return this.#each((view) => view.prefixScan(prefix, serde, options))
   }
 
   put(key: unknown, value: unknown): void {

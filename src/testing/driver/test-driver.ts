@@ -2,7 +2,12 @@
 // and a worker's loop there are topics in memory and a run that ends.
 import { nullable } from '../../serde/nullable.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
-import type { StoreHandle, TopicHandle, VersionedStoreHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type {
+  StoreHandle,
+  TopicHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from '../../topology/handles.ts'
 import type { ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
@@ -66,7 +71,8 @@ class TopologyDriver implements TestDriver {
 
   changelog<K, V>(store: StoreHandle<K, V, never, never>): TestOutput<K, V | null> {
     const { name, key, value, plainKey, plainValue } = this.#definition(store)
-    if (plainKey !== undefined) throw misused('the changelog holds keys that the store lays out itself', { store: name })
+    if (plainKey !== undefined)
+      throw misused('the changelog holds keys that the store lays out itself', { store: name })
     const topic = changelogTopicName(this.#engine.settings.applicationId, name)
     const read = plainValue === undefined ? value : withoutTimestamp(plainValue)
     return this.#output<K, V | null>(topic, { key, value: nullable(read) })
@@ -84,7 +90,8 @@ class TopologyDriver implements TestDriver {
   store(store: StoreDefinition, { partition }: StoreViewOptions = {}): unknown {
     const definition = this.#definition(store)
     const { name, windowShape, versions, waiting } = definition
-    if (waiting) throw misused('the store holds records that wait in a join: nobody else reads it', { store: name })
+    if (waiting)
+      throw misused('the store holds records that wait in a join: nobody else reads it', { store: name })
     if (windowShape !== undefined) return new WindowsView(this.#engine, name, partition)
     return versions === undefined
       ? new StoreView(this.#engine, definition, partition)

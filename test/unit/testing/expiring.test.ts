@@ -19,7 +19,9 @@ const lookups = topology('lookups', (t) => {
       process(record, { stores, forward }) {
         const { key, value } = record
         const { has, all } = { has: stores.seen.has(key), all: [...stores.seen.all()] }
-        forward(record.withValue(`${stores.seen.get(key) ?? '-'} ${has} ${all.map((one) => one.key).join('')}`))
+        forward(
+          record.withValue(`${stores.seen.get(key) ?? '-'} ${has} ${all.map((one) => one.key).join('')}`),
+        )
         if (value === 'delete') stores.seen.delete(key)
         else if (value !== 'get') stores.seen.put(key, value)
       },
@@ -105,16 +107,10 @@ describe('a store whose entries live for a time', () => {
   it('can hold an aggregation, which begins anew', () => {
     using driver = testDriver(
       topology('counted', (t) => {
-        t.stream(input)
-          .groupByKey()
-          .count(counts)
-          .toStream()
-          .mapValues(String)
-          .to(told)
+        t.stream(input).groupByKey().count(counts).toStream().mapValues(String).to(told)
       }),
     )
-    for (const timestamp of [10, 20, 39, 59, 60])
-      driver.input(input).send('a', 'one', { timestamp })
+    for (const timestamp of [10, 20, 39, 59, 60]) driver.input(input).send('a', 'one', { timestamp })
     const values = driver.output(told).readAll()
     expect(values.map(({ value }) => value)).toEqual(['1', '2', '3', '1', '2'])
     expect(driver.store(counts).get('a')).toBe(2)
@@ -123,6 +119,9 @@ describe('a store whose entries live for a time', () => {
       { key: 'a', value: 2 },
       { key: 'b', value: 7 },
     ])
+    const scan = (prefix: string): unknown[] =>
+      [...driver.store(counts).prefixScan(prefix, string)].map(({ key }) => key)
+    expect([scan('a'), scan('b'), scan('c'), scan('')]).toEqual([['a'], ['b'], [], ['a', 'b']])
     driver.store(counts).delete('b')
     expect(driver.store(counts).has('b')).toBe(false)
     expect(() => driver.changelog(counts)).toThrow(/lays out itself/)
@@ -188,7 +187,8 @@ describe('such stores under aborts and restarts', () => {
         // Places and entries that are over are few: those of the last step, and what no write came for.
         const left = alive(driver)
         const entries = left.filter((id) => id.startsWith('\u0081')).map((id) => id.slice(1))
-        for (const id of entries) expect(left.some((other) => other.slice(8) === id && other < '\u0080')).toBe(true)
+        for (const id of entries)
+          expect(left.some((other) => other.slice(8) === id && other < '\u0080')).toBe(true)
       }),
       { numRuns: 150 },
     )

@@ -174,7 +174,9 @@ describe('versioned tables under aborts and restarts', () => {
               all.filter(({ key }) => partitionOf(key) === partition).map(({ text }) => text),
             )
             const byKey = (texts: readonly string[]): string[] =>
-              partitions === 1 ? [...texts] : texts.toSorted((one, other) => one.charCodeAt(0) - other.charCodeAt(0))
+              partitions === 1
+                ? [...texts]
+                : texts.toSorted((one, other) => one.charCodeAt(0) - other.charCodeAt(0))
             expect(told.map(byKey)).toEqual([model.changes, model.now, model.later].map(byKey))
             const view = driver.store(history, { partition })
             for (const key of keys) {
