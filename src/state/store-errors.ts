@@ -1,5 +1,7 @@
 // What a store says to those who use it at the wrong time.
+import { invariant } from '../base/assert.ts'
 import { MillstreamError } from '../errors.ts'
+import type { Checkpoint } from './contracts.ts'
 
 export const writtenTooLate = (store: string): MillstreamError =>
   new MillstreamError('CONTEXT_EXPIRED', {
@@ -17,3 +19,16 @@ export const rangeInvalidated = (store: string): MillstreamError =>
 
 export const storeClosed = (store: string): MillstreamError =>
   new MillstreamError('CLOSED', { what: 'the store is closed', where: { store } })
+
+export const assertForward = (
+  store: string,
+  known: Checkpoint | undefined,
+  { changelogOffset }: Checkpoint,
+): void => {
+  const before = known?.changelogOffset ?? 0
+  invariant(changelogOffset >= before, 'changelog offsets only grow', {
+    store,
+    before,
+    next: changelogOffset,
+  })
+}

@@ -25,7 +25,7 @@ import { keysWithin, lastWrites, ReadCache, sortedWrites } from './layers.ts'
 import { SortedKeys } from './sorted-keys.ts'
 import { type Held, StoreCodec, absent, entryBytes, prefixBounds, rawKeys } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
-import { rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
+import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
 
 const mebibyte = 1 << 20
 type Entry = { readonly key: string; readonly held: Held }
@@ -277,7 +277,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    */
   commitOverlay(checkpoint: Checkpoint): void {
     this.#assertOpen()
-    this.#assertForward(checkpoint)
+    assertForward(this.name, this.#checkpoint, checkpoint)
     if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
     this.#digest?.commit()
     if (this.#committed.size === 0) {
@@ -350,7 +350,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
     invariant(this.#overlay.size === 0, 'no transaction is open while a store restores', { store: this.name })
-    this.#assertForward(checkpoint)
+    assertForward(this.name, this.#checkpoint, checkpoint)
     this.flush()
     const writes = lastWrites(entries, this.#codec)
     this.#changed()
@@ -383,6 +383,25 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (!this.#digest.scan(entriesMax)) return false
     if (this.#checkpoint !== undefined) this.#checkpoint = this.#withDigest(this.#checkpoint)
     return true
+  }
+
+  /** Whether it holds nothing. Only after a restore. */
+  get isEmpty(): boolean {
+    return this.#engine.count() === 0
+  }
+
+  /**
+   * Changes entries in the open transaction by their bytes, whatever the serdes say of the old ones. Only after a restore,
+   * before anything is read. @param convert null deletes; undefined: it stays
+   */
+  rewrite(convert: (bytes: Buffer) => Uint8Array | null | undefined): void {
+    for (const { key, value } of this.#engine.range(undefined, undefined, false)) {
+      const bytes = convert(value)
+      if (bytes === undefined) continue
+      const held = bytes === null ? absent : this.#codec.heldFrom(Buffer.from(bytes))
+      this.#codec.checkChangeSize(key, held)
+      this.#write(key, held)
+    }
   }
 
   /** Removes everything and starts anew, before a rebuild from the changelog. */
@@ -419,15 +438,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #assertOpen(): void {
     if (this.#closed) throw storeClosed(this.name)
-  }
-
-  #assertForward(checkpoint: Checkpoint): void {
-    const before = this.#checkpoint?.changelogOffset ?? 0
-    invariant(checkpoint.changelogOffset >= before, 'changelog offsets only grow', {
-      store: this.name,
-      before,
-      next: checkpoint.changelogOffset,
-    })
   }
 
   // ---- ranges

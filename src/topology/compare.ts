@@ -112,7 +112,20 @@ const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => 
 
 const changedStore = (was: PlacedStore, is: PlacedStore): Finding[] => {
   const found: Finding[] = []
-  if (!sameLayout(was, is)) {
+  const [from, to] = [was.version ?? 1, is.version ?? 1]
+  if (from > to) {
+    found.push({
+      effect: 'broken',
+      what: `store ${was.name} was of version ${from} and is of version ${to}: the start is refused (STORE_LAYOUT)`,
+      fix: 'A store is not migrated back: keep its version, or give the store another name.',
+    })
+  } else if (from < to && keptAs(was) === keptAs(is) && layoutOf(was.key) === layoutOf(is.key)) {
+    found.push({
+      effect: 'kept',
+      what: `store ${was.name} was of version ${from} and is of version ${to}: its migrate is called for each value at the start`,
+      fix: 'Take a savepoint before: the way back is the old version and that.',
+    })
+  } else if (!sameLayout(was, is)) {
     found.push({
       effect: 'broken',
       what: `store ${was.name} was ${textOf(was)} and is ${textOf(is)}: what it holds could not be read, or would be read as something else`,

@@ -179,6 +179,13 @@ export interface StoreDefinition {
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */
   readonly plainValue?: Serde<unknown>
   readonly engine: EngineKind
+  /** Of what its values mean, from 1. */
+  readonly version?: number
+  /** Makes values of an earlier version those of this one; what it gets is read with `previous`, or bytes. Null removes. */
+  readonly migrate?: (old: unknown, fromVersion: number) => unknown
+  readonly previous?: Serde<unknown>
+  /** Version, kind and serdes in short, as they are committed (store-code.ts). */
+  readonly layout?: string
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
 }

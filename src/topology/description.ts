@@ -35,6 +35,8 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
+  /** Of what its values mean, where it is not 1. */
+  readonly version?: number
   /** It keeps what each key was before. */
   readonly versions?: VersionSettings
   /** How long after its timestamp an entry lives. */
@@ -101,6 +103,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),
       ...(store.versions === undefined ? {} : { versions: store.versions }),
       ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),
       ...(store.waiting === undefined ? {} : { waiting: store.waiting }),

@@ -256,15 +256,15 @@ export class GraphBuilder {
       this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
   }
 
-  #checkUse({ name, windows, ttlMs }: StoreDefinition): void {
+  #checkUse({ name, windows, ttlMs, version }: StoreDefinition): void {
     if (this.#waiting.has(name)) {
       const users = [...(this.#storeUsers.get(name) ?? [])]
       if (users.length > 1)
         this.problem(
           `store ${name} holds the records that wait in a join; only that can use it, not ${users.join(' and ')}`,
         )
-      if (ttlMs !== undefined)
-        this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs`)
+      if (ttlMs !== undefined || version !== undefined)
+        this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs and no version`)
     }
     if ((windows !== undefined) === this.#windowShapes.has(name)) return
     this.problem(

@@ -83,9 +83,22 @@ export const topic = <KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
     timestampExtractor: options.timestamp as TimestampExtractor | undefined,
   })
 
-export interface StoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema> {
+export interface StoreOptions<
+  KS extends SerdeOrSchema,
+  VS extends SerdeOrSchema,
+  PS extends SerdeOrSchema = Serde<Uint8Array>,
+> {
   readonly key: KS
   readonly value: VS
+  /** Of what the values mean: raised with each change after which older ones cannot be read as they are. Default 1. */
+  readonly version?: number
+  /**
+   * Makes a value of an earlier version one of this version; null removes it. A store that was written in an earlier version is
+   * migrated at the start, whole, each entry once. `old`: what `previous` reads, or the bytes.
+   */
+  readonly migrate?: (old: ReadOf<PS>, fromVersion: number) => WriteOf<VS> | null
+  /** Reads the values of earlier versions. Default: their bytes. */
+  readonly previous?: PS
   /** Where the committed data live: on disk (default) or in memory. */
   readonly engine?: EngineKind
   /** Settings of the changelog topic that override ours. */
@@ -101,9 +114,14 @@ export interface StoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema
  * Declares a key-value store: its name and the serdes of its keys and values (a Standard Schema means JSON).
  * @throws TOPOLOGY_INVALID where a serde is none, or a schema is asynchronous.
  */
-export const store = <const N extends string, KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+export const store = <
+  const N extends string,
+  KS extends SerdeOrSchema,
+  VS extends SerdeOrSchema,
+  PS extends SerdeOrSchema = Serde<Uint8Array>,
+>(
   name: N,
-  options: StoreOptions<KS, VS>,
+  options: StoreOptions<KS, VS, PS>,
 ): StoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
   Object.freeze({
     name,
@@ -112,6 +130,13 @@ export const store = <const N extends string, KS extends SerdeOrSchema, VS exten
     engine: options.engine ?? 'lmdb',
     changelogSettings: options.changelog ?? {},
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
+    ...(options.version === undefined ? {} : { version: options.version }),
+    ...(options.migrate === undefined
+      ? {}
+      : { migrate: options.migrate as NonNullable<StoreDefinition['migrate']> }),
+    ...(options.previous === undefined
+      ? {}
+      : { previous: toSerde(options.previous, `previous of store ${name}`) }),
   })
 
 export interface WindowStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema>

@@ -7,6 +7,8 @@ import { waitingEntries } from '../state/waiting-records.ts'
 import { windowEntries } from '../state/window-entries.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { StoreDefinition } from './contracts.ts'
+import { storeCode } from './store-code.ts'
+import { functionProblem } from './synchronous.ts'
 
 /** How the operators of a topology use a store. */
 export interface StoreUse {
@@ -43,15 +45,31 @@ const laidOutFor = (
   return keepsTable ? { ...store, value: timestamped(value) as never, plainValue: value } : store
 }
 
-export const finishedStore = (store: StoreDefinition, use: StoreUse): StoreDefinition =>
-  Object.freeze(laidOutFor(store, use))
+export const finishedStore = (store: StoreDefinition, use: StoreUse): StoreDefinition => {
+  const definition = laidOutFor(store, use)
+  return Object.freeze({ ...definition, layout: storeCode(definition) })
+}
 
 const whole = (value: unknown, least: number): boolean =>
   Number.isSafeInteger(value) && (value as number) >= least
 
-/** What is wrong with a store as it was declared. */
-export const storeProblems = ({ name, engine, versions, ttlMs, windows }: StoreDefinition): string[] => {
+const versionMax = 9999
+
+const versionProblems = ({ name, version, migrate }: StoreDefinition): string[] => {
   const problems: string[] = []
+  if (version !== undefined && !(whole(version, 1) && version <= versionMax))
+    problems.push(`store ${name}: version is ${version}, but takes a whole number from 1 to ${versionMax}`)
+  if (migrate === undefined) return problems
+  if ((version ?? 1) === 1)
+    problems.push(`store ${name}: it has a migrate, but no version above 1 to migrate to`)
+  const problem = functionProblem(migrate, `migrate of store ${name}`)
+  return problem === undefined ? problems : [...problems, problem]
+}
+
+/** What is wrong with a store as it was declared. */
+export const storeProblems = (store: StoreDefinition): string[] => {
+  const { name, engine, versions, ttlMs, windows } = store
+  const problems = versionProblems(store)
   if (engine !== 'lmdb' && engine !== 'memory')
     problems.push(`store ${name}: engine is ${String(engine)}, but takes lmdb or memory`)
   if (versions !== undefined && !whole(versions.historyMs, 0))
