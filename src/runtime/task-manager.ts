@@ -31,6 +31,7 @@ import {
   storedPosition,
   type TaskStores,
 } from './task-stores.ts'
+import { migrationsOf } from './store-layouts.ts'
 import { decodeWitness } from './witness.ts'
 import { restoreInterrupted } from './worker-errors.ts'
 
@@ -244,8 +245,10 @@ export class TaskManager {
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
-      const task = open.task === undefined ? this.#create(open, start) : open.task
-      if (open.task !== undefined) task.rewind(start.positions, start.streamTime)
+      const migrations = migrationsOf(open, committed, this.#options.settings)
+      const task = open.task === undefined ? this.#create(open, start, migrations) : open.task
+      open.task?.migrations.expect(migrations)
+      open.task?.rewind(start.positions, start.streamTime)
       open.task = task
       if (start.fresh) fresh.add(task)
     }
@@ -253,7 +256,7 @@ export class TaskManager {
     return fresh
   }
 
-  #create({ plan, stores }: OpenTask, start: Start): StreamTask {
+  #create({ plan, stores }: OpenTask, start: Start, migrations: ReadonlyMap<string, number>): StreamTask {
     const { settings, catalog, ports, log, collector } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
@@ -271,6 +274,7 @@ export class TaskManager {
       clock: ports.clock,
       log,
       streamTime: start.streamTime,
+      migrations,
     })
     task.init()
     log.info('task running', {
@@ -372,7 +376,7 @@ export class TaskManager {
    * of a task carries its start positions, so committed state without any committed offset cannot come about by itself.
    */
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
-    const withState = [...stores.values()].find(({ store }) => !store.all().next().done)
+    const withState = [...stores.values()].find(({ store }) => !store.isEmpty)
     if (withState === undefined || plan.inputs.length === 0) return
     const place = {
       task: plan.id,
