@@ -22,6 +22,8 @@ export type {
   WindowStoreHandle,
   WindowStoreOptions,
 } from './topology/handles.ts'
+export { timerStore } from './topology/timers.ts'
+export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {

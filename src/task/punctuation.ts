@@ -14,8 +14,15 @@ interface Entry {
 const nextTick = (timeMs: number, intervalMs: number): number =>
   (Math.floor(timeMs / intervalMs) + 1) * intervalMs
 
+/** What rings once, when its time has come; whoever set it finds out again what it is set to after an abort. */
+interface Alarm {
+  readonly ring: () => void
+  dueMs: number
+}
+
 export class PunctuationSchedule {
   readonly #entries = new Set<Entry>()
+  readonly #alarms: Alarm[] = []
   #earliestMs = Number.POSITIVE_INFINITY
 
   /** @param nowMs the time of this schedule's kind; -1 (no stream time yet) makes the first tick due with the first record. */
@@ -38,18 +45,33 @@ export class PunctuationSchedule {
     }
   }
 
-  /** When the next punctuator is due, ms; infinity without one. */
+  /** @returns what sets it */
+  addAlarm(ring: () => void): (dueMs: number) => void {
+    const alarm: Alarm = { ring, dueMs: Number.POSITIVE_INFINITY }
+    this.#alarms.push(alarm)
+    return (dueMs) => {
+      alarm.dueMs = dueMs
+      this.#findEarliest()
+    }
+  }
+
+  /** When the next punctuator or alarm is due, ms; infinity without one. */
   get dueMs(): number {
     return this.#earliestMs
   }
 
-  /** The punctuators due at this time, each moved to its next tick. */
+  /** The punctuators due at this time, each moved to its next tick. Alarms that are due ring. */
   takeDue(timeMs: number): Punctuator[] {
     const due: Punctuator[] = []
     for (const entry of this.#entries) {
       if (entry.dueMs > timeMs) continue
       due.push(entry.punctuator)
       entry.dueMs = nextTick(timeMs, entry.intervalMs)
+    }
+    for (const alarm of this.#alarms) {
+      if (alarm.dueMs > timeMs) continue
+      alarm.dueMs = Number.POSITIVE_INFINITY
+      alarm.ring()
     }
     this.#findEarliest()
     return due
@@ -77,11 +99,13 @@ export class PunctuationSchedule {
 
   clear(): void {
     this.#entries.clear()
+    this.#alarms.length = 0
     this.#findEarliest()
   }
 
   #findEarliest(): void {
     this.#earliestMs = Number.POSITIVE_INFINITY
     for (const { dueMs } of this.#entries) if (dueMs < this.#earliestMs) this.#earliestMs = dueMs
+    for (const { dueMs } of this.#alarms) if (dueMs < this.#earliestMs) this.#earliestMs = dueMs
   }
 }

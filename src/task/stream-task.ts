@@ -9,7 +9,8 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { ensureError, type MillstreamError } from '../errors.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
   AnyWindowTable,
@@ -25,14 +26,14 @@ import type {
   TableStore,
 } from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { portionFailed, punctuatorFailed } from './failures.ts'
+import { locatedError, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
-import { viewOf, windowTableOf } from './store-access.ts'
+import { timerTableOf, viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -345,6 +346,16 @@ export class StreamTask implements TaskView {
     return found && windowTableOf(found)
   }
 
+  timerTable(name: string): TimerTable | undefined {
+    const found = this.stores.get(name)
+    return found && timerTableOf(found)
+  }
+
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {
+    invariant(this.#inInit, 'an alarm is announced in init', { task: this.id })
+    return (type === 'stream-time' ? this.#streamTimers : this.#wallTimers).addAlarm(ring)
+  }
+
   inPortions(work: PortionedWork): () => void {
     invariant(this.#inInit, 'work in portions is announced in init', { task: this.id })
     return this.#portions.add(work)
@@ -355,13 +366,7 @@ export class StreamTask implements TaskView {
   }
 
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    if (!this.#inInit) {
-      throw new MillstreamError('CONTEXT_EXPIRED', {
-        what: 'schedule was called outside init',
-        where: { task: this.id },
-        fix: 'Schedule punctuators in the init of the processor.',
-      })
-    }
+    if (!this.#inInit) throw scheduledTooLate(this.id)
     return type === 'stream-time'
       ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
       : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
@@ -422,7 +427,7 @@ export class StreamTask implements TaskView {
       if (this.#policy.action !== 'skip') throw portionFailed(located)
       if (!this.#portions.skipFailed()) return
       this.counts.skipped++
-      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: located.message })
+      this.#log.warn('a closed window or a timer failed and is skipped', { task: this.id, cause: located.message })
       return
     }
     this.#finish()
@@ -480,19 +485,7 @@ export class StreamTask implements TaskView {
     return true
   }
 
-  /** The error with its place; what is no error of ours is the user's processor that threw. */
   #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    const cause = ensureError(error)
-    const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-    if (isMillstreamError(cause)) {
-      if (cause.reaction !== 'policy') return cause
-      return cause.relocated({ ...where, task: this.id })
-    }
-    return new MillstreamError('PROCESSING_FAILED', {
-      what: `a processor threw ${cause.name}: ${cause.message}`,
-      where: { ...where, task: this.id },
-      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
-      cause,
-    })
+    return locatedError(error, this.id, queue)
   }
 }

@@ -6,6 +6,7 @@ import type { Timestamped } from '../state/timestamped.ts'
 import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { StreamRecord } from './stream-record.ts'
 
@@ -38,6 +39,8 @@ export interface PortionedWork {
    * @returns whether there may be more
    */
   portion(entriesMax: number, drop: boolean): boolean
+  /** The stores went back: what was remembered of them is void. */
+  rewound?(): void
 }
 
 /** What a running processor can reach. One per processor node and task. */
@@ -56,8 +59,15 @@ export interface ProcessorContext {
   tableStore(name: string): TableStore
   /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
   windowTable(name: string): AnyWindowTable
+  /** A store of timers. @throws STORE_NOT_DECLARED as `store` */
+  timerTable(name: string): TimerTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
+  /**
+   * Rings once when time has come to what the answered function was told last, ms; infinity is never. Nothing is in hand
+   * then. Only inside init.
+   */
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   /** The record in hand came too late for a window. */
   countLate(): void
   /**
@@ -160,6 +170,8 @@ export interface StoreDefinition {
   /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
   readonly windows?: WindowSettings
   readonly windowShape?: WindowShape
+  /** It keeps timers (state/timer-table.ts). */
+  readonly timers?: true
   /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */

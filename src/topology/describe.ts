@@ -36,7 +36,8 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
   return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
 }
 
-const windowsOf = ({ windowShape: shape }: StoreDefinition): string => {
+const windowsOf = ({ windowShape: shape, timers }: StoreDefinition): string => {
+  if (timers === true) return ' of timers'
   if (shape === undefined) return ''
   return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }

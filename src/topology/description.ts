@@ -29,6 +29,8 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
+  /** It holds timers. */
+  readonly timers?: true
   /** Name of the topic in Kafka. */
   readonly changelog: string
 }
@@ -89,6 +91,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      ...(store.timers === undefined ? {} : { timers: true }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),

@@ -178,6 +178,13 @@ export class GraphBuilder {
     this.#tableOwners.set(store, node)
   }
 
+  /** As `keepTable`, of timers. */
+  keepTimers(store: string, node: string): void {
+    const owner = this.#tableOwners.get(store)
+    if (owner !== undefined) this.problem(`timers ${store} belong to two processors, ${owner} and ${node}`)
+    this.#tableOwners.set(store, node)
+  }
+
   /** As `keepTable`, of a table of windows. */
   keepWindows(store: string, node: string, shape: WindowShape): void {
     this.keepTable(store, node)
@@ -192,7 +199,11 @@ export class GraphBuilder {
     this.#finished = true
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
-    for (const store of this.#stores.values()) this.#checkWindows(store)
+    for (const store of this.#stores.values()) {
+      this.#checkWindows(store)
+      if (store.timers === true && !this.#tableOwners.has(store.name))
+        this.problem(`store ${store.name} is declared with timerStore: give it to timers of a processor`)
+    }
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
         what:
@@ -316,9 +327,10 @@ export class GraphBuilder {
   }
 }
 
-/** The store of an operator's results: values with their timestamps, in windows or not. */
+/** The store of an operator's results: values with their timestamps, in windows or not; or of timers. */
 const keptStore = (store: StoreDefinition, windowShape: WindowShape | undefined): StoreDefinition => {
   const { key, value } = store
+  if (store.timers === true) return Object.freeze({ ...store, key: rawKeys as never, plainKey: key })
   return Object.freeze(
     windowShape === undefined
       ? { ...store, value: timestamped(value) as never, plainValue: value }

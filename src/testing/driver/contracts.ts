@@ -5,6 +5,7 @@ import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
 import type { KeyValue, KeyValueStore, ReadOnlyWindowStore } from '../../state/contracts.ts'
 import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
@@ -132,6 +133,9 @@ export interface TestDriver extends Disposable {
     store: WindowStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
+
+  /** The timers that are set, those by stream time first, each kind in the order of time. @throws DRIVER_MISUSED */
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[]
 
   /**
    * Highest timestamp seen, ms; -1 before the first record. Of the task that reads this partition of the topic, or

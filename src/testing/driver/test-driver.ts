@@ -5,6 +5,7 @@ import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/
 import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
 import type { ReadOnlyWindowStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import { wrapProcessors } from '../../topology/wrap.ts'
 import type {
@@ -21,6 +22,7 @@ import { DriverInput, InputState } from './input.ts'
 import { misused } from './misused.ts'
 import { DriverOutput, OutputPlace } from './output.ts'
 import { StoreView } from './store-view.ts'
+import { timersIn } from './timers-view.ts'
 import { WindowsView } from './windows-view.ts'
 
 class TopologyDriver implements TestDriver {
@@ -80,6 +82,10 @@ class TopologyDriver implements TestDriver {
     return definition.windowShape === undefined
       ? new StoreView(this.#engine, definition, options.partition)
       : new WindowsView(this.#engine, definition.name, options.partition)
+  }
+
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[] {
+    return timersIn(this.#engine, this.#definition(store).name) as Timer<K>[]
   }
 
   streamTime(topic?: { readonly name: string }, partition = 0): number {
