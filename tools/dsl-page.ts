@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
+import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
 
-const examples = [...operatorExamples, ...compositionExamples]
+const examples = [...operatorExamples, ...timeExamples, ...compositionExamples]
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-composition.ts']
+const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-time.ts', 'dsl-composition.ts']
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -78,7 +79,8 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'what a change of the topology would lose',
     'not there; `millstream describe MODULE --against previous.json` says it',
   ],
-  ['durable timers per key, asynchronous processors', 'not there either; not yet here'],
+  ['durable timers per key', 'not there; `timerStore`, `timers` and `onTimer` of `process`'],
+  ['asynchronous processors', 'not there either; not yet here'],
   ['interactive queries', 'not yet'],
 ]
 

@@ -427,7 +427,10 @@ export class StreamTask implements TaskView {
       if (this.#policy.action !== 'skip') throw portionFailed(located)
       if (!this.#portions.skipFailed()) return
       this.counts.skipped++
-      this.#log.warn('a closed window or a timer failed and is skipped', { task: this.id, cause: located.message })
+      this.#log.warn('a closed window or a timer failed and is skipped', {
+        task: this.id,
+        cause: located.message,
+      })
       return
     }
     this.#finish()

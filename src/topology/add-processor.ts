@@ -38,7 +38,10 @@ export const addUserProcessor = <S>(
   const node = builder.addProcessor([upstream], {
     name: spec.name,
     operator,
-    stores: [...storesByAlias(spec.stores).values(), ...(timers === undefined ? [] : [timers])] as readonly StoreDefinition[],
+    stores: [
+      ...storesByAlias(spec.stores).values(),
+      ...(timers === undefined ? [] : [timers]),
+    ] as readonly StoreDefinition[],
     outputs: names,
     mustLead: outputs !== undefined,
     create: () => createUserProcessor(spec, timers === undefined ? machine : TimedProcessor),

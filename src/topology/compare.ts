@@ -73,7 +73,11 @@ const layoutOf = (serde: string): string => serde.replaceAll(/\bjson\([^()]*\)/g
 
 /** Windows of another length or kind are other entries; how long they are kept may change. */
 const windowsOf = ({ windows, timers }: StoreDescription): string =>
-  windows === undefined ? (timers ? ' of timers' : '') : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined })}`
+  windows === undefined
+    ? timers
+      ? ' of timers'
+      : ''
+    : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined })}`
 
 const textOf = (store: StoreDescription): string =>
   `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}`

@@ -24,12 +24,7 @@ class TimerQueue {
   #lowestSet = aboveAll
   #alarmMs = Number.POSITIVE_INFINITY
 
-  constructor(
-    type: PunctuationType,
-    table: TimerTable,
-    now: () => number,
-    alarm: (dueMs: number) => void,
-  ) {
+  constructor(type: PunctuationType, table: TimerTable, now: () => number, alarm: (dueMs: number) => void) {
     this.type = type
     this.table = table
     this.#now = now
@@ -96,11 +91,7 @@ class TimerView implements Timers<unknown> {
   readonly #queues: Readonly<Record<PunctuationType, TimerQueue>>
   readonly #wake: () => void
 
-  constructor(
-    table: TimerTable,
-    queues: Readonly<Record<PunctuationType, TimerQueue>>,
-    wake: () => void,
-  ) {
+  constructor(table: TimerTable, queues: Readonly<Record<PunctuationType, TimerQueue>>, wake: () => void) {
     this.#table = table
     this.#queues = queues
     this.#wake = wake

@@ -186,7 +186,8 @@ describe('timers under aborts and restarts', () => {
           const pending = driver.timers(reminders)
           for (const [partition, records] of sent.entries()) {
             const model = modelOf(records)
-            const here = (text: string): boolean => partitionOf(text.slice(0, text.indexOf(':'))) === partition
+            const here = (text: string): boolean =>
+              partitionOf(text.slice(0, text.indexOf(':'))) === partition
             expect(streamTold.filter(here)).toEqual(model.told)
             expect(
               pending

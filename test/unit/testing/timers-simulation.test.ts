@@ -1,15 +1,6 @@
 // Timers while workers die, stall and move: each fires once, and what comes out is what the test driver gives for the same
 // records.
-import {
-  int64,
-  output,
-  store,
-  StreamRecord,
-  string,
-  timerStore,
-  topic,
-  topology,
-} from 'millstream'
+import { int64, output, store, StreamRecord, string, timerStore, topic, topology } from 'millstream'
 import { type SimulatedWorld, simulate, testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 

@@ -286,6 +286,30 @@ describe('many timers', () => {
   })
 })
 
+describe('a portion of timers', () => {
+  it('is no more than 32 calls, also where both kinds are due', () => {
+    let calls = 0
+    const app = topology('app', (t) => {
+      t.stream(input).process({
+        timers: reminders,
+        process({ timestamp }, { timers }) {
+          for (let index = 0; index < 64; index++) timers.set(`k${index}`, timestamp)
+          timers.set('z', 900, 'broken', 'wall-clock')
+        },
+        onTimer({ name }) {
+          calls++
+          if (name === 'broken') throw new Error('not this one')
+        },
+      })
+    })
+    using driver = testDriver(app, { wallClock, settings: { onFailure: 'skip' } })
+    driver.input(input).send('a', '', { timestamp: 1 })
+    // Of the portion that fails nothing else is done again, and once more alone it is left out.
+    expect(calls).toBe(32 + 32 + 1 + 1)
+    expect(driver.timers(reminders)).toEqual([])
+  })
+})
+
 describe('what a processor with timers declares', () => {
   it('may be an object per task', () => {
     class Reminder {
