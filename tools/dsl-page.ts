@@ -79,6 +79,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'what a change of the topology would lose',
     'not there; `millstream describe MODULE --against previous.json` says it',
   ],
+  [
+    'timestamp extractors, policies for invalid timestamps',
+    'yes: `timestamp` and `onInvalidTimestamp` of a topic; the time of a partition survives restarts',
+  ],
   ['durable timers per key', 'not there; `timerStore`, `timers` and `onTimer` of `process`'],
   ['asynchronous processors', 'not there either; not yet here'],
   ['interactive queries', 'not yet'],

@@ -261,7 +261,14 @@ const importInTransaction = async (
   const transactionalId = transactionalIdOf(settings.applicationId, importInstance)
   const incarnation = ports.random.uuid().slice(0, 8)
   const offsets = offsetsOf(given, ends, (streamTime) =>
-    encodeWitness({ transactionalId, incarnation, transaction: 1, streamTime, stores: [] }),
+    encodeWitness({
+      transactionalId,
+      incarnation,
+      transaction: 1,
+      streamTime,
+      partitionTime: streamTime,
+      stores: [],
+    }),
   )
   producer.begin()
   try {

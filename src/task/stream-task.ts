@@ -32,7 +32,7 @@ import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
-import type { FetchedRecords, RecordQueue } from './record-queue.ts'
+import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { timerTableOf, viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
@@ -64,6 +64,8 @@ export interface TaskPosition {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** See RecordQueue. */
+  readonly partitionTime: number
 }
 
 /** A store as the transaction leaves it that is being committed. */
@@ -168,7 +170,7 @@ export class StreamTask implements TaskView {
   }
 
   addRecords(topic: string, fetched: FetchedRecords): void {
-    this.queue(topic).add(fetched, this.#streamTime)
+    this.queue(topic).add(fetched)
   }
 
   queue(topic: string): RecordQueue {
@@ -227,6 +229,7 @@ export class StreamTask implements TaskView {
       topic: queue.topic,
       partition: queue.partition,
       offset: queue.position,
+      partitionTime: queue.partitionTime,
     }))
   }
 
@@ -255,6 +258,7 @@ export class StreamTask implements TaskView {
       })
       this.#committed[index] = queue.position
       this.#isCommitted[index] = true
+      queue.settle()
     }
   }
 
@@ -281,12 +285,12 @@ export class StreamTask implements TaskView {
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
-  rewind(positions: ReadonlyMap<string, number>, streamTime: number = this.#committedStreamTime): void {
+  rewind(positions: ReadonlyMap<string, QueueStart>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
     for (const [index, queue] of this.group.queues.entries()) {
-      const position =
-        positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
-      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position)
+      const start = positions.get(partitionId(queue.topic, queue.partition))
+      const position = start?.offset ?? (this.#committed[index] as number)
+      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position, start?.partitionTime)
       this.#committed[index] = position
     }
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
@@ -387,7 +391,7 @@ export class StreamTask implements TaskView {
       return this.#failed(queue, error)
     }
     this.#finish()
-    queue.pop(this.#streamTime)
+    queue.pop(true)
     this.#attempts = 0
     this.counts.processed++
     if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
@@ -469,7 +473,8 @@ export class StreamTask implements TaskView {
     const located = this.#located(error, queue)
     if (located.reaction !== 'policy') throw located
     this.#attempts++
-    const verdict = judgeFailure(this.#policy, this.#attempts)
+    const action = queue.headVerdict ?? this.#policy.action
+    const verdict = judgeFailure({ ...this.#policy, action }, this.#attempts)
     if (verdict.action === 'fail') throw located
     if (verdict.action === 'retry') {
       this.counts.retried++
@@ -484,7 +489,7 @@ export class StreamTask implements TaskView {
     this.counts.skipped++
     this.#attempts = 0
     this.#log.warn('a record failed and is skipped', { cause: located.message })
-    queue.pop(this.#streamTime)
+    queue.pop(false)
     return true
   }
 

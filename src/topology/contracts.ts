@@ -106,9 +106,14 @@ export interface TopicDefinition {
   readonly name: string
   readonly key: Serde<unknown>
   readonly value: Serde<unknown>
+  /** Undefined: it is a failure like any other. */
+  readonly onInvalidTimestamp?: InvalidTimestampPolicy | undefined
 }
 
-export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, streamTime: number) => number
+export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, partitionTime: number) => number
+
+/** What becomes of a record whose timestamp is negative, or no whole number. */
+export type InvalidTimestampPolicy = 'fail' | 'skip' | 'partition-time' | 'wall-clock'
 
 interface NodeBase {
   /** Unique in the topology, stable over code edits as far as the user named it. */

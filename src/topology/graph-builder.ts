@@ -18,6 +18,7 @@ import type {
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
+import { functionProblem } from './synchronous.ts'
 
 /** A node under construction. */
 export interface DraftNode {
@@ -49,6 +50,23 @@ export interface ProcessorParts {
   readonly outputs: readonly string[] | undefined
   readonly mustLead: boolean
   create(): ProcessorInstance
+}
+
+const invalidTimestampPolicies: readonly unknown[] = [
+  undefined,
+  'fail',
+  'skip',
+  'partition-time',
+  'wall-clock',
+]
+
+const timestampProblem = (
+  { name, onInvalidTimestamp }: TopicDefinition,
+  extractor: SourceNode['timestampExtractor'],
+): string | undefined => {
+  if (!invalidTimestampPolicies.includes(onInvalidTimestamp))
+    return `topic ${name}: onInvalidTimestamp is ${String(onInvalidTimestamp)}, but takes fail, skip, partition-time or wall-clock`
+  return extractor === undefined ? undefined : functionProblem(extractor, `timestamp of topic ${name}`)
 }
 
 const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -84,6 +102,7 @@ export class GraphBuilder {
     this.#assertOpen()
     if (!repartition) {
       this.problem(topicNameProblem(topic.name))
+      this.problem(timestampProblem(topic, extractor))
       if (this.#sourceTopics.has(topic.name)) {
         this.problem(`topic ${topic.name} is read twice: keep its stream in a constant and use it twice`)
       }
