@@ -78,11 +78,13 @@ export type { RecordHeader } from './record/record-cursor.ts'
 export type {
   Cancellable,
   EngineKind,
+  InvalidTimestampPolicy,
   ProcessorContext,
   ProcessorInstance,
   PunctuationType,
   Punctuator,
   RecordMetadata,
+  ScheduleOptions,
   Topology,
 } from './topology/contracts.ts'
 export type {

@@ -275,6 +275,7 @@ export class TaskManager {
       clock: ports.clock,
       log,
       streamTime: start.streamTime,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
     })
     task.init()
     log.info('task running', {

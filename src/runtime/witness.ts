@@ -82,5 +82,12 @@ export const decodeWitness = (metadata: string): Witness | undefined => {
   const stores = more.flatMap(decodeState)
   const time = more.map((part) => timePattern.exec(part)?.[1]).find((found) => found !== undefined)
   const partitionTime = time === undefined ? numbers[1] : Number(time)
-  return { transactionalId, incarnation, transaction: numbers[0], streamTime: numbers[1], partitionTime, stores }
+  return {
+    transactionalId,
+    incarnation,
+    transaction: numbers[0],
+    streamTime: numbers[1],
+    partitionTime,
+    stores,
+  }
 }

@@ -12,6 +12,7 @@ import type {
   Punctuator,
   Partitioner,
   RecordMetadata,
+  ScheduleOptions,
   SinkNode,
   SourceNode,
   Subtopology,
@@ -38,7 +39,12 @@ export interface TaskView {
   inPortions(work: PortionedWork): () => void
   alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   countLate(): void
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable
 }
 
 interface Receiver {
@@ -209,8 +215,13 @@ class NodeContext implements ProcessorContext {
     })
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    return this.#task.schedule(intervalMs, type, punctuator)
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
+    return this.#task.schedule(intervalMs, type, punctuator, options)
   }
 
   recordMetadata(): RecordMetadata | undefined {

@@ -1,18 +1,26 @@
-// When the punctuators of a task are due. Ticks lie on multiples of their interval, so that after a restart or an abort
-// the next one follows from the time alone; ticks that were missed collapse into one.
+// When the punctuators of a task are due. Ticks lie on multiples of their interval, counted from the epoch or from an anchor,
+// so that after a restart or an abort the next one follows from the time alone; ticks that were missed collapse into one.
 import { MillstreamError } from '../errors.ts'
-import type { Cancellable, Punctuator } from '../topology/contracts.ts'
+import type { Cancellable, Punctuator, ScheduleOptions } from '../topology/contracts.ts'
 
 interface Entry {
   readonly intervalMs: number
+  readonly anchorMs: number
   readonly punctuator: Punctuator
   dueMs: number
   /** As of the last commit. */
   committedDueMs: number
 }
 
-const nextTick = (timeMs: number, intervalMs: number): number =>
-  (Math.floor(timeMs / intervalMs) + 1) * intervalMs
+type Ticks = Pick<Entry, 'intervalMs' | 'anchorMs'>
+
+/** @param timeMs -1 (no stream time yet) makes the first tick due with the first record from the anchor on */
+const nextTick = (timeMs: number, { intervalMs, anchorMs }: Ticks): number =>
+  timeMs < anchorMs ? anchorMs : anchorMs + (Math.floor((timeMs - anchorMs) / intervalMs) + 1) * intervalMs
+
+const refuse = (what: string, fix: string): never => {
+  throw new MillstreamError('TOPOLOGY_INVALID', { what, fix })
+}
 
 /** What rings once, when its time has come; whoever set it finds out again what it is set to after an abort. */
 interface Alarm {
@@ -25,16 +33,18 @@ export class PunctuationSchedule {
   readonly #alarms: Alarm[] = []
   #earliestMs = Number.POSITIVE_INFINITY
 
-  /** @param nowMs the time of this schedule's kind; -1 (no stream time yet) makes the first tick due with the first record. */
-  add(intervalMs: number, punctuator: Punctuator, nowMs: number): Cancellable {
-    if (!(intervalMs >= 1)) {
-      throw new MillstreamError('TOPOLOGY_INVALID', {
-        what: `a punctuator has the interval ${intervalMs} ms`,
-        fix: 'Use 1 ms or more.',
-      })
-    }
-    const dueMs = nowMs < 0 ? 0 : nextTick(nowMs, intervalMs)
-    const entry: Entry = { intervalMs, punctuator, dueMs, committedDueMs: dueMs }
+  /** @param nowMs the time of this schedule's kind; -1: no stream time yet */
+  add(
+    intervalMs: number,
+    punctuator: Punctuator,
+    nowMs: number,
+    { anchorMs = 0 }: ScheduleOptions = {},
+  ): Cancellable {
+    if (!(intervalMs >= 1)) refuse(`a punctuator has the interval ${intervalMs} ms`, 'Use 1 ms or more.')
+    if (!Number.isSafeInteger(anchorMs) || anchorMs < 0)
+      refuse(`a punctuator has the anchor ${anchorMs}`, 'Use whole milliseconds since the epoch.')
+    const dueMs = nextTick(nowMs, { intervalMs, anchorMs })
+    const entry: Entry = { intervalMs, anchorMs, punctuator, dueMs, committedDueMs: dueMs }
     this.#entries.add(entry)
     this.#findEarliest()
     return {
@@ -66,7 +76,7 @@ export class PunctuationSchedule {
     for (const entry of this.#entries) {
       if (entry.dueMs > timeMs) continue
       due.push(entry.punctuator)
-      entry.dueMs = nextTick(timeMs, entry.intervalMs)
+      entry.dueMs = nextTick(timeMs, entry)
     }
     for (const alarm of this.#alarms) {
       if (alarm.dueMs > timeMs) continue
@@ -91,7 +101,7 @@ export class PunctuationSchedule {
   /** Goes to a time that was read back from the broker. */
   moveTo(timeMs: number): void {
     for (const entry of this.#entries) {
-      entry.dueMs = timeMs < 0 ? 0 : nextTick(timeMs, entry.intervalMs)
+      entry.dueMs = nextTick(timeMs, entry)
       entry.committedDueMs = entry.dueMs
     }
     this.#findEarliest()

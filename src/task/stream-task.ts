@@ -20,6 +20,7 @@ import type {
   Punctuator,
   PunctuationType,
   RecordMetadata,
+  ScheduleOptions,
   SinkNode,
   StoreDefinition,
   Subtopology,
@@ -58,6 +59,8 @@ export interface StreamTaskOptions {
   readonly log: Logger
   /** Stream time as it was committed, ms; -1 where there is none. */
   readonly streamTime: number
+  /** See PartitionGroup. */
+  readonly maxTaskIdleMs: number
 }
 
 export interface TaskPosition {
@@ -113,10 +116,11 @@ export class StreamTask implements TaskView {
     this.id = options.id
     this.partition = options.partition
     this.stores = options.stores
-    this.group = new PartitionGroup(options.queues)
+    const { clock, maxTaskIdleMs } = options
+    this.group = new PartitionGroup(options.queues, { maxTaskIdleMs, now: () => clock.now() })
     this.#collector = options.collector
     this.#policy = options.policy
-    this.#clock = options.clock
+    this.#clock = clock
     this.#log = options.log
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
@@ -136,9 +140,10 @@ export class StreamTask implements TaskView {
     return this.#streamTime
   }
 
-  /** When the next wall-clock punctuator or retry is due, ms since the epoch; infinity without one. */
+  /** When the next wall-clock punctuator or retry is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, this.#wallTimers.dueMs) : this.#wallTimers.dueMs
+    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    return Math.min(retryAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
@@ -369,11 +374,16 @@ export class StreamTask implements TaskView {
     this.counts.late++
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
     if (!this.#inInit) throw scheduledTooLate(this.id)
     return type === 'stream-time'
-      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
-      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
+      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime, options)
+      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now(), options)
   }
 
   /** @returns false when the record stays at hand for a retry. */

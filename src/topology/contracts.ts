@@ -22,6 +22,15 @@ export type PunctuationType = 'stream-time' | 'wall-clock'
 /** `timestamp`: stream time or wall-clock time at the call, ms since the epoch. */
 export type Punctuator = (timestamp: number) => void
 
+/** Where the ticks of a punctuator lie. */
+export interface ScheduleOptions {
+  /**
+   * The first tick is at this time, ms since the epoch, and the others follow at the interval; one in the past only says
+   * where they lie (KIP-1146). Default: 0, so that they are on multiples of the interval.
+   */
+  readonly anchorMs?: number
+}
+
 export interface Cancellable {
   cancel(): void
 }
@@ -74,7 +83,12 @@ export interface ProcessorContext {
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
    */
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable
   /** Undefined inside a punctuator. */
   recordMetadata(): RecordMetadata | undefined
   /** Highest timestamp seen by this task, ms; -1 before its first record. Survives restarts. */

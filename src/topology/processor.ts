@@ -7,6 +7,7 @@ import type {
   PunctuationType,
   Punctuator,
   RecordMetadata,
+  ScheduleOptions,
 } from './contracts.ts'
 import type { OutputType, StoreHandle, WindowStoreHandle } from './handles.ts'
 import type { StreamRecord } from './stream-record.ts'
@@ -49,6 +50,14 @@ export type Forward<O> = O extends undefined
     ? (record: RecordOf<O>) => void
     : <N extends keyof O & string>(output: N, record: RecordOf<O[N]>) => void
 
+/** See ProcessContext. */
+export type Schedule = (
+  intervalMs: number,
+  type: PunctuationType,
+  punctuator: Punctuator,
+  options?: ScheduleOptions,
+) => Cancellable
+
 /** What a processor can reach. There is one per processor and task, always the same; it may be destructured per record. */
 export interface ProcessContext<S, O, T = undefined> {
   readonly applicationId: string
@@ -69,8 +78,9 @@ export interface ProcessContext<S, O, T = undefined> {
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records. Ticks that were missed
    * collapse into one. Only inside init.
+   * @throws TOPOLOGY_INVALID where the interval or the anchor is none
    */
-  readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
+  readonly schedule: Schedule
 }
 
 /** A processor of one task: an object of a class, or a literal. Synchronous: what it returns is not looked at. */
@@ -165,7 +175,7 @@ class UserContext {
   readonly stores: Readonly<Record<string, unknown>>
   readonly timers: Timers<unknown> | undefined
   readonly forward: (...given: unknown[]) => void
-  readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
+  readonly schedule: Schedule
   readonly #context: ProcessorContext
 
   constructor(
@@ -184,7 +194,8 @@ class UserContext {
     )
     this.stores = Object.freeze(Object.setPrototypeOf(declared, undeclaredStores(context)) as typeof declared)
     this.forward = forward
-    this.schedule = (intervalMs, type, punctuator) => context.schedule(intervalMs, type, punctuator)
+    this.schedule = (intervalMs, type, punctuator, options) =>
+      context.schedule(intervalMs, type, punctuator, options)
   }
 
   get metadata(): RecordMetadata | undefined {

@@ -18,6 +18,7 @@ export type TestDriverSettings = Pick<
   | 'retryBackoffMaxMs'
   | 'afterRetries'
   | 'batchBytes'
+  | 'maxTaskIdleMs'
 >
 
 export interface TestDriverOptions {

@@ -114,6 +114,7 @@ export class DriverTasks {
       policy: { ...settings, action: settings.onFailure },
       clock,
       log,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
       streamTime: Math.max(-1, ...witnesses.map((witness) => witness?.streamTime ?? -1)),
     })
   }

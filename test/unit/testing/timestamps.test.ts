@@ -25,7 +25,12 @@ const driverOf = (
     ...options,
   })
   const app = topology('app', (t) => {
-    t.stream(input).merge(t.stream(others)).to(out)
+    t.stream(input)
+      .merge(t.stream(others))
+      .peek(({ value }) => {
+        if (value === '66') throw new Error('not this one')
+      })
+      .to(out)
   })
   const driver = testDriver(app, { settings, wallClock: 5000 })
   const send = (value: string): void => void driver.input(input).send('a', value, { timestamp: 1 })
@@ -65,9 +70,10 @@ describe('a timestamp extractor', () => {
     const input = topic('in', { key: string, value: string })
     app.send('10')
     app.driver.input(input).send('a', 'throw')
+    app.send('66')
     app.send('20')
-    expect(times).toEqual([-1, 10, 10])
-    expect(app.driver.counts.skipped).toBe(1)
+    expect(times).toEqual([-1, 10, 10, 10])
+    expect(app.driver.counts.skipped).toBe(2)
     app.driver.close()
   })
 
