@@ -24,6 +24,8 @@ export type {
   WindowStoreHandle,
   WindowStoreOptions,
 } from './topology/handles.ts'
+export { timerStore } from './topology/timers.ts'
+export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {
@@ -80,11 +82,13 @@ export type { RecordHeader } from './record/record-cursor.ts'
 export type {
   Cancellable,
   EngineKind,
+  InvalidTimestampPolicy,
   ProcessorContext,
   ProcessorInstance,
   PunctuationType,
   Punctuator,
   RecordMetadata,
+  ScheduleOptions,
   Topology,
 } from './topology/contracts.ts'
 export type { AsOfOptions } from './topology/as-of-join.ts'

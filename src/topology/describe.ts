@@ -36,7 +36,8 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
   return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
 }
 
-const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting }: StoreDefinition): string => {
+const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting, timers }: StoreDefinition): string => {
+  if (timers === true) return ' of timers'
   if (versions !== undefined) return ` in versions of ${versions.historyMs} ms`
   if (waiting) return ' of records that wait'
   if (ttlMs !== undefined) return ` for ${ttlMs} ms`

@@ -16,6 +16,7 @@ import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
 import { finishedStore, storeProblems } from './store-layouts.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
+import { functionProblem } from './synchronous.ts'
 
 /** A node under construction. */
 export interface DraftNode {
@@ -47,6 +48,23 @@ export interface ProcessorParts {
   readonly outputs: readonly string[] | undefined
   readonly mustLead: boolean
   create(): ProcessorInstance
+}
+
+const invalidTimestampPolicies: readonly unknown[] = [
+  undefined,
+  'fail',
+  'skip',
+  'partition-time',
+  'wall-clock',
+]
+
+const timestampProblem = (
+  { name, onInvalidTimestamp }: TopicDefinition,
+  extractor: SourceNode['timestampExtractor'],
+): string | undefined => {
+  if (!invalidTimestampPolicies.includes(onInvalidTimestamp))
+    return `topic ${name}: onInvalidTimestamp is ${String(onInvalidTimestamp)}, but takes fail, skip, partition-time or wall-clock`
+  return extractor === undefined ? undefined : functionProblem(extractor, `timestamp of topic ${name}`)
 }
 
 const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -84,6 +102,7 @@ export class GraphBuilder {
     this.#assertOpen()
     if (!repartition) {
       this.problem(topicNameProblem(topic.name))
+      this.problem(timestampProblem(topic, extractor))
       if (this.#sourceTopics.has(topic.name)) {
         this.problem(`topic ${topic.name} is read twice: keep its stream in a constant and use it twice`)
       }
@@ -178,6 +197,13 @@ export class GraphBuilder {
     this.#tableOwners.set(store, node)
   }
 
+  /** As `keepTable`, of timers. */
+  keepTimers(store: string, node: string): void {
+    const owner = this.#tableOwners.get(store)
+    if (owner !== undefined) this.problem(`timers ${store} belong to two processors, ${owner} and ${node}`)
+    this.#tableOwners.set(store, node)
+  }
+
   /** As `keepTable`, of a table of windows. */
   keepWindows(store: string, node: string, shape: WindowShape): void {
     this.keepTable(store, node)
@@ -267,6 +293,8 @@ export class GraphBuilder {
       if (ttlMs !== undefined || version !== undefined)
         this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs and no version`)
     }
+    if (store.timers === true && !this.#tableOwners.has(name))
+      this.problem(`store ${name} is declared with timerStore: give it to timers of a processor`)
     this.#checkWindows(store)
   }
 

@@ -41,6 +41,7 @@ import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.
 import type { StreamJoiner } from './stream-join-operator.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+import type { AnyTimerStore } from './timers.ts'
 import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor } from './value-processor.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStream } from './table.ts'
@@ -252,7 +253,8 @@ export class RecordStream<K, V> {
   process<
     const S extends StoresDeclared = Readonly<Record<never, never>>,
     O extends OutputsDeclared = undefined,
-  >(spec: ProcessorSpec<K, V, S, O>): ProcessResult<O> {
+    T extends AnyTimerStore | undefined = undefined,
+  >(spec: ProcessorSpec<K, V, S, O, T>): ProcessResult<O> {
     return this.#runs('process', spec, UserProcessor, true) as ProcessResult<O>
   }
 

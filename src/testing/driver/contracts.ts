@@ -10,6 +10,7 @@ import type {
   VersionedStoreHandle,
   WindowStoreHandle,
 } from '../../topology/handles.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
@@ -22,6 +23,7 @@ export type TestDriverSettings = Pick<
   | 'retryBackoffMaxMs'
   | 'afterRetries'
   | 'batchBytes'
+  | 'maxTaskIdleMs'
 >
 
 export interface TestDriverOptions {
@@ -142,6 +144,9 @@ export interface TestDriver extends Disposable {
     store: VersionedStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): VersionedStore<K, V, KW, VW>
+
+  /** The timers that are set, those by stream time first, each kind in the order of time. @throws DRIVER_MISUSED */
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[]
 
   /**
    * Highest timestamp seen, ms; -1 before the first record. Of the task that reads this partition of the topic, or
