@@ -1,17 +1,33 @@
-// The errors of a task: with their place, and of what it does between records (a punctuator, a portion of work).
-import { ensureError, type ErrorDetails, isMillstreamError, MillstreamError } from '../errors.ts'
+// The errors of what a task does: with a record, and between records (a punctuator, a portion of work).
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import type { RecordQueue } from './record-queue.ts'
 
 /** The error with its place; what is no error of ours is the user's processor that threw. */
-export const located = (error: unknown, where: NonNullable<ErrorDetails['where']>): MillstreamError => {
+export const locatedError = (
+  error: unknown,
+  task: string,
+  queue: RecordQueue | undefined,
+): MillstreamError => {
   const cause = ensureError(error)
-  if (isMillstreamError(cause)) return cause.reaction === 'policy' ? cause.relocated(where) : cause
+  const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+  if (isMillstreamError(cause)) {
+    if (cause.reaction !== 'policy') return cause
+    return cause.relocated({ ...where, task })
+  }
   return new MillstreamError('PROCESSING_FAILED', {
     what: `a processor threw ${cause.name}: ${cause.message}`,
-    where,
+    where: { ...where, task },
     fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
     cause,
   })
 }
+
+export const scheduledTooLate = (task: string): MillstreamError =>
+  new MillstreamError('CONTEXT_EXPIRED', {
+    what: 'schedule was called outside init',
+    where: { task },
+    fix: 'Schedule punctuators in the init of the processor.',
+  })
 
 export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
@@ -25,6 +41,6 @@ export const portionFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
     what: `what was told between records failed: ${error.message}`,
     where: error.where,
-    fix: 'Mend the processor behind it. The transaction is aborted, and it is told again after the restart.',
+    fix: 'Mend the processor. The transaction is aborted, and it comes again after the restart.',
     cause: error,
   })

@@ -4,7 +4,7 @@ import type { WindowStoreHandle, StoreHandle } from './handles.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import { type AnyRecord, Operator, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a grouped stream makes cogroups and a cogroup is aggregated as one, when their methods are called
-import { GroupedStream } from './stream.ts'
+import { GroupedStream } from './grouped-stream.ts'
 import type { StreamRecord } from './stream-record.ts'
 import type { TableOptions } from './per-commit.ts'
 import { functionProblem } from './synchronous.ts'

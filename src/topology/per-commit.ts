@@ -119,6 +119,8 @@ export const emitted = (
     builder.problem(`store ${store.name}: emit is ${String(emit)}, but takes ${known.join(', ')}`)
   if (emit !== 'per-commit') return table
   const definition = store as unknown as StoreDefinition
+  if (definition.versions !== undefined)
+    builder.problem(`store ${store.name}: emit is per-commit, but each version of a row is told`)
   const ids = new HeldIds(definition, windowed)
   const emission: Emission = { changes: false }
   table.emission.changes = true

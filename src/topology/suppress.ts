@@ -60,6 +60,8 @@ const wholeFrom = (least: number, value: unknown): boolean =>
 
 const problemsOf = (until: UntilWindowCloses | UntilTimeLimit, view: TableView): string[] => {
   const problems: string[] = []
+  if (view.history !== undefined)
+    problems.push('the table is versioned, so that a change of what was would take the place of what is')
   for (const limit of ['recordsMax', 'bytesMax'] as const) {
     const value = until[limit]
     if (value !== undefined && !wholeFrom(1, value))

@@ -26,7 +26,7 @@ export const windowView = (store: StoreDefinition, windows: AnyWindows): TableVi
   stores: [store],
   closesAfterMs: closesAfterMs(windows),
   read(context) {
-    const table = context.windowTable(store.name)
+    const table = context.windowTable(store.name) as AnyWindowTable
     const get = (key: unknown): Timestamped<unknown> | undefined => {
       const { key: plain, start, end } = key as Windowed<unknown>
       return table.getWindow(table.keyBytes(plain), start, end)

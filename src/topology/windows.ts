@@ -79,7 +79,7 @@ export const closesAfterMs = (windows: AnyWindows): number => {
 
 export type AnyWindows = TimeWindows | Sessions | SlidingWindows
 
-const wholeFrom = (least: number, value: unknown): boolean =>
+export const wholeFrom = (least: number, value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= least
 
 /** What is wrong with windows. */

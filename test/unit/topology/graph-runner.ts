@@ -211,10 +211,14 @@ export class GraphRunner {
       windowTable: () => {
         throw new Error('windows run in the test driver')
       },
+      timerTable: () => {
+        throw new Error('timers run in the test driver')
+      },
       inPortions: () => () => undefined,
       heldBack: () => {
         throw new Error('what waits for a commit runs in the test driver')
       },
+      alarm: () => () => undefined,
       countLate: () => undefined,
       schedule: (_intervalMs, _type, punctuator) => {
         punctuator(42)

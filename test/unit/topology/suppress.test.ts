@@ -12,6 +12,7 @@ import {
   tumbling,
   untilTimeLimit,
   untilWindowCloses,
+  versionedStore,
   windowed,
   windowStore,
 } from '../../../src/index.ts'
@@ -54,6 +55,16 @@ describe('a mistake of suppress', () => {
   it('until windows close, of a table that has none', () => {
     expect(message((t) => t.table(input, rows).suppress(untilWindowCloses() as never, held))).toMatch(
       /suppress into store held: the table has no windows: hold its changes with untilTimeLimit/,
+    )
+  })
+
+  it('a versioned table', () => {
+    const versions = versionedStore('versions', { key: string, value: int64, historyMs: 1000 })
+    expect(message((t) => t.table(input, versions).suppress(untilTimeLimit({ waitMs: 1 }), held))).toMatch(
+      /suppress into store held: the table is versioned/,
+    )
+    expect(message((t) => t.table(input, versions, { emit: 'per-commit' }))).toMatch(
+      /store versions: emit is per-commit, but each version of a row is told/,
     )
   })
 
