@@ -150,6 +150,10 @@ export const errorTable = {
     text: 'A store was written in another version or with other serdes than the topology declares, or could not be migrated.',
   },
   STORE_FAILED: { reaction: 'stop', text: 'The local store refused a write (for instance a full disk).' },
+  SUPPRESS_FULL: {
+    reaction: 'stop',
+    text: 'A suppressed table has to hold more changes back than it may, and none of them is due.',
+  },
   RANGE_INVALIDATED: {
     reaction: 'policy',
     text: 'A range of a store was read on after the store had been written.',

@@ -30,10 +30,16 @@ export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {
   GroupByOptions,
-  GroupedStream,
   RecordStream,
   RepartitionOptions,
 } from './topology/stream.ts'
+export type { GroupedStream } from './topology/grouped-stream.ts'
+export type {
+  CogroupAdd,
+  CogroupedStream,
+  SessionCogroup,
+  WindowedCogroup,
+} from './topology/cogroup.ts'
 export type {
   SessionStream,
   WindowedStream,
@@ -50,9 +56,18 @@ export type {
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'
+export { untilTimeLimit, untilWindowCloses } from './topology/suppress.ts'
+export type {
+  HoldingLimits,
+  SuppressOptions,
+  TimeLimitOptions,
+  UntilTimeLimit,
+  UntilWindowCloses,
+} from './topology/suppress.ts'
 export { joinStore, within } from './topology/join-windows.ts'
 export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
+export type { TableOptions } from './topology/per-commit.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'

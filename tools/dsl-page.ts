@@ -5,9 +5,16 @@ import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
+import { suppressExamples } from '../test/unit/docs/dsl-suppress.ts'
 import { versionExamples } from '../test/unit/docs/dsl-versions.ts'
 
-const examples = [...operatorExamples, ...timeExamples, ...versionExamples, ...compositionExamples]
+const examples = [
+  ...operatorExamples,
+  ...timeExamples,
+  ...versionExamples,
+  ...suppressExamples,
+  ...compositionExamples,
+]
 
 const source = [
   'dsl-examples.ts',
@@ -15,6 +22,7 @@ const source = [
   'dsl-stream-joins.ts',
   'dsl-time.ts',
   'dsl-versions.ts',
+  'dsl-suppress.ts',
   'dsl-composition.ts',
 ]
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
@@ -61,7 +69,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['topics by pattern', 'not yet'],
   ['repartition, groupBy, groupByKey', 'yes; every repartition topic is named by the user'],
   ['count, reduce, aggregate of streams', 'yes'],
-  ['cogroup', 'not yet'],
+  ['cogroup', 'yes; its windows share one stream time, and can be told on close'],
   [
     'table, toTable, toStream; filter, filterNot, mapValues',
     'yes; a table from a topic has a changelog of its own',
@@ -82,14 +90,20 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'tumbling, hopping, sliding and session windows; grace; emit on close',
     'yes; late records can go to a stream of their own; stream time survives restarts',
   ],
-  ['suppress', "not yet; `emit: 'on-close'` for final results"],
+  [
+    'suppress',
+    "yes, also `emit: 'on-close'` for final results; what was before is what was told before, and sessions and sliding windows are told a millisecond later, when they take nothing more",
+  ],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   [
     'versioned stores and tables',
     'yes (`versionedStore`): of `t.table` and `toTable`, and in processors; not for aggregates',
   ],
   ['a time to live per entry', 'not there; `ttlMs` of a store, in stream time'],
-  ['record caches (fewer updates)', 'not yet: each update is told'],
+  [
+    'record caches (fewer updates)',
+    "each update is told, or once per commit where you say so: `emit: 'per-commit'`",
+  ],
   ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
   ['fixed-key processors', 'yes: `processValues`; it forwards values, so not from punctuators'],
   ['processor wrappers', 'yes: `wrapProcessor` of a worker and of the test driver'],

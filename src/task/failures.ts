@@ -39,8 +39,8 @@ export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
 
 export const portionFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
-    what: `what a closed window or a timer led to failed: ${error.message}`,
+    what: `what was told between records failed: ${error.message}`,
     where: error.where,
-    fix: 'Mend the processor. The transaction is aborted, and the window or timer comes again after the restart.',
+    fix: 'Mend the processor. The transaction is aborted, and it comes again after the restart.',
     cause: error,
   })

@@ -17,6 +17,7 @@ import type {
   Subtopology,
   TableStore,
 } from '../topology/contracts.ts'
+import type { HeldBack } from '../topology/held-back.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { refusePromise } from '../topology/synchronous.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
@@ -36,6 +37,7 @@ export interface TaskView {
   windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined
   timerTable(name: string): TimerTable | undefined
   inPortions(work: PortionedWork): () => void
+  heldBack(store: string): HeldBack
   alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   countLate(): void
   schedule(
@@ -196,6 +198,10 @@ class NodeContext implements ProcessorContext {
 
   inPortions(work: PortionedWork): () => void {
     return this.#task.inPortions(work)
+  }
+
+  heldBack(store: string): HeldBack {
+    return this.#task.heldBack(store)
   }
 
   alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {

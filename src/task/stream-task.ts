@@ -20,11 +20,11 @@ import type {
   PunctuationType,
   RecordMetadata,
   ScheduleOptions,
-  SinkNode,
   StoreDefinition,
-  Subtopology,
   TableStore,
 } from '../topology/contracts.ts'
+import type { HeldBack } from '../topology/held-back.ts'
+import { CommitHolds } from './commit-holds.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { locatedError, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
@@ -35,6 +35,8 @@ import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { StoreMigrations } from './store-migrations.ts'
 import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
+import { storeStatesOf } from './store-states.ts'
+import type { StreamTaskOptions } from './task-options.ts'
 import type { StoreState, TaskPosition } from './task-state.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
@@ -44,26 +46,6 @@ export interface TaskStore {
   readonly definition: StoreDefinition
   readonly store: AnyStore
   readonly changelog: OutputTopic
-}
-
-export interface StreamTaskOptions {
-  readonly applicationId: string
-  readonly id: string
-  readonly partition: number
-  readonly subtopology: Subtopology
-  readonly queues: readonly RecordQueue[]
-  readonly stores: ReadonlyMap<string, TaskStore>
-  readonly collector: RecordCollector
-  readonly outputOf: (node: SinkNode, name: string) => OutputTopic
-  readonly policy: FailurePolicy
-  readonly clock: Clock
-  readonly log: Logger
-  /** Stream time as it was committed, ms; -1 where there is none. */
-  readonly streamTime: number
-  /** Stores that have to be migrated, and from which version. */
-  readonly migrations?: ReadonlyMap<string, number>
-  /** See PartitionGroup. */
-  readonly maxTaskIdleMs: number
 }
 
 export class StreamTask implements TaskView {
@@ -84,6 +66,7 @@ export class StreamTask implements TaskView {
   readonly #streamTimers = new PunctuationSchedule()
   readonly #wallTimers = new PunctuationSchedule()
   readonly #portions = new PortionList()
+  readonly #holds = new CommitHolds()
   readonly #committed: number[]
   /** The positions were committed by this task, or read back; false for a start that was only chosen. */
   readonly #isCommitted: boolean[]
@@ -206,6 +189,10 @@ export class StreamTask implements TaskView {
 
   /** Puts the changes of the stores into the changelog batches. Nothing is processed between this and postCommit. */
   prepareCommit(): void {
+    this.#holds.tellAll(
+      (work) => this.#betweenRecords(work),
+      (failure) => this.#skipped('a change that waited for the commit', failure),
+    )
     // A broker refuses timestamps that run ahead (message.timestamp.after.max.ms), and a change must never be refused.
     const timestamp = Math.max(0, Math.min(this.#streamTime, this.#clock.now()))
     for (const { store, changelog } of this.stores.values()) {
@@ -229,13 +216,7 @@ export class StreamTask implements TaskView {
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
   storeStates(): StoreState[] {
-    return [...this.stores.values()].flatMap(({ definition: { layout = '' }, store, changelog }) => {
-      const digest = store.nextDigest
-      if (digest === undefined) return []
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-      return [{ store: store.name, changelogEnd, digest, layout }]
-    })
+    return storeStatesOf(this.stores.values(), this.#collector, this.partition)
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
@@ -292,6 +273,7 @@ export class StreamTask implements TaskView {
     else this.#streamTimers.moveTo(streamTime)
     this.#wallTimers.rewind()
     this.#portions.wakeAll()
+    this.#holds.forget()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
     this.#punctuated = this.migrations.run()
@@ -359,6 +341,10 @@ export class StreamTask implements TaskView {
     return this.#portions.add(work)
   }
 
+  heldBack(store: string): HeldBack {
+    return this.#holds.of(store)
+  }
+
   countLate(): void {
     this.counts.late++
   }
@@ -406,12 +392,11 @@ export class StreamTask implements TaskView {
         punctuator(timeMs)
       } catch (error) {
         this.#undo()
-        const located = this.#located(error, undefined)
-        if (located.reaction !== 'policy') throw located
+        const failure = this.#located(error, undefined)
+        if (failure.reaction !== 'policy') throw failure
         // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
-        if (this.#policy.action !== 'skip') throw punctuatorFailed(located)
-        this.counts.skipped++
-        this.#log.warn('a punctuator failed and is skipped', { task: this.id, cause: located.message })
+        if (this.#policy.action !== 'skip') throw punctuatorFailed(failure)
+        this.#skipped('a punctuator', failure)
         continue
       }
       this.#finish()
@@ -420,24 +405,31 @@ export class StreamTask implements TaskView {
 
   #runPortion(): void {
     const before = this.uncommittedBytes
+    const failure = this.#betweenRecords(() => this.#portions.run())
+    if (failure === undefined) {
+      if (this.uncommittedBytes !== before) this.#punctuated = true
+    } else if (this.#portions.skipFailed()) this.#skipped('a result told between records', failure)
+  }
+
+  /** Work that is atomic like a record. @returns why it failed, where that is to be skipped */
+  #betweenRecords(work: () => void): MillstreamError | undefined {
     try {
       this.#begin()
-      this.#portions.run()
+      work()
     } catch (error) {
       this.#undo()
-      const located = this.#located(error, undefined)
-      if (located.reaction !== 'policy') throw located
-      if (this.#policy.action !== 'skip') throw portionFailed(located)
-      if (!this.#portions.skipFailed()) return
-      this.counts.skipped++
-      this.#log.warn('a closed window or a timer failed and is skipped', {
-        task: this.id,
-        cause: located.message,
-      })
-      return
+      const failure = this.#located(error, undefined)
+      if (failure.reaction !== 'policy') throw failure
+      if (this.#policy.action !== 'skip') throw portionFailed(failure)
+      return failure
     }
     this.#finish()
-    if (this.uncommittedBytes !== before) this.#punctuated = true
+    return undefined
+  }
+
+  #skipped(what: string, failure: MillstreamError): void {
+    this.counts.skipped++
+    this.#log.warn(`${what} failed and is skipped`, { task: this.id, cause: failure.message })
   }
 
   #begin(): void {
@@ -446,6 +438,7 @@ export class StreamTask implements TaskView {
     this.#collector.beginRecord()
     const stores = this.#storeList
     for (let index = 0; index < stores.length; index++) (stores[index] as AnyStore).mark()
+    this.#holds.mark()
   }
 
   #finish(): void {
@@ -457,6 +450,7 @@ export class StreamTask implements TaskView {
   #undo(): void {
     this.#collector.undoRecord()
     for (const store of this.#storeList) store.undo()
+    this.#holds.undo()
     this.counts.late = this.#lateAtMark
     this.#sealStores()
     this.#queueInHand = undefined
@@ -469,25 +463,25 @@ export class StreamTask implements TaskView {
   }
 
   #failed(queue: RecordQueue, error: unknown): boolean {
-    const located = this.#located(error, queue)
-    if (located.reaction !== 'policy') throw located
+    const failure = this.#located(error, queue)
+    if (failure.reaction !== 'policy') throw failure
     this.#attempts++
     const action = queue.headVerdict ?? this.#policy.action
     const verdict = judgeFailure({ ...this.#policy, action }, this.#attempts)
-    if (verdict.action === 'fail') throw located
+    if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
       this.#retryAtMs = this.#clock.now() + verdict.delayMs
       this.#log.warn('a record failed and is tried again', {
         attempt: this.#attempts,
         delayMs: verdict.delayMs,
-        cause: located.message,
+        cause: failure.message,
       })
       return false
     }
     this.counts.skipped++
     this.#attempts = 0
-    this.#log.warn('a record failed and is skipped', { cause: located.message })
+    this.#log.warn('a record failed and is skipped', { cause: failure.message })
     queue.pop(false)
     return true
   }

@@ -2,7 +2,7 @@
 // changes to what is built on them, so that an aggregate can take out what a row gave it before it takes in the new one.
 import type { Serde } from '../serde/serde.ts'
 
-/** Undefined: absent. Both are never undefined. */
+/** Undefined: absent. Both are where a suppressed table tells that a key is gone which it never told. */
 export class Change<V> {
   readonly before: V | undefined
   readonly after: V | undefined

@@ -78,7 +78,8 @@ const windowsOf = ({ windows }: StoreDescription): string =>
     : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined, graceMs: undefined })}`
 
 /** Keys that are laid out in another way are other entries; how long they are kept may change. */
-const keptAs = ({ versions, ttlMs, waiting, timers }: StoreDescription): string => {
+const keptAs = ({ versions, ttlMs, waiting, timers, holdsChanges }: StoreDescription): string => {
+  if (holdsChanges) return ' of changes held back'
   if (timers) return ' of timers'
   if (versions !== undefined) return ' in versions'
   if (waiting) return ' of records that wait'

@@ -9,6 +9,7 @@ import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type { WindowShape } from '../state/window-table.ts'
+import type { HeldBack } from './held-back.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Where the record in hand came from. */
@@ -81,6 +82,8 @@ export interface ProcessorContext {
   timerTable(name: string): TimerTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
+  /** What the table in this store holds back until the commit. */
+  heldBack(store: string): HeldBack
   /**
    * Rings once when time has come to what the answered function was told last, ms; infinity is never. Nothing is in hand
    * then. Only inside init.
@@ -198,6 +201,8 @@ export interface StoreDefinition {
   /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
   readonly windows?: WindowSettings
   readonly windowShape?: WindowShape
+  /** It holds changes of a table back (held-changes.ts). */
+  readonly holdsChanges?: true
   /** Of the store of a join: the serdes of the right and the left values. */
   readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
   /** How long after its timestamp an entry lives, in stream time. Undefined: until it is removed. */

@@ -36,7 +36,9 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
   return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
 }
 
-const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting, timers }: StoreDefinition): string => {
+const shapeOf = (store: StoreDefinition): string => {
+  const { windowShape: shape, versions, ttlMs, waiting, timers, holdsChanges } = store
+  if (holdsChanges === true) return ' of changes held back'
   if (timers === true) return ' of timers'
   if (versions !== undefined) return ` in versions of ${versions.historyMs} ms`
   if (waiting) return ' of records that wait'
@@ -61,7 +63,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ' with timestamps'}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
       )
     }
   }

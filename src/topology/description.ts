@@ -35,6 +35,8 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
+  /** It holds changes of a table back. */
+  readonly holdsChanges?: true
   /** Of what its values mean, where it is not 1. */
   readonly version?: number
   /** It keeps what each key was before. */
@@ -103,8 +105,9 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       engine: store.engine,
       key: (store.plainKey ?? store.key).name,
       value: (store.plainValue ?? store.value).name,
-      ...(store.plainValue === undefined ? {} : { timestamps: true }),
+      ...(store.plainValue === undefined || store.holdsChanges ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      ...(store.holdsChanges === undefined ? {} : { holdsChanges: true }),
       ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),
       ...(store.versions === undefined ? {} : { versions: store.versions }),
       ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),

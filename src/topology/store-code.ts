@@ -11,6 +11,7 @@ const kinds = {
   q: 'records that wait',
   m: 'what a join keeps',
   a: 'timers',
+  h: 'changes held back',
 } as const
 
 const serdes: Readonly<Record<string, string>> = {
@@ -39,12 +40,14 @@ const kindOf = ({
   windowShape,
   sides,
   timers,
+  holdsChanges,
   versions,
   waiting,
   ttlMs,
   plainValue,
 }: StoreDefinition): keyof typeof kinds => {
   if (timers === true) return 'a'
+  if (holdsChanges === true) return 'h'
   if (sides !== undefined) return 'm'
   if (windowShape !== undefined) return 'w'
   if (versions !== undefined) return 'v'

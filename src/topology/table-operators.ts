@@ -28,7 +28,10 @@ export interface TableView {
   readonly stores: readonly StoreDefinition[]
   /** Where its rows can be read as of a time. */
   readonly history?: VersionSettings
-  read(context: ProcessorContext): TableReader
+  /** Of a table of windows: a window has closed when stream time has passed its end by so much, ms. */
+  readonly closesAfterMs?: number
+  /** @param latest also what is not told yet (per-commit.ts): for who does not follow the changes */
+  read(context: ProcessorContext, latest?: boolean): TableReader
 }
 
 /** A table that is derived from another one, value by value; undefined: absent. */
@@ -36,10 +39,9 @@ export const derivedView = (
   parent: TableView,
   derive: (value: unknown, key: () => unknown) => unknown,
 ): TableView => ({
-  stores: parent.stores,
-  ...(parent.history && { history: parent.history }),
-  read(context) {
-    const reader = parent.read(context)
+  ...parent,
+  read(context, latest) {
+    const reader = parent.read(context, latest)
     const derived = (entry: Entry, key: () => unknown): Entry => {
       const value = entry === undefined ? undefined : derive(entry.value, key)
       return value === undefined ? undefined : { value, timestamp: (entry as Timestamped<unknown>).timestamp }
@@ -63,10 +65,22 @@ const joined = (combine: Combine, left: Entry, right: Entry): Entry => {
   return value === undefined ? undefined : { value, timestamp: later(left, right) }
 }
 
+/** What a table says of its windows, for those that are made of it. */
+export const windowsOf = ({ closesAfterMs }: TableView): Pick<TableView, 'closesAfterMs'> =>
+  closesAfterMs === undefined ? {} : { closesAfterMs }
+
+/** A window of a join has closed when it has on both sides. */
+const closing = (left: TableView, right: TableView): Pick<TableView, 'closesAfterMs'> => {
+  const { closesAfterMs: one } = left
+  const { closesAfterMs: other } = right
+  return one === undefined || other === undefined ? {} : { closesAfterMs: Math.max(one, other) }
+}
+
 export const joinedView = (left: TableView, right: TableView, combine: Combine): TableView => ({
+  ...closing(left, right),
   stores: [...left.stores, ...right.stores],
-  read(context) {
-    const [one, other] = [left.read(context), right.read(context)]
+  read(context, latest) {
+    const [one, other] = [left.read(context, latest), right.read(context, latest)]
     return {
       get: (key) => joined(combine, one.get(key), other.get(key)),
       getOf: (record) => joined(combine, one.getOf(record), other.getOf(record)),
@@ -125,7 +139,7 @@ export abstract class KeptTable extends TableOperator {
   }
 }
 
-const sameBytes = (serde: Serde<unknown>, one: unknown, other: unknown): boolean =>
+export const sameBytes = (serde: Serde<unknown>, one: unknown, other: unknown): boolean =>
   serde.primitive === true
     ? Object.is(one, other)
     : Buffer.compare(serde.encode(one), serde.encode(other)) === 0
@@ -336,7 +350,7 @@ export class StreamTableJoinOperator extends Operator {
 
   override init(context: ProcessorContext): void {
     super.init(context)
-    this.#table = this.#view.read(context)
+    this.#table = this.#view.read(context, true)
   }
 
   process(record: AnyRecord): void {

@@ -2,9 +2,11 @@
 // are in table-operators.ts.
 import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
 import type { Serde } from '../serde/serde.ts'
+import type { Windowed } from '../serde/windowed.ts'
 import { changeSerde } from './change.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
+import { emitted, type TableOptions } from './per-commit.ts'
 import {
   connectForeignKeyJoin,
   ForeignResultOperator,
@@ -18,6 +20,7 @@ import { type AnyRecord, PassOperator } from './operators.ts'
 import { type GroupByOptions, RecordStream, type Writing } from './stream.ts'
 import { repartition } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
+import { addSuppress, type SuppressOptions, type UntilTimeLimit, type UntilWindowCloses } from './suppress.ts'
 import { functionProblem } from './synchronous.ts'
 import {
   type Combine,
@@ -33,6 +36,7 @@ import {
   type TableFold,
   type TableView,
   ToStreamOperator,
+  windowsOf,
 } from './table-operators.ts'
 import { storeView } from './versioned-table.ts'
 
@@ -64,6 +68,13 @@ interface Side {
   changes(): Upstream
 }
 
+interface KeptOptions extends TableOptions {
+  /** Stores that the node reads beside its own. */
+  readonly alsoReads?: readonly StoreDefinition[]
+  /** Of the table that it is made of. */
+  readonly windows?: Pick<TableView, 'closesAfterMs'>
+}
+
 /** @internal A node whose table is kept in a store. */
 export const addKeptTable = (
   builder: GraphBuilder,
@@ -71,7 +82,7 @@ export const addKeptTable = (
   operator: string,
   store: AnyStoreHandle | VersionedStoreHandle<unknown, unknown, never, never>,
   create: (definition: StoreDefinition, emission: Emission) => ProcessorInstance,
-  alsoReads: readonly StoreDefinition[] = [],
+  { alsoReads = [], emit, windows = {} }: KeptOptions = {},
 ): TableStream<never, never> => {
   const definition = store as unknown as StoreDefinition
   const emission: Emission = { changes: false }
@@ -84,7 +95,9 @@ export const addKeptTable = (
     create: () => create(definition, emission),
   })
   builder.keepTable(store.name, node.name)
-  return new TableStream(builder, { node, output: '' }, storeView(definition), emission)
+  const kept = { upstream: { node, output: '' }, view: { ...storeView(definition), ...windows }, emission }
+  const told = emitted(builder, kept, store, emit)
+  return new TableStream(builder, told.upstream, told.view, told.emission)
 }
 
 /**
@@ -239,6 +252,25 @@ export class TableStream<K, V, N extends null = never> {
     return new GroupedTable(this.#builder, source)
   }
 
+  /**
+   * Holds changes back until the window of their key has closed, and tells each window once. The changes wait in a store
+   * of their own, with these serdes.
+   */
+  suppress<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    until: [K] extends [Windowed<unknown>] ? UntilWindowCloses : never,
+    options: SuppressOptions<Writing<K, KS>, Writing<V, VS>>,
+  ): TableStream<ReadOf<KS>, ReadOf<VS>>
+  /** Holds changes back for a time, and tells the last one of each key then. */
+  suppress<KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+    until: UntilTimeLimit,
+    options: SuppressOptions<Writing<K, KS>, Writing<V, VS>>,
+  ): TableStream<ReadOf<KS>, ReadOf<VS>, N>
+  suppress(until: UntilWindowCloses | UntilTimeLimit, options: unknown): unknown {
+    const given = options as SuppressOptions<SerdeOrSchema, SerdeOrSchema>
+    const { upstream, view, emission } = addSuppress(this.#builder, this.#changes(), this.#view, until, given)
+    return new TableStream(this.#builder, upstream, view, emission)
+  }
+
   /** The node, which tells changes from now on. */
   #changes(): Upstream {
     this.#emission.changes = true
@@ -328,7 +360,7 @@ export class TableStream<K, V, N extends null = never> {
       'foreignKeyJoin',
       store,
       (definition, emission) => new ForeignResultOperator(definition, emission, join),
-      join.left.stores,
+      { alsoReads: join.left.stores },
     ) as unknown as TableStream<K, R, null>
   }
 
@@ -346,6 +378,7 @@ export class TableStream<K, V, N extends null = never> {
       operator,
       store,
       (definition, own) => new KeepOperator(definition, own),
+      { windows: windowsOf(view) },
     ) as unknown as TableStream<K, V2, N2>
   }
 
@@ -389,8 +422,8 @@ export class GroupedTable<K, V> {
   }
 
   /** Counts the rows of each group; a group that lost its last row counts 0. */
-  count(store: TableStoreHandle<K, number>): TableStream<K, number> {
-    return this.#aggregate('count', store, {
+  count(store: TableStoreHandle<K, number>, options?: TableOptions): TableStream<K, number> {
+    return this.#aggregate('count', store, options, {
       add: (_record, aggregate) => ((aggregate as number | undefined) ?? 0) + 1,
       subtract: (_record, aggregate) => (aggregate as number) - 1,
     })
@@ -403,6 +436,7 @@ export class GroupedTable<K, V> {
       readonly add: (aggregate: V, value: V) => V
       readonly subtract: (aggregate: V, value: V) => V
     },
+    options?: TableOptions,
   ): TableStream<K, V, null> {
     const add = this.#function<(aggregate: unknown, value: unknown) => unknown>('add', store, reduce.add)
     const subtract = this.#function<(aggregate: unknown, value: unknown) => unknown>(
@@ -410,7 +444,7 @@ export class GroupedTable<K, V> {
       store,
       reduce.subtract,
     )
-    return this.#aggregate('reduce', store, {
+    return this.#aggregate('reduce', store, options, {
       add: ({ value }, aggregate) => (aggregate === undefined ? value : add(aggregate, value)),
       subtract: ({ value }, aggregate) => subtract(aggregate, value),
     })
@@ -424,12 +458,13 @@ export class GroupedTable<K, V> {
       readonly add: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
       readonly subtract: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
     },
+    options?: TableOptions,
   ): TableStream<K, AW, null> {
     type Fold = (record: AnyRecord, aggregate: unknown) => unknown
     const initial = this.#function<() => unknown>('initial', store, fold.initial)
     const add = this.#function<Fold>('add', store, fold.add)
     const subtract = this.#function<Fold>('subtract', store, fold.subtract)
-    return this.#aggregate('aggregate', store, {
+    return this.#aggregate('aggregate', store, options, {
       add: (record, aggregate) => add(record, aggregate === undefined ? initial() : aggregate),
       subtract,
     })
@@ -438,6 +473,7 @@ export class GroupedTable<K, V> {
   #aggregate<V2, N2 extends null>(
     operator: string,
     store: AnyStoreHandle,
+    options: TableOptions | undefined,
     fold: TableFold,
   ): TableStream<K, V2, N2> {
     return addKeptTable(
@@ -446,6 +482,7 @@ export class GroupedTable<K, V> {
       operator,
       store,
       (definition, emission) => new TableAggregation(definition, emission, fold),
+      options,
     ) as unknown as TableStream<K, V2, N2>
   }
 

@@ -3,6 +3,7 @@ import { MillstreamError } from '../errors.ts'
 import type { Topology } from './contracts.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
+import type { TableOptions } from './per-commit.ts'
 import { RecordStream } from './stream.ts'
 import type { TableStream } from './table.ts'
 import type { RowsStoreHandle } from './versioned-table.ts'
@@ -19,6 +20,7 @@ export interface TopologyScope {
   table<K, V>(
     topic: TopicHandle<K, V, never, never>,
     store: RowsStoreHandle<K, Exclude<V, null>>,
+    options?: TableOptions,
   ): TableStream<K, Exclude<V, null>, null>
 }
 
@@ -35,8 +37,9 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
     table<K, V>(
       topic: TopicHandle<K, V, never, never>,
       store: RowsStoreHandle<K, Exclude<V, null>>,
+      options?: TableOptions,
     ): TableStream<K, Exclude<V, null>, null> {
-      return scope.stream(topic).toTable(store)
+      return scope.stream(topic).toTable(store, options)
     },
   }
   const result: unknown = describe(scope)

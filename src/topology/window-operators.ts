@@ -8,7 +8,7 @@ import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition }
 import { type AnyRecord, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 import { type Emission, TableOperator, type TableView } from './table-operators.ts'
-import type { TimeWindows } from './windows.ts'
+import { type AnyWindows, closesAfterMs, type TimeWindows } from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
 export interface WindowEmission extends Emission {
@@ -22,8 +22,9 @@ export interface WindowEmission extends Emission {
 export type WindowFold = (record: AnyRecord, present: unknown) => unknown
 
 /** A table that is kept in a store of windows. */
-export const windowView = (store: StoreDefinition): TableView => ({
+export const windowView = (store: StoreDefinition, windows: AnyWindows): TableView => ({
   stores: [store],
+  closesAfterMs: closesAfterMs(windows),
   read(context) {
     const table = context.windowTable(store.name) as AnyWindowTable
     const get = (key: unknown): Timestamped<unknown> | undefined => {

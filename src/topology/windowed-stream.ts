@@ -3,9 +3,10 @@
 import type { Windowed } from '../serde/windowed.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
-import type { GraphBuilder, Upstream } from './graph-builder.ts'
+import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import type { WindowStoreHandle } from './handles.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
+import { emitted, type TablePart } from './per-commit.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes windows and windows make streams, when their methods are called
 import { RecordStream } from './stream.ts'
 import { type SessionFold, SessionAggregation } from './session-operator.ts'
@@ -32,9 +33,9 @@ import {
 export interface WindowOptions {
   /**
    * on-update (default): with each record. on-close: each window once, when stream time has passed its end by the grace,
-   * in the order of time.
+   * in the order of time. per-commit: of each window the last change, when the transaction commits.
    */
-  readonly emit?: 'on-update' | 'on-close'
+  readonly emit?: 'on-update' | 'on-close' | 'per-commit'
 }
 
 type AnyWindowStore = WindowStoreHandle<unknown, unknown, never, never>
@@ -45,20 +46,25 @@ type AnyWindowStore = WindowStoreHandle<unknown, unknown, never, never>
  */
 export class WindowedTable<K, V, V0, N extends null = never> extends TableStream<Windowed<K>, V, N> {
   readonly #builder: GraphBuilder
-  readonly #upstream: Upstream
+  readonly #aggregation: DraftNode
   readonly #windowEmission: WindowEmission
 
   /** @internal Such tables come from aggregations by windows. */
-  constructor(builder: GraphBuilder, upstream: Upstream, store: StoreDefinition, emission: WindowEmission) {
-    super(builder, upstream, windowView(store), emission)
+  constructor(
+    builder: GraphBuilder,
+    { upstream, view, emission }: TablePart,
+    aggregation: DraftNode,
+    windowEmission: WindowEmission,
+  ) {
+    super(builder, upstream, view, emission)
     this.#builder = builder
-    this.#upstream = upstream
-    this.#windowEmission = emission
+    this.#aggregation = aggregation
+    this.#windowEmission = windowEmission
   }
 
   /** The records that came when a window of theirs had closed already, as they came. They are counted in any case. */
   late(): RecordStream<K, V0> {
-    const { node } = this.#upstream
+    const node = this.#aggregation
     this.#windowEmission.late = true
     if (!node.children.has(lateOutput)) node.children.set(lateOutput, [])
     return new RecordStream<K, V0>(this.#builder, { node, output: lateOutput }, false)
@@ -103,7 +109,15 @@ class WindowsBase<K, V, W extends AnyWindows> {
       create: () => create(definition, emission),
     })
     builder.keepWindows(store.name, node.name, this.#shape(store))
-    return new WindowedTable<K, V2, V, N>(builder, { node, output: '' }, definition, emission)
+    const view = windowView(definition, this.windows)
+    const table = emitted(
+      builder,
+      { upstream: { node, output: '' }, view, emission },
+      store,
+      options?.emit,
+      true,
+    )
+    return new WindowedTable<K, V2, V, N>(builder, table, node, emission)
   }
 
   #shape(store: AnyWindowStore): WindowShape {

@@ -70,6 +70,13 @@ export interface SlidingOptions {
 export const sliding = ({ sizeMs, graceMs }: SlidingOptions): SlidingWindows =>
   Object.freeze({ kind: 'sliding', sizeMs, graceMs })
 
+/** From the end of a window to the stream time at which it takes nothing more. The end of a time window is behind it. */
+export const closesAfterMs = (windows: AnyWindows): number => {
+  const { graceMs } = windows
+  if (windows.kind === 'sessions') return windows.gapMs + graceMs + 1
+  return windows.kind === 'sliding' ? graceMs + 1 : graceMs
+}
+
 export type AnyWindows = TimeWindows | Sessions | SlidingWindows
 
 export const wholeFrom = (least: number, value: unknown): boolean =>

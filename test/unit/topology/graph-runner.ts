@@ -215,6 +215,9 @@ export class GraphRunner {
         throw new Error('timers run in the test driver')
       },
       inPortions: () => () => undefined,
+      heldBack: () => {
+        throw new Error('what waits for a commit runs in the test driver')
+      },
       alarm: () => () => undefined,
       countLate: () => undefined,
       schedule: (_intervalMs, _type, punctuator) => {
