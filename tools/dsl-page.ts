@@ -7,7 +7,13 @@ import type { Example } from '../test/unit/docs/dsl-parts.ts'
 
 const examples = [...operatorExamples, ...compositionExamples]
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-stream-joins.ts', 'dsl-composition.ts']
+const source = [
+  'dsl-examples.ts',
+  'dsl-windows.ts',
+  'dsl-calendar.ts',
+  'dsl-stream-joins.ts',
+  'dsl-composition.ts',
+]
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -70,6 +76,8 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'tumbling, hopping, sliding and session windows; grace; emit on close',
     'yes; late records can go to a stream of their own; stream time survives restarts',
   ],
+  ['unlimited windows', 'no: `count` without windows'],
+  ['windows of the calendar', 'not there; `calendar`: days, weeks and months of a time zone'],
   ['suppress', "not yet; `emit: 'on-close'` for final results"],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   ['versioned stores', 'not yet'],

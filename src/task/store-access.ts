@@ -1,6 +1,7 @@
 // What processors and operators get for the stores of a task.
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
+import { CalendarTable } from '../state/calendar-table.ts'
 import type { JoinEntryStore } from '../state/join-entries.ts'
 import { JoinTable } from '../state/join-table.ts'
 import { SessionTable } from '../state/session-table.ts'
@@ -23,6 +24,7 @@ export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | J
     return new JoinTable(store as unknown as JoinEntryStore, plainKey, windowShape)
   if (plainValue === undefined) return undefined
   const entries = store as unknown as WindowEntryStore
+  if (windowShape.kind === 'calendar') return new CalendarTable(entries, plainKey, plainValue, windowShape)
   if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
   return windowShape.kind === 'sessions'
     ? new SessionTable(entries, plainKey, plainValue, windowShape)

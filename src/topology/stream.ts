@@ -40,7 +40,7 @@ import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor 
 import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
 import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
-import type { AnyWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
+import type { AnyWindows, CalendarWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
 import {
   RowsOperator,
   StreamAggregation,
@@ -445,7 +445,7 @@ export class GroupedStream<K, V> {
   }
 
   /** The records of each key in windows. */
-  windowedBy(windows: TimeWindows | SlidingWindows): WindowedStream<K, V>
+  windowedBy(windows: TimeWindows | SlidingWindows | CalendarWindows): WindowedStream<K, V>
   windowedBy(windows: Sessions): SessionStream<K, V>
   windowedBy(windows: AnyWindows): WindowedStream<K, V> | SessionStream<K, V> {
     return inWindows(this.#builder, this.#upstream, windows)
