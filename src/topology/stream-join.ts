@@ -1,4 +1,5 @@
 // How a join of two streams is wired: a node for each side, one store for both, and the node where their results meet.
+import type { AnyAsOfOptions } from './as-of-join.ts'
 import { leftSide, rightSide, type Side } from '../state/join-entries.ts'
 import type { StoreDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
@@ -20,7 +21,7 @@ export interface StreamJoin {
 export type AnyJoin = readonly [
   other: unknown,
   joiner: unknown,
-  windows?: JoinWindows,
+  windowsOrOptions?: JoinWindows | AnyAsOfOptions,
   store?: StoreDefinition,
 ]
 
