@@ -149,18 +149,12 @@ export class CalendarAggregation extends AlignedAggregation<CalendarTable> {
     const end = table.calendar.endOf(timestamp)
     if (end + this.#graceMs <= time) this.late(record)
     else this.add(record, key, start, end)
-    if (time !== before && (this.lastClosed(time) !== this.lastClosed(before) || this.#expires(time, before)))
-      this.wake()
+    // What is past its retention is removed with what closes.
+    if (time !== before && this.lastClosed(time) !== this.lastClosed(before)) this.wake()
   }
 
   protected lastClosed(time: number): number {
     return this.table.calendar.startOf(Math.max(0, time - this.#graceMs)) - 1
-  }
-
-  #expires(time: number, before: number): boolean {
-    const { calendar, shape } = this.table
-    const visible = (at: number): number => calendar.startOf(Math.max(0, at - shape.retentionMs))
-    return visible(time) !== visible(before)
   }
 }
 
