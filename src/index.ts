@@ -46,8 +46,10 @@ export type {
   WindowedTable,
   WindowOptions,
 } from './topology/windowed-stream.ts'
-export { hopping, sessions, sliding, tumbling } from './topology/windows.ts'
+export { calendar, hopping, sessions, sliding, tumbling } from './topology/windows.ts'
 export type {
+  CalendarOptions,
+  CalendarWindows,
   HoppingOptions,
   Sessions,
   SessionsOptions,

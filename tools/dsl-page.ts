@@ -19,6 +19,7 @@ const examples = [
 const source = [
   'dsl-examples.ts',
   'dsl-windows.ts',
+  'dsl-calendar.ts',
   'dsl-stream-joins.ts',
   'dsl-time.ts',
   'dsl-versions.ts',
@@ -94,6 +95,8 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'suppress',
     "yes, also `emit: 'on-close'` for final results; what was before is what was told before, and sessions and sliding windows are told a millisecond later, when they take nothing more",
   ],
+  ['unlimited windows', 'no: `count` without windows'],
+  ['windows of the calendar', 'not there; `calendar`: days, weeks and months of a time zone'],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   [
     'versioned stores and tables',

@@ -3,6 +3,8 @@
 //
 // time and sliding windows:  key · start int64
 // sessions:                  key · end int64 · start int64
+import { Calendar, type CalendarUnit, isTimeZone } from '../base/calendar.ts'
+import { MillstreamError } from '../errors.ts'
 import { int64 } from './numbers.ts'
 import type { Serde } from './serde.ts'
 import { type ReadOf, type SerdeOrSchema, toSerde, type WriteOf } from './serde-or-schema.ts'
@@ -18,9 +20,10 @@ export interface Windowed<K> {
   readonly end: number
 }
 
-/** How long the windows are: of one length, so that the start says all, or each of its own. */
+/** How long the windows are: of one length or by the calendar, so that the start says all, or each of its own. */
 export type WindowLength =
   | { readonly kind: 'time' | 'sliding'; readonly sizeMs: number }
+  | { readonly kind: 'calendar'; readonly every: CalendarUnit; readonly timeZone: string }
   | { readonly kind: 'sessions' }
 
 const timeBytes = 8
@@ -38,7 +41,7 @@ const bytesAfterKey = ({ kind }: WindowLength): number => (kind === 'sessions' ?
  * `topic('views-per-minute', { key: windowed(string, tumbling({ sizeMs: 60_000, graceMs: 0 })), value: int64 })`
  * @param key of the keys alone
  * @param windows the windows, or their length: the start alone is in the topic where all are of one length
- * @throws TOPOLOGY_INVALID where the key is neither a serde nor a schema
+ * @throws TOPOLOGY_INVALID where the key is neither a serde nor a schema, or a time zone is none
  */
 export const windowed = <S extends SerdeOrSchema>(
   key: S,
@@ -46,6 +49,9 @@ export const windowed = <S extends SerdeOrSchema>(
 ): Serde<Windowed<ReadOf<S>>, Windowed<WriteOf<S>>> => {
   const inner = toSerde(key, 'the key in a window') as Serde<unknown>
   const suffix = bytesAfterKey(windows)
+  if (windows.kind === 'calendar' && !isTimeZone(windows.timeZone))
+    throw new MillstreamError('TOPOLOGY_INVALID', { what: `${windows.timeZone} is no time zone` })
+  const calendar = windows.kind === 'calendar' ? new Calendar(windows.every, windows.timeZone) : undefined
   const write = (target: Buffer, offset: number, start: number, end: number): void => {
     if (windows.kind !== 'sessions') return writeTime(target, offset, start)
     writeTime(target, offset, end)
@@ -56,7 +62,8 @@ export const windowed = <S extends SerdeOrSchema>(
     if (keyEnd < from)
       throw new RangeError(`a key in a window takes at least ${suffix} bytes, not ${to - from}`)
     const start = readTime(source, to - timeBytes)
-    const end = windows.kind === 'sessions' ? readTime(source, keyEnd) : start + windows.sizeMs
+    const end =
+      'sizeMs' in windows ? start + windows.sizeMs : (calendar?.endOf(start) ?? readTime(source, keyEnd))
     const plain = inner.decodeFrom
       ? inner.decodeFrom(source, from, keyEnd)
       : inner.decode(source.subarray(from, keyEnd))

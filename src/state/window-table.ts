@@ -2,6 +2,7 @@
 // what expires is a walk from the lowest entry. How far time and the walks have come is an entry of the store, too.
 import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
+import type { CalendarShape } from './calendar-table.ts'
 import type { KeyedRecord } from './contracts.ts'
 import type { JoinShape } from './join-table.ts'
 import { StoreCodec } from './store-codec.ts'
@@ -41,7 +42,7 @@ export interface SlidingShape {
   readonly retentionMs: number
 }
 
-export type WindowShape = TimeWindowShape | SessionShape | SlidingShape | JoinShape
+export type WindowShape = TimeWindowShape | CalendarShape | SessionShape | SlidingShape | JoinShape
 
 /** A window as the walks see it. */
 export interface WindowEntry {

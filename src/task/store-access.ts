@@ -3,6 +3,7 @@ import { type ExpiringStore, ExpiringTable } from '../state/expiring-table.ts'
 import type { Serde } from '../serde/serde.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
+import { CalendarTable } from '../state/calendar-table.ts'
 import type { JoinEntryStore } from '../state/join-entries.ts'
 import { JoinTable } from '../state/join-table.ts'
 import { SessionTable } from '../state/session-table.ts'
@@ -36,6 +37,7 @@ export const windowTableOf = (opened: Opened | undefined): AnyWindowTable | Join
     return new JoinTable(opened.store as unknown as JoinEntryStore, plainKey, windowShape)
   if (plainValue === undefined) return undefined
   const entries = opened.store as unknown as WindowEntryStore
+  if (windowShape.kind === 'calendar') return new CalendarTable(entries, plainKey, plainValue, windowShape)
   if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
   return windowShape.kind === 'sessions'
     ? new SessionTable(entries, plainKey, plainValue, windowShape)

@@ -46,6 +46,7 @@ const shapeOf = (store: StoreDefinition): string => {
   if (shape === undefined) return ''
   if (shape.kind === 'join')
     return ` of a join within ${shape.beforeMs} ms before and ${shape.afterMs} ms after`
+  if (shape.kind === 'calendar') return ` in windows of a ${shape.every} in ${shape.timeZone}`
   return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }
 

@@ -2,13 +2,14 @@
 // the records which came to this aggregation, kept with the windows.
 import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
+import type { CalendarTable } from '../state/calendar-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 import { type Emission, TableOperator, type TableView } from './table-operators.ts'
-import { type AnyWindows, closesAfterMs, type TimeWindows } from './windows.ts'
+import { type AnyWindows, type CalendarWindows, closesAfterMs, type TimeWindows } from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
 export interface WindowEmission extends Emission {
@@ -103,15 +104,68 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
   }
 }
 
-/** Aggregates a stream in tumbling or hopping windows. Records without a key are left out. */
-export class TimeWindowAggregation extends WindowedAggregation<TimeWindowTable> {
-  readonly #windows: TimeWindows
+/** What aggregations have in common whose windows begin where time says. */
+abstract class AlignedAggregation<T extends TimeWindowTable> extends WindowedAggregation<T> {
   readonly #fold: WindowFold
 
-  constructor(definition: StoreDefinition, windows: TimeWindows, emission: WindowEmission, fold: WindowFold) {
+  constructor(definition: StoreDefinition, emission: WindowEmission, fold: WindowFold) {
     super(definition, emission)
-    this.#windows = windows
     this.#fold = fold
+  }
+
+  protected add(record: AnyRecord, key: string, start: number, end: number): void {
+    const { table } = this
+    const old = table.get(key, start)
+    const next = this.#fold(record, old?.value)
+    const timestamp = old !== undefined && old.timestamp > record.timestamp ? old.timestamp : record.timestamp
+    const isNull = this.isNull(next)
+    if (isNull) table.delete(key, start)
+    else table.put(key, start, next, timestamp)
+    this.update(record, start, end, old?.value, isNull ? undefined : next, timestamp)
+  }
+}
+
+/** Aggregates a stream in windows of the calendar. Records without a key are left out. */
+export class CalendarAggregation extends AlignedAggregation<CalendarTable> {
+  readonly #graceMs: number
+
+  constructor(
+    definition: StoreDefinition,
+    { graceMs }: CalendarWindows,
+    emission: WindowEmission,
+    fold: WindowFold,
+  ) {
+    super(definition, emission, fold)
+    this.#graceMs = graceMs
+  }
+
+  process(record: AnyRecord): void {
+    if (record.keyIsNull) return
+    const { timestamp } = record
+    const { table } = this
+    const key = table.keyOf(record)
+    const before = table.time
+    const time = table.advance(timestamp)
+    const start = table.calendar.startOf(timestamp)
+    const end = table.calendar.endOf(timestamp)
+    if (end + this.#graceMs <= time) this.late(record)
+    else this.add(record, key, start, end)
+    // What is past its retention is removed with what closes.
+    if (time !== before && this.lastClosed(time) !== this.lastClosed(before)) this.wake()
+  }
+
+  protected lastClosed(time: number): number {
+    return this.table.calendar.startOf(Math.max(0, time - this.#graceMs)) - 1
+  }
+}
+
+/** Aggregates a stream in tumbling or hopping windows. Records without a key are left out. */
+export class TimeWindowAggregation extends AlignedAggregation<TimeWindowTable> {
+  readonly #windows: TimeWindows
+
+  constructor(definition: StoreDefinition, windows: TimeWindows, emission: WindowEmission, fold: WindowFold) {
+    super(definition, emission, fold)
+    this.#windows = windows
   }
 
   process(record: AnyRecord): void {
@@ -126,7 +180,7 @@ export class TimeWindowAggregation extends WindowedAggregation<TimeWindowTable> 
     let isLate = false
     for (let start = first; start <= timestamp; start += advanceMs) {
       if (start + sizeMs + graceMs <= time) isLate = true
-      else this.#add(record, key, start)
+      else this.add(record, key, start, start + sizeMs)
     }
     if (isLate) this.late(record)
     if (time !== before && this.#passed(time) !== this.#passed(before)) this.wake()
@@ -134,18 +188,6 @@ export class TimeWindowAggregation extends WindowedAggregation<TimeWindowTable> 
 
   protected lastClosed(time: number): number {
     return time - this.#windows.graceMs - this.#windows.sizeMs
-  }
-
-  #add(record: AnyRecord, key: string, start: number): void {
-    const { table } = this
-    const old = table.get(key, start)
-    const next = this.#fold(record, old?.value)
-    const timestamp = old !== undefined && old.timestamp > record.timestamp ? old.timestamp : record.timestamp
-    const isNull = this.isNull(next)
-    if (isNull) table.delete(key, start)
-    else table.put(key, start, next, timestamp)
-    const end = start + this.#windows.sizeMs
-    this.update(record, start, end, old?.value, isNull ? undefined : next, timestamp)
   }
 
   /** Changes when, in time, a window has closed or expired. */

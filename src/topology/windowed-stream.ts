@@ -1,5 +1,6 @@
 // The DSL of windows: grouped streams in windows, and the tables that they are aggregated into. The machines are in
 // window-operators.ts.
+import { longestMs } from '../base/calendar.ts'
 import type { Windowed } from '../serde/windowed.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
@@ -16,6 +17,7 @@ import { functionProblem } from './synchronous.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, tables make streams
 import { TableStream } from './table.ts'
 import {
+  CalendarAggregation,
   TimeWindowAggregation,
   type WindowEmission,
   type WindowFold,
@@ -23,6 +25,7 @@ import {
 } from './window-operators.ts'
 import {
   type AnyWindows,
+  type CalendarWindows,
   type Sessions,
   type SlidingWindows,
   type TimeWindows,
@@ -129,6 +132,10 @@ class WindowsBase<K, V, W extends AnyWindows> {
         `store ${store.name}: retentionMs is ${retentionMs}, but ${needed[windows.kind]} takes ${least} ms`,
       )
     if (windows.kind === 'sessions') return Object.freeze({ kind: 'sessions', retentionMs })
+    if (windows.kind === 'calendar') {
+      const { every, timeZone } = windows
+      return Object.freeze({ kind: 'calendar', every, timeZone, retentionMs })
+    }
     const { sizeMs } = windows
     return Object.freeze(
       windows.kind === 'time'
@@ -142,11 +149,13 @@ class WindowsBase<K, V, W extends AnyWindows> {
 const needed: Readonly<Record<AnyWindows['kind'], string>> = {
   time: 'what comes within size and grace',
   sessions: 'what comes within gap and grace',
+  calendar: 'what comes within the longest of these windows and grace',
   sliding: 'a new window, which is made of those up to twice its size and the grace before,',
 }
 
 const retentionLeast = (windows: AnyWindows): number => {
   if (windows.kind === 'sessions') return windows.gapMs + windows.graceMs
+  if (windows.kind === 'calendar') return (longestMs[windows.every] ?? 0) + windows.graceMs
   return windows.sizeMs * (windows.kind === 'time' ? 1 : 2) + windows.graceMs
 }
 
@@ -154,7 +163,7 @@ type LooseAdd = (record: AnyRecord, aggregate: unknown) => unknown
 type LooseCombine = (aggregate: unknown, value: unknown) => unknown
 
 /** A grouped stream in windows: ready to be aggregated into a store of windows. Records whose key is null are left out. */
-export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | SlidingWindows> {
+export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | SlidingWindows | CalendarWindows> {
   /** Counts the records of each key and window, those without a value as well. */
   count(
     store: WindowStoreHandle<unknown, number, K, number>,
@@ -199,11 +208,12 @@ export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | Slidin
     fold: WindowFold,
   ): WindowedTable<K, V2, V> {
     const { windows } = this
-    return this.keep(operator, store, options, (definition, emission) =>
-      windows.kind === 'time'
-        ? new TimeWindowAggregation(definition, windows, emission, fold)
-        : new SlidingAggregation(definition, windows, emission, fold),
-    )
+    return this.keep(operator, store, options, (definition, emission) => {
+      if (windows.kind === 'time') return new TimeWindowAggregation(definition, windows, emission, fold)
+      return windows.kind === 'calendar'
+        ? new CalendarAggregation(definition, windows, emission, fold)
+        : new SlidingAggregation(definition, windows, emission, fold)
+    })
   }
 }
 

@@ -1,4 +1,5 @@
 // The kinds of windows: how long they are, when the next one begins, and how long they wait for what is late.
+import { type CalendarUnit, calendarUnits, isTimeZone } from '../base/calendar.ts'
 
 /** Windows of one length. All times in ms. */
 export interface TimeWindows {
@@ -77,7 +78,30 @@ export const closesAfterMs = (windows: AnyWindows): number => {
   return windows.kind === 'sliding' ? graceMs + 1 : graceMs
 }
 
-export type AnyWindows = TimeWindows | Sessions | SlidingWindows
+/** Windows by the calendar of a time zone. */
+export interface CalendarWindows {
+  readonly kind: 'calendar'
+  readonly every: CalendarUnit
+  readonly timeZone: string
+  /** How long a window takes records after its end, in stream time, ms. */
+  readonly graceMs: number
+}
+
+export interface CalendarOptions {
+  readonly every: CalendarUnit
+  /** Name of the IANA: Europe/Berlin, America/New_York, UTC. */
+  readonly timeZone: string
+  readonly graceMs: number
+}
+
+/**
+ * The days, the weeks (from Monday) or the months of a time zone, one after another. Where clocks are turned a day has 23 or 25
+ * hours. The first window begins at 0.
+ */
+export const calendar = ({ every, timeZone, graceMs }: CalendarOptions): CalendarWindows =>
+  Object.freeze({ kind: 'calendar', every, timeZone, graceMs })
+
+export type AnyWindows = TimeWindows | Sessions | SlidingWindows | CalendarWindows
 
 export const wholeFrom = (least: number, value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= least
@@ -90,6 +114,13 @@ export const windowProblems = (windows: AnyWindows): string[] => {
   if (windows.kind === 'sessions') {
     const { gapMs } = windows
     if (!wholeFrom(1, gapMs)) problems.push(`gapMs is ${gapMs}, but takes a whole number from 1`)
+    return problems
+  }
+  if (windows.kind === 'calendar') {
+    const { every, timeZone } = windows
+    if (!calendarUnits.includes(every))
+      problems.push(`every is ${String(every)}, but takes ${calendarUnits.join(', ')}`)
+    if (!isTimeZone(timeZone)) problems.push(`timeZone is ${String(timeZone)}, which is no time zone`)
     return problems
   }
   const { sizeMs } = windows

@@ -15,6 +15,7 @@ import {
   texts,
   totals,
 } from './dsl-parts.ts'
+import { calendarExamples } from './dsl-calendar.ts'
 import { streamJoinExamples } from './dsl-stream-joins.ts'
 import { windowExamples } from './dsl-windows.ts'
 
@@ -246,6 +247,7 @@ export const examples: readonly Example[] = [
   ),
 
   ...windowExamples,
+  ...calendarExamples,
   ...sectionOf('Tables'),
   example(
     'table, toTable, toStream',

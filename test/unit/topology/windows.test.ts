@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { describeTopology } from '../../../src/topology/describe.ts'
 import {
+  calendar,
   hopping,
   int64,
   nullable,
@@ -16,6 +18,24 @@ import {
 const input = topic('in', { key: string, value: nullable(string) })
 const counts = windowStore('counts', { key: string, value: int64 })
 const ten = tumbling({ sizeMs: 10, graceMs: 0 })
+
+it('windows of the calendar are described by their zone', () => {
+  const days = calendar({ every: 'day', timeZone: 'Europe/Berlin', graceMs: 0 })
+  const { graph } = topology('days', (t) => {
+    t.stream(topic('in', { key: string, value: string }))
+      .groupByKey()
+      .windowedBy(days)
+      .count(counts)
+  })
+  const options = { applicationId: 'days', format: 'text' } as const
+  expect(describeTopology(graph, options)).toContain('in windows of a day in Europe/Berlin, changelog')
+  expect(graph.subtopologies[0]?.stores[0]?.windowShape).toEqual({
+    kind: 'calendar',
+    every: 'day',
+    timeZone: 'Europe/Berlin',
+    retentionMs: 93_600_000,
+  })
+})
 
 describe('a mistake with windows', () => {
   const message = (describeIt: (t: TopologyScope) => void): string => {
