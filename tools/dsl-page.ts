@@ -102,6 +102,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'versioned stores and tables',
     'yes (`versionedStore`): of `t.table` and `toTable`, and in processors; not for aggregates',
   ],
+  ['a change of what a store holds', 'not there; `version` and `migrate` of a store'],
   ['a time to live per entry', 'not there; `ttlMs` of a store, in stream time'],
   [
     'record caches (fewer updates)',

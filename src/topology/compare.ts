@@ -89,12 +89,15 @@ const keptAs = ({ versions, ttlMs, waiting, timers, holdsChanges }: StoreDescrip
 const textOf = (store: StoreDescription): string =>
   `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}${keptAs(store)}`
 
-const sameLayout = (one: StoreDescription, other: StoreDescription): boolean =>
+/** But for the serde of the values, which is what a migration can change. */
+const sameEntries = (one: StoreDescription, other: StoreDescription): boolean =>
   layoutOf(one.key) === layoutOf(other.key) &&
-  layoutOf(one.value) === layoutOf(other.value) &&
   one.timestamps === other.timestamps &&
   windowsOf(one) === windowsOf(other) &&
   keptAs(one) === keptAs(other)
+
+const sameLayout = (one: StoreDescription, other: StoreDescription): boolean =>
+  sameEntries(one, other) && layoutOf(one.value) === layoutOf(other.value)
 
 const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => {
   const heirs = [...after.stores.values()].filter(
@@ -123,7 +126,7 @@ const changedStore = (was: PlacedStore, is: PlacedStore): Finding[] => {
       what: `store ${was.name} was of version ${from} and is of version ${to}: the start is refused (STORE_LAYOUT)`,
       fix: 'A store is not migrated back: keep its version, or give the store another name.',
     })
-  } else if (from < to && keptAs(was) === keptAs(is) && layoutOf(was.key) === layoutOf(is.key)) {
+  } else if (from < to && sameEntries(was, is)) {
     found.push({
       effect: 'kept',
       what: `store ${was.name} was of version ${from} and is of version ${to}: its migrate is called for each value at the start`,

@@ -1,10 +1,14 @@
 // Stores that an earlier version of the topology wrote: migrated once, whatever happens meanwhile, or refused by name.
+import path from 'node:path'
 import { int64, output, type Serde, store, string, topic, topology, type Topology } from 'millstream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SettingsInput } from '../../src/config/settings.ts'
+import { exportSavepoint } from '../../src/savepoint/export.ts'
+import { importSavepoint } from '../../src/savepoint/import.ts'
 import { type Judge, startJudge } from '../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../support/kafka.ts'
 import { outputOf, quickly } from '../support/numbered.ts'
+import { savepointOptions } from '../support/savepoint.ts'
 import { startWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
 let judge: Judge
@@ -70,7 +74,7 @@ const life = async (
   made: Topology,
   stateDir: string,
   values: readonly (readonly [key: string, value: string])[],
-  settings: Pick<SettingsInput, 'stateDigest'> = {},
+  settings: Pick<SettingsInput, 'stateDigest' | 'applicationId'> = {},
 ): Promise<void> => {
   await judge.produce(
     `${made.name}-in`,
@@ -87,7 +91,7 @@ const life = async (
 const refusal = async (
   made: Topology,
   stateDir: string,
-  settings: Pick<SettingsInput, 'stateDigest'> = {},
+  settings: Pick<SettingsInput, 'stateDigest' | 'applicationId'> = {},
 ): Promise<string> => {
   await using test = testWorker(made, { ...quickly(kafkaBrokers(), stateDir), ...settings })
   await expect(test.worker.start()).rejects.toMatchObject({ code: 'STORE_LAYOUT' })
@@ -175,6 +179,27 @@ describe('a migration', () => {
     )
     await life(oldApp(id), state.path, [['a', '2']])
     expect(await outputOf(judge, `${id}-out`)).toEqual(['a undefined', 'a 1'])
+  })
+})
+
+describe('a savepoint of a store with a version', () => {
+  it('is imported in that version: nothing is migrated again', async () => {
+    const id = await begin('imported')
+    using state = temporaryDirectory()
+    await life(oldApp(id), state.path, [['a', '1']])
+    await life(newApp(id), state.path, [['a', '2']])
+    using directory = temporaryDirectory()
+    const target = path.join(directory.path, 'savepoint')
+    await exportSavepoint(newApp(id), savepointOptions({ applicationId: id }, target))
+    const applicationId = uniqueTopic('copy')
+    await importSavepoint(newApp(id), savepointOptions({ applicationId }, target))
+    using empty = temporaryDirectory()
+    await life(newApp(id), empty.path, [['a', '3']], { applicationId })
+    expect(await outputOf(judge, `${id}-out`)).toEqual(['a undefined', 'a 1:2', 'a 1:2+'])
+    expect(await counted(id)).toEqual([1, 101, 102])
+    await expect(
+      importSavepoint(oldApp(id), savepointOptions({ applicationId: uniqueTopic('other') }, target)),
+    ).rejects.toMatchObject({ code: 'SAVEPOINT_MISMATCH' })
   })
 })
 

@@ -26,6 +26,8 @@ interface Change {
   readonly store?: string
   readonly value?: typeof int64 | typeof int32
   readonly engine?: 'lmdb' | 'memory'
+  readonly version?: number
+  readonly ttlMs?: number
   readonly plain?: boolean
   readonly repartition?: Partial<RepartitionSettings> & { readonly value?: Serde<string> }
   readonly name?: string
@@ -40,6 +42,8 @@ const described = (change: Change = {}): TopologyDescription => {
       key: string,
       value: change.value ?? int64,
       engine: change.engine ?? 'lmdb',
+      ...(change.version === undefined ? {} : { version: change.version, migrate: () => 1 }),
+      ...(change.ttlMs === undefined ? {} : { ttlMs: change.ttlMs }),
     })
     const stream = t
       .stream(change.input ?? lines)
@@ -93,6 +97,25 @@ describe('a change of a topology', () => {
       { plain: true },
       [/^broken: store totals was \(string, int64\) with timestamps and is \(string, int64\):/],
     ],
+    [
+      'a version that is raised, with another serde of the values',
+      {},
+      { version: 2, value: int32 },
+      [/^kept: store totals was of version 1 and is of version 2: its migrate is called for each value/],
+    ],
+    [
+      'a version that is lowered',
+      { version: 3 },
+      { version: 2 },
+      [/^broken: store totals was of version 3 and is of version 2: the start is refused \(STORE_LAYOUT\)/],
+    ],
+    [
+      'a time to live, which a migration cannot bring',
+      {},
+      { version: 2, ttlMs: 5 },
+      [/^broken: store totals was .* with timestamps and is .* that live for a time:/],
+    ],
+    ['another time to live', { ttlMs: 4 }, { ttlMs: 5 }, []],
     ['another engine', {}, { engine: 'memory' }, [/^kept: store totals moves from lmdb to memory/]],
     [
       'a repartition topic that is renamed, and all that feeds its store with it',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import accountBalances from '../../../processors/account-balances/index.ts'
 import wordCount from '../../../processors/word-count/index.ts'
+import { store, string, topic, topology, versionedStore } from '../../../src/index.ts'
 import { describeTopology } from '../../../src/topology/describe.ts'
 
 describe('a description', () => {
@@ -32,6 +33,45 @@ internal topics
   words-by-word-repartition: sub-topology 1, cleanup.policy=delete retention.ms=-1 segment.bytes=52428800
   words-counts-changelog: sub-topology 1, cleanup.policy=compact
 `)
+  })
+
+  it('says how the entries of a store are kept', () => {
+    const topics = {
+      in: topic('in', { key: string, value: string }),
+      out: topic('out', { key: string, value: string }),
+    }
+    const { graph } = topology('kept', (t) => {
+      const stream = t.stream(topics.in)
+      const table = stream.toTable(versionedStore('history', { key: string, value: string, historyMs: 9 }))
+      stream
+        .join(table, (value) => value, { graceMs: 5, store: store('waits', { key: string, value: string }) })
+        .to(topics.out)
+      const lately = store('lately', { key: string, value: string, ttlMs: 7, version: 2 })
+      stream.process({ stores: [lately], process: () => undefined })
+    })
+    const text = describeTopology(graph, { applicationId: 'app', format: 'text' })
+    expect(text).toContain(
+      'store history: lmdb (string, string) with timestamps in versions of 9 ms, changelog',
+    )
+    expect(text).toContain(
+      'store waits: lmdb (string, string) with timestamps of records that wait, changelog',
+    )
+    expect(text).toContain(
+      'store lately: lmdb (string, string) with timestamps for 7 ms, version 2, changelog',
+    )
+    const { subtopologies } = JSON.parse(
+      describeTopology(graph, { applicationId: 'app', format: 'json' }),
+    ) as {
+      subtopologies: { stores: { name: string }[] }[]
+    }
+    expect(subtopologies[0]?.stores.find(({ name }) => name === 'history')).toMatchObject({
+      versions: { historyMs: 9 },
+    })
+    expect(subtopologies[0]?.stores.find(({ name }) => name === 'lately')).toMatchObject({
+      version: 2,
+      ttlMs: 7,
+    })
+    expect(subtopologies[0]?.stores.find(({ name }) => name === 'waits')).toMatchObject({ waiting: true })
   })
 
   it('as JSON', () => {

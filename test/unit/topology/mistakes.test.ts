@@ -65,6 +65,21 @@ describe('a mistake in a topology', () => {
       (stream) => void stream.toTable(store('v', { key: string, value: string, ttlMs: 0.5 })),
       /store v: ttlMs is 0.5, but takes a whole number from 1/,
     ],
+    'an impossible version': [
+      (stream) => void stream.toTable(store('v', { key: string, value: string, version: 0 })),
+      /store v: version is 0, but takes a whole number from 1 to 9999/,
+    ],
+    'a migration to the first version': [
+      (stream) => void stream.toTable(store('v', { key: string, value: string, migrate: () => '' })),
+      /store v: it has a migrate, but no version above 1 to migrate to/,
+    ],
+    'an asynchronous migration': [
+      (stream) =>
+        void stream.toTable(
+          store('v', { key: string, value: string, version: 2, migrate: (async () => '') as never }),
+        ),
+      /migrate of store v is an async function/,
+    ],
     'a time to live for a store that has a time of its own': [
       (stream) =>
         void stream
