@@ -72,7 +72,11 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   ['versioned stores', 'not yet'],
   ['record caches (fewer updates)', 'not yet: each update is told'],
-  ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
+  [
+    'Processor API, state stores, punctuators',
+    'yes; stores and outputs are declared and typed; punctuators may have an anchor (`anchorMs`)',
+  ],
+  ['waiting for idle inputs', 'yes: `maxTaskIdleMs`, with the same meaning and default'],
   ['fixed-key processors', 'yes: `processValues`; it forwards values, so not from punctuators'],
   ['processor wrappers', 'yes: `wrapProcessor` of a worker and of the test driver'],
   [

@@ -8,7 +8,7 @@
 // Format 2: `ms2;` and the same, then `;time=<partition time>` where that is not the stream time (so never where a task has
 // one input), and `;<store>@<changelog end>=<digest>` for each store. It is written only where there is something to say, so
 // that versions which know format 1 alone can be mixed with this one as long as digests are off.
-import type { StoreState } from '../task/stream-task.ts'
+import type { StoreState } from '../task/store-states.ts'
 
 export interface Witness {
   readonly transactionalId: string

@@ -35,6 +35,7 @@ import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { timerTableOf, viewOf, windowTableOf } from './store-access.ts'
+import { type StoreState, storeStatesOf } from './store-states.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -69,15 +70,6 @@ export interface TaskPosition {
   readonly offset: number
   /** See RecordQueue. */
   readonly partitionTime: number
-}
-
-/** A store as the transaction leaves it that is being committed. */
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
 }
 
 export class StreamTask implements TaskView {
@@ -240,13 +232,7 @@ export class StreamTask implements TaskView {
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
   storeStates(): StoreState[] {
-    return [...this.stores.values()].flatMap(({ store, changelog }) => {
-      const digest = store.nextDigest
-      if (digest === undefined) return []
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-      return [{ store: store.name, changelogEnd, digest }]
-    })
+    return storeStatesOf(this.stores.values(), this.#collector, this.partition)
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */

@@ -30,6 +30,7 @@ export interface WindowStoreHandle<K, V, KW = K, VW = V, N extends string = stri
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows: WindowSettings
+  readonly timers?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }

@@ -35,7 +35,7 @@ afterAll(async () => {
 
 const access = () => ({
   brokers: [...broker.brokers],
-  tls: undefined,
+  tls: false,
   sasl: undefined,
   connectionTimeoutMs: 5000,
 })
