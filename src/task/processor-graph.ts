@@ -2,7 +2,6 @@
 import { MillstreamError } from '../errors.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type {
-  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -34,7 +33,7 @@ export interface TaskView {
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
-  windowTable(name: string): AnyWindowTable | undefined
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined
   timerTable(name: string): TimerTable | undefined
   inPortions(work: PortionedWork): () => void
   alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
@@ -187,7 +186,7 @@ class NodeContext implements ProcessorContext {
     return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
   }
 
-  windowTable(name: string): AnyWindowTable {
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> {
     return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
   }
 
