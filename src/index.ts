@@ -28,12 +28,7 @@ export { timerStore } from './topology/timers.ts'
 export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
-export type {
-  GroupByOptions,
-  GroupedStream,
-  RecordStream,
-  RepartitionOptions,
-} from './topology/stream.ts'
+export type { GroupedStream, RecordStream } from './topology/stream.ts'
 export type {
   SessionStream,
   WindowedStream,
@@ -53,7 +48,7 @@ export type {
 export { joinStore, within } from './topology/join-windows.ts'
 export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
-export type { RepartitionSettings } from './topology/repartition.ts'
+export type { GroupByOptions, RepartitionOptions, RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'

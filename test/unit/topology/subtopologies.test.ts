@@ -54,7 +54,7 @@ describe('sub-topologies', () => {
       t.stream(of('c')).process({ name: 'q', stores: { other: counts }, process: () => undefined })
     })
     expect(sourcesOf(built)).toEqual([['a-source', 'c-source'], ['b-source']])
-    expect(built.graph.subtopologies[0]?.stores).toEqual([counts])
+    expect(built.graph.subtopologies[0]?.stores).toMatchObject([counts])
   })
 
   it('have the same names each time they are built, and every child exists', () => {
