@@ -28,11 +28,7 @@ export { timerStore } from './topology/timers.ts'
 export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
-export type {
-  GroupByOptions,
-  RecordStream,
-  RepartitionOptions,
-} from './topology/stream.ts'
+export type { RecordStream } from './topology/stream.ts'
 export type { GroupedStream } from './topology/grouped-stream.ts'
 export type {
   CogroupAdd,
@@ -70,7 +66,7 @@ export { joinStore, within } from './topology/join-windows.ts'
 export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { TableOptions } from './topology/per-commit.ts'
-export type { RepartitionSettings } from './topology/repartition.ts'
+export type { GroupByOptions, RepartitionOptions, RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'

@@ -108,7 +108,11 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'record caches (fewer updates)',
     "each update is told, or once per commit where you say so: `emit: 'per-commit'`",
   ],
-  ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
+  [
+    'Processor API, state stores, punctuators',
+    'yes; stores and outputs are declared and typed; punctuators may have an anchor (`anchorMs`)',
+  ],
+  ['waiting for idle inputs', 'yes: `maxTaskIdleMs`, with the same meaning and default'],
   ['fixed-key processors', 'yes: `processValues`; it forwards values, so not from punctuators'],
   ['processor wrappers', 'yes: `wrapProcessor` of a worker and of the test driver'],
   [

@@ -31,6 +31,7 @@ export interface WindowStoreHandle<K, V, KW = K, VW = V, N extends string = stri
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows: WindowSettings
+  readonly timers?: never
   readonly versions?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
@@ -42,8 +43,8 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows?: never
-  readonly versions?: never
   readonly timers?: never
+  readonly versions?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }
@@ -55,6 +56,7 @@ export interface VersionedStoreHandle<K, V, KW = K, VW = V, N extends string = s
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows?: never
+  readonly timers?: never
   readonly versions: VersionSettings
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void

@@ -1,5 +1,5 @@
 // Repartition topics: a sink that writes them, and a source that reads them in another sub-topology.
-import { type SerdeOrSchema, toSerde } from '../serde/serde-or-schema.ts'
+import { type SerdeOrSchema, toSerde, type WriteOf } from '../serde/serde-or-schema.ts'
 import type { RepartitionDefinition, TopicDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 
@@ -10,6 +10,23 @@ export interface RepartitionSettings {
   readonly partitions?: number
   /** Topic settings that override ours. */
   readonly settings?: Readonly<Record<string, string>>
+}
+
+/** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
+export type Writing<T, S> = [T] extends [WriteOf<S>]
+  ? S
+  : { readonly 'this serde writes': WriteOf<S>; readonly 'but the stream carries': T }
+
+/** A repartition topic: its name and the serdes of what passes through it. */
+export interface RepartitionOptions<K, V, KS, VS> extends RepartitionSettings {
+  readonly key: Writing<K, KS>
+  readonly value: Writing<V, VS>
+}
+
+/** As `RepartitionOptions`, where the function before it answers the key. */
+export interface GroupByOptions<V, KS, VS> extends RepartitionSettings {
+  readonly key: KS
+  readonly value: Writing<V, VS>
 }
 
 export interface LooseRepartition extends Omit<RepartitionSettings, 'partitions'> {

@@ -37,7 +37,12 @@ import {
   UserProcessor,
 } from './processor.ts'
 import type { TableOptions } from './per-commit.ts'
-import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
+import {
+  type GroupByOptions,
+  type LooseRepartition,
+  repartition,
+  type RepartitionOptions,
+} from './repartition.ts'
 import type { JoinedIn, JoinWindows } from './join-windows.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
 import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.ts'
@@ -50,23 +55,6 @@ import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor 
 import { addKeptTable, type TableStream } from './table.ts'
 import type { TableView } from './table-operators.ts'
 import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
-
-/** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
-export type Writing<T, S> = [T] extends [WriteOf<S>]
-  ? S
-  : { readonly 'this serde writes': WriteOf<S>; readonly 'but the stream carries': T }
-
-/** A repartition topic: its name and the serdes of what passes through it. */
-export interface RepartitionOptions<K, V, KS, VS> extends RepartitionSettings {
-  readonly key: Writing<K, KS>
-  readonly value: Writing<V, VS>
-}
-
-/** As `RepartitionOptions`, where the function before it answers the key. */
-export interface GroupByOptions<V, KS, VS> extends RepartitionSettings {
-  readonly key: KS
-  readonly value: Writing<V, VS>
-}
 
 /** What `process` answers: nothing, a stream, or streams by the names of the outputs. */
 export type ProcessResult<O> = O extends undefined

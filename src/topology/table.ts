@@ -17,8 +17,8 @@ import {
 import type { StoreHandle, VersionedStoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
-import { type GroupByOptions, RecordStream, type Writing } from './stream.ts'
-import { repartition } from './repartition.ts'
+import { RecordStream } from './stream.ts'
+import { type GroupByOptions, repartition, type Writing } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { addSuppress, type SuppressOptions, type UntilTimeLimit, type UntilWindowCloses } from './suppress.ts'
 import { functionProblem } from './synchronous.ts'

@@ -8,6 +8,7 @@ import type { EngineKind, PunctuationType, StoreDefinition } from './contracts.t
 export interface TimerStoreHandle<K, KW = K> extends StoreDefinition {
   readonly key: Serde<K, KW>
   readonly timers: true
+  readonly windows?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW) => void
 }

@@ -34,7 +34,7 @@ export const timeExamples: readonly Example[] = [
   ),
   example(
     'punctuators',
-    'Calls at an interval, asked for in `init`: by stream time or by the wall clock, on multiples of the interval since the epoch. Ticks that were missed collapse into one.',
+    'Calls at an interval, asked for in `init`: by stream time or by the wall clock, on multiples of the interval since the epoch, so every hour on the hour; `{ anchorMs }` as the fourth argument moves them, and none is before it. Ticks that were missed collapse into one.',
     (t) => {
       const ticks = t.stream(texts).process({
         outputs: output<string, string>(),

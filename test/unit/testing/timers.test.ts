@@ -12,6 +12,9 @@ import {
   topic,
   topology,
 } from '../../../src/index.ts'
+import { compareDescriptions } from '../../../src/topology/compare.ts'
+import { describeTopology } from '../../../src/topology/describe.ts'
+import { describeAsData } from '../../../src/topology/description.ts'
 import { testDriver } from '../../../src/testing/index.ts'
 
 const input = topic('in', { key: string, value: string })
@@ -307,6 +310,33 @@ describe('a portion of timers', () => {
     // Of the portion that fails nothing else is done again, and once more alone it is left out.
     expect(calls).toBe(32 + 32 + 1 + 1)
     expect(driver.timers(reminders)).toEqual([])
+  })
+})
+
+describe('a store of timers', () => {
+  it('is described as such, and is not to become another store', () => {
+    const text = describeTopology(reminded.graph, { applicationId: 'app', format: 'text' })
+    expect(text).toContain(
+      'store reminders: lmdb (string, int64) of timers, changelog app-reminders-changelog',
+    )
+    expect(text).toContain('process remind: store fires, reminders')
+    const described = (timers: boolean) => {
+      const app = topology('app', (t) => {
+        const handle = { name: 'kept', key: string }
+        if (timers) {
+          const kept = timerStore(handle.name, handle)
+          t.stream(input).process({ timers: kept, process() {}, onTimer() {} })
+        } else
+          t.stream(input).process({ stores: [store('kept', { key: string, value: int64 })], process() {} })
+      })
+      return describeAsData(app.graph, 'app')
+    }
+    expect(compareDescriptions([described(true)], [described(true)])).toEqual([])
+    expect(compareDescriptions([described(true)], [described(false)]).map(({ what }) => what)).toEqual([
+      expect.stringMatching(
+        /store kept was \(string, int64\) of timers and is \(string, int64\): .*read as something else/,
+      ),
+    ])
   })
 })
 
