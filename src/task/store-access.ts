@@ -1,4 +1,5 @@
 // What processors and operators get for the stores of a task.
+import type { ReadOnlyKeyValueStore } from '../state/contracts.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import { SessionTable } from '../state/session-table.ts'
@@ -12,6 +13,9 @@ interface Opened {
   readonly definition: StoreDefinition
   readonly store: TransactionalStore<unknown, unknown>
 }
+
+/** The global stores of a worker by name. */
+export type GlobalStores = ReadonlyMap<string, Opened>
 
 /** Undefined: it is no store of windows. */
 export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | undefined => {
@@ -32,4 +36,20 @@ export const viewOf = (opened: Opened, timestamp: () => number): ReturnType<Proc
   return plainValue === undefined
     ? opened.store
     : new PlainView(opened.store as TransactionalStore<unknown, never>, plainValue, timestamp)
+}
+
+/** A global store as a processor sees it: what is not there cannot be called. */
+export const globalViewOf = ({ definition, store }: Opened): ReadOnlyKeyValueStore<unknown, unknown> => {
+  const plain = new PlainView(
+    store as TransactionalStore<unknown, never>,
+    definition.plainValue as StoreDefinition['value'],
+    () => 0,
+  )
+  return {
+    name: plain.name,
+    get: (key) => plain.get(key),
+    has: (key) => plain.has(key),
+    range: (from, to, options) => plain.range(from, to, options),
+    all: () => plain.all(),
+  }
 }

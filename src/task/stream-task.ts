@@ -32,7 +32,7 @@ import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
-import { viewOf, windowTableOf } from './store-access.ts'
+import { type GlobalStores, viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -50,6 +50,7 @@ export interface StreamTaskOptions {
   readonly subtopology: Subtopology
   readonly queues: readonly RecordQueue[]
   readonly stores: ReadonlyMap<string, TaskStore>
+  readonly globals?: GlobalStores
   readonly collector: RecordCollector
   readonly outputOf: (node: SinkNode, name: string) => OutputTopic
   readonly policy: FailurePolicy
@@ -121,7 +122,8 @@ export class StreamTask implements TaskView {
     this.#committed = options.queues.map((queue) => queue.position)
     this.#isCommitted = options.queues.map(() => false)
     this.#sealStores()
-    this.#graph = new ProcessorGraph(options.subtopology, this, options.collector, options.outputOf)
+    const { subtopology, collector, outputOf, globals } = options
+    this.#graph = new ProcessorGraph(subtopology, this, collector, outputOf, globals)
   }
 
   get inHand(): boolean {

@@ -1,7 +1,7 @@
 // The contracts between the topology (what the user described) and the task (which runs it): nodes, processors and
 // the context that a processor gets. The topology describes and does no I/O.
 import type { Serde } from '../serde/serde.ts'
-import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
+import type { KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
@@ -51,7 +51,11 @@ export interface ProcessorContext {
   /** @throws STORE_NOT_DECLARED where the processor did not declare the store. */
   store(
     name: string,
-  ): KeyValueStore<never, never> | KeyValueStore<unknown, unknown> | ReadOnlyWindowStore<unknown, unknown>
+  ):
+    | KeyValueStore<never, never>
+    | KeyValueStore<unknown, unknown>
+    | ReadOnlyKeyValueStore<unknown, unknown>
+    | ReadOnlyWindowStore<unknown, unknown>
   /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
   tableStore(name: string): TableStore
   /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
@@ -120,6 +124,8 @@ export interface ProcessorNode extends NodeBase {
   /** The operator, for descriptions: `filter`, `count`, `process`. */
   readonly operator: string
   readonly stores: readonly string[]
+  /** Global stores that it reads; absent for none. */
+  readonly globals?: readonly string[]
   /** Child node by output name, for processors with named outputs. */
   readonly outputs: Readonly<Record<string, string>> | undefined
   /** Where it has named outputs: the children that get what is forwarded without a name. */
@@ -167,6 +173,26 @@ export interface StoreDefinition {
   readonly engine: EngineKind
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
+  /** Every worker holds it whole, and loads it from a topic of the user. */
+  readonly global?: true
+}
+
+/** What is done with a record of a global store: it may write the store. */
+export type GlobalUpdate = (
+  record: StreamRecord<unknown, unknown>,
+  store: KeyValueStore<unknown, unknown>,
+) => void
+
+/** A table that every worker holds whole. */
+export interface GlobalTableDefinition {
+  /** Of its store. */
+  readonly name: string
+  /** What is read, all partitions of it; no node of a sub-topology. */
+  readonly source: SourceNode
+  /** Values with their timestamps. */
+  readonly store: StoreDefinition
+  /** Undefined: each record is a row. */
+  readonly update: GlobalUpdate | undefined
 }
 
 /** What a user says of a store of windows. */
@@ -195,6 +221,7 @@ export interface Subtopology {
 export interface TopologyGraph {
   readonly name: string
   readonly subtopologies: readonly Subtopology[]
+  readonly globals: readonly GlobalTableDefinition[]
   readonly repartitions: readonly RepartitionDefinition[]
 }
 

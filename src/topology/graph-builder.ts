@@ -15,6 +15,7 @@ import type {
   TopologyGraph,
   TopologyNode,
 } from './contracts.ts'
+import { GlobalTables } from './global-table.ts'
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
@@ -54,6 +55,7 @@ export interface ProcessorParts {
 const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 export class GraphBuilder {
+  readonly globals: GlobalTables = new GlobalTables((text) => this.problem(text))
   readonly #name: string
   readonly #problems: string[] = []
   readonly #drafts: DraftNode[] = []
@@ -84,10 +86,7 @@ export class GraphBuilder {
     this.#assertOpen()
     if (!repartition) {
       this.problem(topicNameProblem(topic.name))
-      if (this.#sourceTopics.has(topic.name)) {
-        this.problem(`topic ${topic.name} is read twice: keep its stream in a constant and use it twice`)
-      }
-      this.#sourceTopics.add(topic.name)
+      this.readsTopic(topic.name)
     }
     const name = this.#unusedName(repartition ? `${topic.name}-repartition-source` : `${topic.name}-source`)
     const node = this.#add(name, true, (children) =>
@@ -96,11 +95,21 @@ export class GraphBuilder {
     return { node, output: '' }
   }
 
+  /** Notes that a topic of the user is read: once, or twice by mistake. */
+  readsTopic(topic: string): void {
+    this.#assertOpen()
+    if (this.#sourceTopics.has(topic))
+      this.problem(`topic ${topic} is read twice: keep its stream in a constant and use it twice`)
+    this.#sourceTopics.add(topic)
+  }
+
   addProcessor(upstream: readonly Upstream[], parts: ProcessorParts): DraftNode {
     this.#assertOpen()
     const { operator, create } = parts
-    for (const store of parts.stores) this.#addStore(store)
-    const stores = Object.freeze([...new Set(parts.stores.map((store) => store.name))])
+    const globals = this.globals.readBy(parts.stores)
+    const own = parts.stores.filter(({ global }) => global !== true)
+    for (const store of own) this.#addStore(store)
+    const stores = Object.freeze([...new Set(own.map((store) => store.name))])
     const name = parts.name ?? this.#numberedName(kebab(operator))
     if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
     const node = this.#add(name, parts.mustLead, (children, outputs, unnamed) =>
@@ -110,6 +119,7 @@ export class GraphBuilder {
         children,
         operator,
         stores,
+        ...(globals.length > 0 && { globals }),
         outputs,
         ...(unnamed && { unnamed }),
         create,
@@ -193,6 +203,7 @@ export class GraphBuilder {
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
     for (const store of this.#stores.values()) this.#checkWindows(store)
+    const globals = this.globals.finish(this.#stores.keys(), this.#tableOwners)
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
         what:
@@ -204,6 +215,7 @@ export class GraphBuilder {
     return Object.freeze({
       name: this.#name,
       subtopologies: splitIntoSubtopologies(this.#finishNodes(), this.#finishStores()),
+      globals,
       repartitions: Object.freeze([...this.#repartitions.values()]),
     })
   }

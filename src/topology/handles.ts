@@ -39,6 +39,7 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows?: never
+  readonly global?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }

@@ -3,6 +3,8 @@
 import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts'
 import type { Partitioner, ProcessorInstance, TopicDefinition } from './contracts.ts'
 import { addUserProcessor } from './add-processor.ts'
+import { addGlobalJoin } from './global-join.ts'
+import type { GlobalTable } from './global-table.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import type { OutputType, StoreHandle, ValueOutputType } from './handles.ts'
 import {
@@ -301,6 +303,27 @@ export class RecordStream<K, V> {
     return this.#joinTable('leftJoin', table.view, joiner, true)
   }
 
+  /**
+   * Joins each record with the row of a global table whose key the function answers (null: none), as the table is when
+   * the record is processed. Left out are records without a row, and those without a value.
+   */
+  joinGlobal<GK, GV, R>(
+    table: GlobalTable<GK, GV>,
+    key: (record: StreamRecord<K, V>) => GK | null,
+    joiner: (value: V, row: GV, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinGlobal('joinGlobal', table as never, key, joiner)
+  }
+
+  /** As `joinGlobal`, where a record without a row is joined with undefined. */
+  leftJoinGlobal<GK, GV, R>(
+    table: GlobalTable<GK, GV>,
+    key: (record: StreamRecord<K, V>) => GK | null,
+    joiner: (value: V, row: GV | undefined, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinGlobal('leftJoinGlobal', table as never, key, joiner)
+  }
+
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
   to(topic: SinkTopic<K, V>, options?: SinkOptions<K, V>): void
   to<T extends SinkTopic<K, V>>(
@@ -339,6 +362,16 @@ export class RecordStream<K, V> {
   #function<F>(place: string, given: unknown): F {
     this.#builder.problem(functionProblem(given, `${place} after ${this.#upstream.node.name}`))
     return given as F
+  }
+
+  #joinGlobal<R>(
+    ...join: Parameters<typeof addGlobalJoin> extends [unknown, unknown, ...infer P] ? P : never
+  ) {
+    return new RecordStream<K, R>(
+      this.#builder,
+      addGlobalJoin(this.#builder, this.#upstream, ...join),
+      this.#keyChanged,
+    )
   }
 
   #joinTable<R>(operator: string, view: TableView, joiner: unknown, outer: boolean): RecordStream<K, R> {

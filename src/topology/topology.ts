@@ -1,6 +1,7 @@
 // `topology`: the noun that a module exports.
 import { MillstreamError } from '../errors.ts'
 import type { Topology } from './contracts.ts'
+import type { GlobalStoreSettings, GlobalTable, GlobalTableOptions } from './global-table.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import { RecordStream } from './stream.ts'
@@ -18,6 +19,19 @@ export interface TopologyScope {
     topic: TopicHandle<K, V, never, never>,
     store: TableStoreHandle<K, Exclude<V, null>>,
   ): TableStream<K, Exclude<V, null>, null>
+  /**
+   * A topic as a table that every worker holds whole, all partitions of it: loaded before any task runs, and kept up to
+   * date from then on, on its own and not with the transactions of the tasks. Rows as in `table`.
+   */
+  globalTable<K, V>(
+    topic: TopicHandle<K, V, never, never>,
+    options: GlobalTableOptions<K, Exclude<V, null>>,
+  ): GlobalTable<K, Exclude<V, null>>
+  /** As `globalTable`, where a function of yours writes the store from the records of the topic. */
+  globalStore<K, V, SK, SV, KW, VW>(
+    topic: TopicHandle<K, V, never, never>,
+    settings: GlobalStoreSettings<K, V, SK, SV, KW, VW>,
+  ): GlobalTable<KW, SV>
 }
 
 /**
@@ -35,6 +49,14 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
       store: TableStoreHandle<K, Exclude<V, null>>,
     ): TableStream<K, Exclude<V, null>, null> {
       return scope.stream(topic).toTable(store)
+    },
+    globalTable(topic, { store }) {
+      builder.readsTopic(topic.name)
+      return builder.globals.add(topic, store as never)
+    },
+    globalStore(topic, { store, process }) {
+      builder.readsTopic(topic.name)
+      return builder.globals.add(topic, store as never, process as never)
     },
   }
   const result: unknown = describe(scope)
