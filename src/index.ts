@@ -22,6 +22,14 @@ export type {
   WindowStoreHandle,
   WindowStoreOptions,
 } from './topology/handles.ts'
+export { globalStore } from './topology/global-table.ts'
+export type {
+  GlobalStoreHandle,
+  GlobalStoreOptions,
+  GlobalStoreSettings,
+  GlobalTable,
+  GlobalTableOptions,
+} from './topology/global-table.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {
@@ -95,6 +103,7 @@ export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 
 export { createWorker } from './metrics/served-worker.ts'
 export type { UncaughtErrorVerdict, Worker, WorkerOptions } from './runtime/create-worker.ts'
+export type { GlobalTableStatus } from './runtime/globals.ts'
 export type { StandbyStatus } from './runtime/standbys.ts'
 export type { RestoreProgress } from './runtime/restore-progress.ts'
 export type { WorkerCounts } from './runtime/worker-counts.ts'

@@ -28,6 +28,7 @@ export const createUserTopics = async (cluster: Cluster, graph: TopologyGraph): 
   const names = [...sourcesOf(graph), ...sinksOf(graph)]
     .filter((node) => !node.repartition)
     .flatMap((node) => (node.kind === 'source' ? [node.topic.name] : node.topics.map(({ name }) => name)))
+  names.push(...graph.globals.map(({ source }) => source.topic.name))
   const described = await describeTopics(cluster, [...new Set(names)])
   const missing = described.filter(({ exists }) => !exists).map(({ topic }) => topic)
   const settings = { 'retention.ms': '-1' }

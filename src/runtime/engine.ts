@@ -19,6 +19,7 @@ import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { createGroupProtocol, topologyHash } from './assignor.ts'
+import { Globals } from './globals.ts'
 import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
@@ -49,6 +50,7 @@ export interface Engine {
   readonly transaction: Transaction
   readonly manager: TaskManager
   readonly standbys: Standbys
+  readonly globals: Globals
   readonly fetcher: Fetcher
   readonly flow: InputFlow
   readonly purge: RepartitionPurge
@@ -87,6 +89,7 @@ export async function openEngine(
   const cluster = await Cluster.connect(settings, ports, log)
   owner.connected(cluster)
   let directory: StateDirectory | undefined
+  let globals: Globals | undefined
   let heartbeats: Heartbeats | undefined
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
@@ -100,6 +103,18 @@ export async function openEngine(
       applicationId,
       clusterId: cluster.clusterId,
     })
+    globals = await Globals.open({
+      tables: topology.graph.globals,
+      cluster,
+      ports,
+      settings,
+      catalog,
+      directory,
+      log,
+      observer: owner.watch,
+      interrupted: () => owner.closing(),
+      notify: () => owner.notify(),
+    })
     const pulse = new Pulse()
     heartbeats = openHeartbeats(settings, namesOf(plans), cluster, ports, log, pulse)
     return assemble({
@@ -111,11 +126,13 @@ export async function openEngine(
       catalog,
       plans,
       directory,
+      globals,
       heartbeats,
       pulse,
     })
   } catch (error) {
     await heartbeats?.close()
+    await globals?.close({ flush: true })
     directory?.close()
     await cluster.close()
     throw error
@@ -137,12 +154,14 @@ interface Ingredients {
   readonly catalog: TopicCatalog
   readonly plans: ReadonlyMap<string, TaskPlan>
   readonly directory: StateDirectory
+  readonly globals: Globals
   readonly heartbeats: Heartbeats
   readonly pulse: Pulse
 }
 
 const assemble = (given: Ingredients): Engine => {
-  const { settings, ports, log, owner, cluster, catalog, plans, directory, heartbeats, pulse } = given
+  const { settings, ports, log, owner, cluster, catalog, plans, directory, globals, heartbeats, pulse } =
+    given
   const { applicationId, guarantee } = settings
   const notify = (): void => owner.notify()
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
@@ -181,6 +200,7 @@ const assemble = (given: Ingredients): Engine => {
   const standbys = new Standbys({ ...given, notify })
   const manager: TaskManager = new TaskManager({
     ...given,
+    globals: globals.stores,
     collector,
     standbys,
     observer: owner.watch,
@@ -202,6 +222,7 @@ const assemble = (given: Ingredients): Engine => {
     transaction,
     manager,
     standbys,
+    globals,
     fetcher,
     flow,
     purge,

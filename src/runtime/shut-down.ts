@@ -17,6 +17,7 @@ export const shutDown = async (
     fetcher,
     manager,
     standbys,
+    globals,
     directory,
     cluster,
   }: Engine,
@@ -34,6 +35,7 @@ export const shutDown = async (
     () => (producer.inTransaction ? producer.abort() : undefined),
     () => manager.close({ flush }),
     () => standbys.close({ flush }),
+    () => globals.close({ flush: true }),
     () =>
       leave
         ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')

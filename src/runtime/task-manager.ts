@@ -13,6 +13,7 @@ import {
 import { MillstreamError } from '../errors.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { RecordQueue } from '../task/record-queue.ts'
+import type { GlobalStores } from '../task/store-access.ts'
 import { StreamTask } from '../task/stream-task.ts'
 import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
@@ -43,6 +44,7 @@ export interface TaskManagerOptions extends StoreParts {
   readonly plans: ReadonlyMap<string, TaskPlan>
   readonly collector: RecordCollector
   readonly standbys: Standbys
+  readonly globals: GlobalStores
   readonly observer: RestoreObserver
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
@@ -252,7 +254,7 @@ export class TaskManager {
   }
 
   #create({ plan, stores }: OpenTask, start: Start): StreamTask {
-    const { settings, catalog, ports, log, collector } = this.#options
+    const { settings, catalog, ports, log, collector, globals } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
       id: plan.id,
@@ -263,6 +265,7 @@ export class TaskManager {
           new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
       ),
       stores,
+      globals,
       collector,
       outputOf: (node, name) => catalog.output(node, name),
       policy: { ...settings, action: settings.onFailure },

@@ -67,7 +67,10 @@ export class TopicCatalog {
     const outputs = nodes.flatMap((node) => (node.kind === 'sink' ? sinkTopicNames(applicationId, node) : []))
     const internal = internalTopics(graph, applicationId)
     const internalNames = new Set(internal.map(({ topic }) => topic))
-    const ofUser = [...new Set([...inputs, ...outputs])].filter((topic) => !internalNames.has(topic))
+    const globals = graph.globals.map(({ source }) => source.topic.name)
+    const ofUser = [...new Set([...inputs, ...outputs, ...globals])].filter(
+      (topic) => !internalNames.has(topic),
+    )
     const topics = byName(await describeTopics(cluster, ofUser))
     refuseMissing(topics)
     const plan = planPartitions(graph, applicationId, (topic) => topics.get(topic)?.partitions ?? 0)

@@ -199,7 +199,8 @@ export class StreamWorker {
     faultPoint('after-poll')
     const processed = this.#paused ? 0 : this.#process(engine)
     flow.balance()
-    if (producer.failure !== undefined) throw producer.failure
+    const failure = producer.failure ?? engine.globals.failure
+    if (failure !== undefined) throw failure
     if (this.#pace.isDue(manager.tasks, transaction)) {
       await this.#commit(engine)
       await engine.purge.purgeIfDue(manager.tasks)

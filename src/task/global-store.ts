@@ -30,6 +30,7 @@ export class GlobalStore {
   readonly #view: KeyValueStore<unknown, unknown>
   #queues: readonly RecordQueue[] = []
   #timestampInHand = 0
+  #failedAt: RecordQueue | undefined
   /** Highest timestamp seen, for the extractor. */
   #streamTime = -1
 
@@ -91,6 +92,13 @@ export class GlobalStore {
     return done
   }
 
+  /** Leaves the record out that made `update` fail. */
+  passOver(): void {
+    this.#failedAt?.pop(this.#streamTime)
+    this.#failedAt = undefined
+    this.commit()
+  }
+
   /** What was taken in is in the store for good. @param caughtUpAtMs when that was known to be all; undefined: as before */
   commit(caughtUpAtMs?: number): void {
     const { positions } = this
@@ -144,7 +152,10 @@ export class GlobalStore {
           cause,
         })
     const { action, afterRetries } = this.#policy
-    if ((action === 'retry' ? afterRetries : action) === 'fail') throw located
+    if ((action === 'retry' ? afterRetries : action) === 'fail') {
+      this.#failedAt = queue
+      throw located
+    }
     this.counts.skipped++
     this.#log.warn('a record of a global table failed and is skipped', { cause: located.message })
   }

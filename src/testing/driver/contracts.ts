@@ -3,7 +3,13 @@ import type { Logger } from '../../base/log.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
-import type { KeyValue, KeyValueStore, ReadOnlyWindowStore } from '../../state/contracts.ts'
+import type {
+  KeyValue,
+  KeyValueStore,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+} from '../../state/contracts.ts'
+import type { GlobalStoreHandle } from '../../topology/global-table.ts'
 import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
@@ -132,6 +138,8 @@ export interface TestDriver extends Disposable {
     store: WindowStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
+  /** As above, of a global store, which is read only: it is fed from its topic. */
+  store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
 
   /**
    * Highest timestamp seen, ms; -1 before the first record. Of the task that reads this partition of the topic, or

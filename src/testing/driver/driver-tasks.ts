@@ -16,6 +16,7 @@ import { TransactionalStore } from '../../state/transactional-store.ts'
 import type { RecordCollector } from '../../task/record-collector.ts'
 import { RecordQueue } from '../../task/record-queue.ts'
 import { type AnyStore, StreamTask, type TaskStore } from '../../task/stream-task.ts'
+import type { GlobalStores } from '../../task/store-access.ts'
 import type { StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
 import type { DriverTopics } from './driver-topics.ts'
 
@@ -30,6 +31,7 @@ export interface DriverTasksOptions {
   readonly graph: TopologyGraph
   readonly settings: WorkerSettings
   readonly topics: DriverTopics
+  readonly globals: GlobalStores
   readonly collector: RecordCollector
   readonly committed: ReadonlyMap<string, CommittedOffset>
   readonly clock: Clock
@@ -39,7 +41,7 @@ export interface DriverTasksOptions {
 /** The longest key that a store on disk takes: a test is to meet the limit of production. */
 export const diskKeyBytesMax = 1977
 
-class DiskLikeEngine extends MemoryEngine {
+export class DiskLikeEngine extends MemoryEngine {
   override readonly keyBytesMax: number = diskKeyBytesMax
 }
 
@@ -90,7 +92,7 @@ export class DriverTasks {
   }
 
   #create(plan: TaskPlan): StreamTask {
-    const { settings, topics, collector, clock, log, committed } = this.#options
+    const { settings, topics, globals, collector, clock, log, committed } = this.#options
     const found = plan.inputs.map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
     const witnesses = found.map((one) => decodeWitness(one?.metadata ?? ''))
     return new StreamTask({
@@ -103,6 +105,7 @@ export class DriverTasks {
           new RecordQueue(topic, partition, source, found[index]?.offset ?? 0),
       ),
       stores: this.#stores(plan, witnesses),
+      globals,
       collector,
       outputOf: (node, name) => topics.output(node, name),
       policy: { ...settings, action: settings.onFailure },

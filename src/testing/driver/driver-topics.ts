@@ -37,8 +37,10 @@ export class DriverTopics {
         ? [sourceTopicName(applicationId, node)]
         : sinkTopicNames(applicationId, node)
     }
-    this.inputs = new Set(nodes.flatMap((node) => (node.kind === 'source' ? ofUser(node) : [])))
-    const names = new Set(nodes.flatMap(ofUser))
+    const globals = graph.globals.map(({ source }) => source.topic.name)
+    const sources = nodes.flatMap((node) => (node.kind === 'source' ? ofUser(node) : []))
+    this.inputs = new Set([...sources, ...globals])
+    const names = new Set([...nodes.flatMap(ofUser), ...globals])
     const countOf = partitionCounts(names, partitions)
     this.plan = planPartitions(graph, applicationId, countOf)
     for (const name of names) this.#logs.set(name, new TopicLog(name, countOf(name)))

@@ -58,7 +58,8 @@ const topicsOf = (
   )
   const sinks = nodes.flatMap((node) => (node.kind === 'sink' ? sinkTopicNames(applicationId, node) : []))
   const internal = new Set(internalTopics(graph, applicationId).map(({ topic }) => topic))
-  const outer = [...new Set([...sources, ...sinks])].filter((topic) => !internal.has(topic))
+  const globals = graph.globals.map(({ source }) => source.topic.name)
+  const outer = [...new Set([...sources, ...sinks, ...globals])].filter((topic) => !internal.has(topic))
   return { sources, outer, all: [...outer, ...internal] }
 }
 
