@@ -1,5 +1,6 @@
 // Global tables on a real broker: loaded before anything is processed, kept up to date from another client's
 // transactions, never with what was aborted, and continued from the disk.
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   createProducer,
   globalStore,
@@ -13,9 +14,12 @@ import {
   topology,
 } from 'millstream'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { readinessOf } from '../../src/metrics/readiness.ts'
+import { brokerAddress } from '../support/each-once.ts'
 import { type Judge, type RecordToWrite, startJudge } from '../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../support/kafka.ts'
 import { outputOf, quickly } from '../support/numbered.ts'
+import { apiKeys, KafkaProxy } from '../support/proxy.ts'
 import { startWorker, type TestWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
 let judge: Judge
@@ -154,6 +158,52 @@ it('is loaded first, follows committed transactions, and goes on from the disk',
   expect(running.log.with('loaded anew')[0]?.fields['reason']).toContain('changelogTopicId')
   expect(await joined(shop, position, 2)).toEqual(['r0=another', 'r499=none'])
 }, 90_000)
+
+it('is awaited by the worker: it joins no group and is not ready before', async () => {
+  const shop = shopOf('global-waits')
+  await createTopics(shop)
+  const plain = await judge.openProducer()
+  await plain.send(shop.rates.name, ratesOf(0, rowsCount, 'there'))
+  await plain.close()
+  await order(shop.orders, ['r0', 'r499'])
+  const proxy = await KafkaProxy.start(brokerAddress())
+  const gate = Promise.withResolvers<void>()
+  proxy.rules = {
+    request: ({ apiKey, bytes }) =>
+      apiKey === apiKeys.Fetch && bytes.includes(shop.rates.name) ? { until: gate.promise } : 'pass',
+  }
+  using directory = temporaryDirectory()
+  await using running = testWorker(shop.built, quickly([proxy.address], directory.path))
+  const started = running.worker.start()
+  await expect
+    .poll(() => readinessOf(running.worker.status()), { timeout: 20_000, interval: 20 })
+    .toBe('restoring 1 store: 500 of 500 offsets left')
+  await sleep(500)
+  expect(running.worker.state).toBe('starting')
+  expect(running.log.with('tasks assigned')).toEqual([])
+  proxy.rules = {}
+  gate.resolve()
+  await started
+  expect(loadedBy(running)).toBe(rowsCount)
+  expect(await joined(shop, 0, 2)).toEqual(['r0=there', 'r499=there'])
+  await running.worker.close()
+
+  // A worker that waits for it can be closed.
+  await order(shop.orders, ['r1'])
+  proxy.rules = {
+    request: ({ apiKey, bytes }) =>
+      apiKey === apiKeys.Fetch && bytes.includes(shop.rates.name)
+        ? { until: new Promise(() => undefined) }
+        : 'pass',
+  }
+  const emptied = testWorker(shop.built, quickly([proxy.address], `${directory.path}/other`))
+  const refused = expect(emptied.worker.start()).rejects.toThrow('CLOSED')
+  await expect.poll(() => readinessOf(emptied.worker.status()), { timeout: 20_000 }).toContain('restoring')
+  await emptied.worker.close()
+  await refused
+  expect(emptied.failure()).toBeUndefined()
+  await proxy.stop()
+}, 60_000)
 
 it('of a topic that is not there stops the start, and says so', async () => {
   const shop = shopOf('global-missing')

@@ -11,7 +11,7 @@ const inner = topic('inner', { key: string, value: string })
 const left = topic('left', { key: string, value: string })
 const rows = globalStore('rates', { key: string, value: int64 })
 const sums = topic('sums-in', { key: string, value: int64 })
-const summed = globalStore('sums', { key: string, value: int64, engine: 'memory' })
+const summed = globalStore('sums', { key: string, value: int64 })
 
 const show = (key: string, row: number | undefined): string => `${key}=${row ?? '-'}`
 
@@ -42,6 +42,8 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
   },
+  // What is older than a second goes to the disk with the next commit.
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
 )
 
@@ -93,6 +95,9 @@ describe('global tables under aborts and restarts', () => {
             model.sums.set(one.key, (model.sums.get(one.key) ?? 0) + one.value)
             model.process()
             driver.input(sums).send(one.key, one.value)
+          } else if (one.kind === 'wait') {
+            model.process()
+            driver.advanceWallClock(1000)
           } else if (one.kind === 'restart') {
             model.abort()
             driver.restart({ keepState: one.keepState })
