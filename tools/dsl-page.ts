@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
+import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
 
-const examples = [...operatorExamples, ...compositionExamples]
+const examples = [...operatorExamples, ...globalExamples, ...compositionExamples]
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-composition.ts']
+const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-globals.ts', 'dsl-composition.ts']
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -61,7 +62,12 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['table-table joins: inner, left, outer', 'yes'],
   ['foreign-key joins: inner, left', 'yes'],
   ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
-  ['global tables and their joins', 'not yet'],
+  ['global tables and their joins: inner, left', 'yes: `joinGlobal`, `leftJoinGlobal`'],
+  [
+    'global stores with a processor',
+    'yes: `globalStore` with a function of record and store; called while it is loaded, too. Processors declare the global stores that they read',
+  ],
+  ['read-only stores (a topic as the changelog of a task store)', 'not yet: `table`, or a global table'],
   ['stream-stream joins', 'not yet'],
   [
     'tumbling, hopping, sliding and session windows; grace; emit on close',
@@ -101,6 +107,7 @@ const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
 const perWindow = windowStore('per-window', { key: string, value: int64 })
 const highest = store('highest', { key: string, value: int64 })
+const nicknames = globalStore('nicknames', { key: string, value: string })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest

@@ -4,12 +4,13 @@ import { topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
+import { globalExamples } from './dsl-globals.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each([...examples, ...compositionExamples])('$section: $operator', (example) => {
+describe.each([...examples, ...globalExamples, ...compositionExamples])('$section: $operator', (example) => {
   it('does what the page says', () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0
