@@ -269,7 +269,7 @@ describe('a mistake with a global table', () => {
       /\(1\) topic "a b": .*\(2\) a store "a\.b": /,
     ],
     'with an asynchronous function': [
-      (t) => t.globalStore(global, { store: rows, process: async () => {} }),
+      (t) => t.globalStore(global, { store: rows, process: (async () => {}) as never }),
       /process of global store rows is an async function/,
     ],
     'joined without a function for the key': [
