@@ -30,6 +30,8 @@ export type {
   GlobalTable,
   GlobalTableOptions,
 } from './topology/global-table.ts'
+export { topicPattern } from './topology/topic-pattern.ts'
+export type { TopicPatternHandle } from './topology/topic-pattern.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {

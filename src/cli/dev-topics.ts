@@ -12,7 +12,10 @@ import { sourceTopicName } from '../topology/internal-topics.ts'
 const partitionsOfNewTopics = 3
 
 const sourcesOf = (graph: TopologyGraph): SourceNode[] =>
-  graph.subtopologies.flatMap(({ nodes }) => nodes.filter((node) => node.kind === 'source'))
+  graph.subtopologies.flatMap(({ nodes }) =>
+    // Topics by pattern are not created, and those that are there are nobody's to count.
+    nodes.filter((node) => node.kind === 'source' && node.topic.pattern === undefined),
+  ) as SourceNode[]
 
 const sinksOf = (graph: TopologyGraph): SinkNode[] =>
   graph.subtopologies.flatMap(({ nodes }) => nodes.filter((node) => node.kind === 'sink'))

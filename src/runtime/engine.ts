@@ -18,7 +18,7 @@ import { hasShortSession } from '../config/short-sessions.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { createGroupProtocol, topologyHash } from './assignor.ts'
+import { type Assignment, createGroupProtocol, patternHash, topologyHash } from './assignor.ts'
 import { Globals } from './globals.ts'
 import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
@@ -27,12 +27,14 @@ import { Slicer } from './slice.ts'
 import { Standbys } from './standbys.ts'
 import { TakeOver } from './take-over.ts'
 import { TaskManager } from './task-manager.ts'
-import { planTasks, type TaskPlan } from './task-plan.ts'
+import { type TaskPlan, updatePlans } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
+import type { TopicPatterns } from './topic-patterns.ts'
 import { Transaction } from './transaction.ts'
 import { transactionalIdOf } from './transactional-id.ts'
 import { WorkerMembership } from './worker-membership.ts'
 import type { CommitPhases } from './worker-status.ts'
+import { otherTopology } from './worker-errors.ts'
 import type { WorkerWatch } from './worker-watch.ts'
 
 export interface Engine {
@@ -54,6 +56,13 @@ export interface Engine {
   readonly fetcher: Fetcher
   readonly flow: InputFlow
   readonly purge: RepartitionPurge
+  readonly patterns: TopicPatterns
+  /** The group is to be told something: a standby is close to its task, or topics by pattern came or went. */
+  readonly hasNews: boolean
+  /** A join is on its way, which tells it. */
+  told(): void
+  /** Makes the plans by the topics that the group reads from now on. @throws TOPOLOGY_INVALID */
+  plan(assignment: Pick<Assignment, 'topology' | 'matched'>): void
   /** See `topologyHash`. */
   readonly topology: string
 }
@@ -93,9 +102,8 @@ export async function openEngine(
   let heartbeats: Heartbeats | undefined
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
-    const plans = planTasks(topology.graph, settings.applicationId, catalog.plan, (topic) =>
-      catalog.partitionsOf(topic),
-    )
+    const plans = catalog.tasks()
+    const hash = catalog.patterns.used ? patternHash(topology.graph) : topologyHash(plans)
     const { stateDir, applicationId } = settings
     directory = new StateDirectory({
       disk: ports.disk,
@@ -125,6 +133,7 @@ export async function openEngine(
       cluster,
       catalog,
       plans,
+      hash,
       directory,
       globals,
       heartbeats,
@@ -152,7 +161,9 @@ interface Ingredients {
   readonly owner: EngineOwner
   readonly cluster: Cluster
   readonly catalog: TopicCatalog
-  readonly plans: ReadonlyMap<string, TaskPlan>
+  readonly plans: Map<string, TaskPlan>
+  /** Of the topology. */
+  readonly hash: string
   readonly directory: StateDirectory
   readonly globals: Globals
   readonly heartbeats: Heartbeats
@@ -172,7 +183,16 @@ const assemble = (given: Ingredients): Engine => {
   const protocol: GroupProtocol = createGroupProtocol({
     ...settings,
     tasks: plans,
-    topics: catalog.inputs,
+    topology: given.hash,
+    get topics() {
+      return catalog.inputs
+    },
+    patterns: catalog.patterns.used
+      ? {
+          found: () => catalog.patterns.found,
+          tasks: (matched) => catalog.tasks(new Map(Object.entries(matched))),
+        }
+      : undefined,
     transactionalId: guarantee === 'exactly_once' ? transactionalId : undefined,
     claim: () => membership.claim(),
   })
@@ -207,6 +227,7 @@ const assemble = (given: Ingredients): Engine => {
     interrupted,
   })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
+  catalog.patterns.follow(cluster, ports, log, settings.topicRefreshMs, notify)
   const purge = new RepartitionPurge(cluster, ports, settings, log)
   return {
     cluster,
@@ -226,7 +247,21 @@ const assemble = (given: Ingredients): Engine => {
     fetcher,
     flow,
     purge,
-    topology: topologyHash(plans),
+    patterns: catalog.patterns,
+    get hasNews() {
+      return standbys.isReady || catalog.patterns.hasNews
+    },
+    told: () => {
+      standbys.asked()
+      catalog.patterns.told()
+    },
+    plan: ({ topology, matched }) => {
+      if (topology !== undefined && topology !== given.hash) throw otherTopology(applicationId)
+      if (matched === undefined) return
+      catalog.patterns.agree(matched)
+      updatePlans(plans, catalog.tasks())
+    },
+    topology: given.hash,
   }
 }
 

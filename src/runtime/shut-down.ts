@@ -18,6 +18,7 @@ export const shutDown = async (
     manager,
     standbys,
     globals,
+    patterns,
     directory,
     cluster,
   }: Engine,
@@ -28,6 +29,7 @@ export const shutDown = async (
   // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
   const flush = failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED'
   const steps: (() => unknown)[] = [
+    () => patterns.close(),
     () => fetcher.close(),
     () => takeOver?.close(),
     () => handOver.end(),

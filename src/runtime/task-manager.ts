@@ -191,12 +191,22 @@ export class TaskManager {
   release(taskIds: readonly string[], standbys: readonly string[] = []): StreamTask[] {
     const released: StreamTask[] = []
     for (const [id, open] of this.#open) {
-      if (taskIds.includes(id)) continue
+      if (taskIds.includes(id) && !this.#isOutdated(open)) continue
       if (open.task !== undefined) released.push(open.task)
       if (standbys.includes(id)) this.#demote(id, open)
       else this.#close(id, open, true)
     }
     return released
+  }
+
+  /** Whether all that is open runs on as it is, with these tasks to run. */
+  runsOn(taskIds: readonly string[]): boolean {
+    return [...this.#open].every(([id, open]) => taskIds.includes(id) && !this.#isOutdated(open))
+  }
+
+  /** It is to read other topics by now. */
+  #isOutdated({ plan }: OpenTask): boolean {
+    return this.#options.plans.get(plan.id) !== plan
   }
 
   #demote(id: string, open: OpenTask): void {

@@ -97,7 +97,10 @@ export interface TableStore {
 }
 
 export interface TopicDefinition {
+  /** Of topics by pattern: the pattern as text. */
   readonly name: string
+  /** Every topic whose whole name matches. */
+  readonly pattern?: RegExp
   readonly key: Serde<unknown>
   readonly value: Serde<unknown>
 }

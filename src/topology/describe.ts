@@ -36,7 +36,7 @@ const outputOf = (node: TopologyNode, child: string): string[] =>
 
 const textOfNode = (node: TopologyNode, applicationId: string): string => {
   if (node.kind === 'source')
-    return `source ${node.name}: topic ${sourceTopicName(applicationId, node)} (${node.topic.key.name}, ${node.topic.value.name})`
+    return `source ${node.name}: ${node.topic.pattern === undefined ? 'topic' : 'topics that match'} ${sourceTopicName(applicationId, node)} (${node.topic.key.name}, ${node.topic.value.name})`
   if (node.kind === 'sink')
     return `sink ${node.name}: topic ${sinkTopicNames(applicationId, node).join(', ')}`
   const { stores, globals = [] } = node

@@ -62,6 +62,7 @@ export class GraphBuilder {
   readonly #names = new Set<string>()
   readonly #counters = new Map<string, number>()
   readonly #sourceTopics = new Set<string>()
+  readonly #patterns: RegExp[] = []
   readonly #stores = new Map<string, StoreDefinition>()
   readonly #repartitions = new Map<string, RepartitionDefinition>()
   readonly #tableOwners = new Map<string, string>()
@@ -85,10 +86,12 @@ export class GraphBuilder {
   ): Upstream {
     this.#assertOpen()
     if (!repartition) {
-      this.problem(topicNameProblem(topic.name))
+      if (topic.pattern === undefined) this.problem(topicNameProblem(topic.name))
+      else this.#patterns.push(topic.pattern)
       this.readsTopic(topic.name)
     }
-    const name = this.#unusedName(repartition ? `${topic.name}-repartition-source` : `${topic.name}-source`)
+    const base = topic.pattern === undefined ? topic.name : 'pattern'
+    const name = this.#unusedName(repartition ? `${base}-repartition-source` : `${base}-source`)
     const node = this.#add(name, true, (children) =>
       Object.freeze({ kind: 'source', name, children, topic, repartition, timestampExtractor: extractor }),
     )
@@ -202,6 +205,10 @@ export class GraphBuilder {
     this.#finished = true
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
+    for (const topic of this.#sourceTopics) {
+      if (this.#patterns.some((pattern) => pattern.test(topic)))
+        this.problem(`topic ${topic} is read twice: by its name, and as one that matches a pattern`)
+    }
     for (const store of this.#stores.values()) this.#checkWindows(store)
     const globals = this.globals.finish(this.#stores.keys(), this.#tableOwners)
     if (this.#problems.length > 0) {

@@ -18,6 +18,7 @@ import type { StreamRecord } from './stream-record.ts'
 export interface TopicHandle<K, V, KW = K, VW = V> extends TopicDefinition {
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
+  readonly pattern?: never
   /** @internal */ readonly timestampExtractor: TimestampExtractor | undefined
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void

@@ -5,12 +5,15 @@ import type { GlobalStoreSettings, GlobalTable, GlobalTableOptions } from './glo
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import { RecordStream } from './stream.ts'
+import type { TopicPatternHandle } from './topic-pattern.ts'
 import type { TableStoreHandle, TableStream } from './table.ts'
 
 /** What the function given to `topology` gets. */
 export interface TopologyScope {
   /** The records of a topic. A topic is read once per topology; its stream may be used several times. */
   stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V>
+  /** The records of all topics that match, those that come later included. */
+  stream<K, V>(pattern: TopicPatternHandle<K, V>): RecordStream<K, V>
   /**
    * A topic as a table, kept in a store: the last record of a key is its row, null takes it out. A record that brings
    * what is there already, not earlier, is no change.
@@ -41,7 +44,7 @@ export interface TopologyScope {
 export const topology = (name: string, describe: (t: TopologyScope) => void): Topology => {
   const builder = new GraphBuilder(name)
   const scope: TopologyScope = {
-    stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V> {
+    stream<K, V>(topic: TopicHandle<K, V, never, never> | TopicPatternHandle<K, V>): RecordStream<K, V> {
       return new RecordStream<K, V>(builder, builder.addSource(topic, topic.timestampExtractor, false), false)
     },
     table<K, V>(

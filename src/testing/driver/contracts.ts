@@ -29,6 +29,8 @@ export interface TestDriverOptions {
   readonly settings?: TestDriverSettings
   /** Of each topic of the topology, or by the name of the topic (1 where it is not named). Default: 1. */
   readonly partitions?: number | Readonly<Record<string, number>>
+  /** Topics that there are beside those that the topology names: a pattern finds its topics among them. */
+  readonly topics?: readonly string[]
   /** Where the wall clock stands at first, ms since the epoch. Default: the first moment of 2026 (UTC). */
   readonly wallClock?: number
   /** More records, or ticks of the clock, than this in one call mean that it would never end. Default: 100,000. */

@@ -47,7 +47,8 @@ export class DriverEngine {
     })
     this.#recordsMax = options.recordsMax ?? defaultRecordsMax
     this.clock = new DriverClock(options.wallClock)
-    this.topics = new DriverTopics(topology.graph, this.settings.applicationId, options.partitions ?? 1)
+    const { partitions = 1, topics: others = [] } = options
+    this.topics = new DriverTopics(topology.graph, this.settings.applicationId, partitions, others)
     this.#collector = new RecordCollector(
       (topic, partition, builder, acknowledged) =>
         acknowledged(this.topics.log(topic).append(partition, builder, true)),

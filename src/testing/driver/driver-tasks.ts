@@ -55,7 +55,13 @@ export class DriverTasks {
   constructor(options: DriverTasksOptions) {
     this.#options = options
     const { graph, settings, topics } = options
-    this.#plans = planTasks(graph, settings.applicationId, topics.plan, (topic) => topics.partitionsOf(topic))
+    this.#plans = planTasks(
+      graph,
+      settings.applicationId,
+      topics.plan,
+      (topic) => topics.partitionsOf(topic),
+      (source) => topics.topicsOf(source),
+    )
   }
 
   /** In the order of their ids. */
