@@ -20,6 +20,12 @@ const bodyOf = ({ operator }: Example): string => {
   return lines.map((line) => line.slice(indent)).join('\n')
 }
 
+/** The topics by pattern of the page, as they stand in the file. */
+const patternExample = source
+  .slice(source.indexOf('export const everyRegion'), source.indexOf('/** What the group of'))
+  .trimEnd()
+  .replaceAll('export ', '')
+
 /** The wrapper of the page, as it stands in the file: the end of it. */
 const wrapper = source.slice(source.indexOf('export const spentMs')).trimEnd().replaceAll('export ', '')
 
@@ -50,7 +56,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['print', 'no: `peek`'],
   ['to with a topic name extractor', 'yes, out of declared topics'],
   ['stream partitioner, multicast', 'yes: `to(topic, { partition })`; not for repartition topics'],
-  ['topics by pattern', 'not yet'],
+  ['topics by pattern', 'yes: `topicPattern`; topics that feed a store need equal numbers of partitions'],
   ['repartition, groupBy, groupByKey', 'yes; every repartition topic is named by the user'],
   ['count, reduce, aggregate of streams', 'yes'],
   ['cogroup', 'not yet'],
@@ -115,6 +121,18 @@ record, or the later one of the two sides of a join. A table tells each change; 
 null says that the key was taken out, so that the topic behind it has to take null (\`nullable(…)\`).
 
 ${sections()}
+
+## Topics by pattern
+
+\`\`\`ts
+${patternExample}
+\`\`\`
+
+\`t.stream\` of a pattern reads all topics whose whole name matches, with the same serdes: those that are there at the start, and those
+that come later, which a worker finds within \`topicRefreshMs\` and the group then shares out anew. The leader of the group
+says which they are, so that all workers read the same ones. Partition 3 of each is read by task 3; \`metadata.topic\` of a
+processor tells which topic a record is from. Topics of the application itself never match. In the test driver the option
+\`topics\` names those that there are.
 
 ## Around a topology
 

@@ -41,7 +41,7 @@ export class TopicPatterns {
   #found: MatchedTopics = {}
   #agreed: MatchedTopics = {}
   /** What the group was told last. */
-  #told: MatchedTopics = {}
+  #told: MatchedTopics = this.#found
   #wakeup: Wakeup | undefined
 
   constructor(graph: TopologyGraph, applicationId: string) {
@@ -66,6 +66,7 @@ export class TopicPatterns {
 
   /** Something came, grew or went since the group was told. */
   get hasNews(): boolean {
+    if (this.#found === this.#told) return false
     return !sameTopics(this.#found, this.#agreed) && !sameTopics(this.#found, this.#told)
   }
 
@@ -138,7 +139,7 @@ export class TopicPatterns {
       if (this.#sources.some((source) => topicsMatching(source, [topic]).length > 0))
         found[topic] = partitions
     }
-    this.#found = found
+    if (!sameTopics(found, this.#found)) this.#found = found
   }
 }
 

@@ -1,10 +1,10 @@
 // The examples of docs/dsl.md, run.
 import { describe, expect, it } from 'vitest'
-import { topology } from '../../../src/index.ts'
+import { string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
-import { globalExamples } from './dsl-globals.ts'
+import { everyRegion, globalExamples } from './dsl-globals.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
 
 const inputs = { texts, numbers, names }
@@ -38,4 +38,14 @@ it('the wrapper of the page sees every processor', () => {
   driver.input(texts).send('a', 'x')
   expect([...spentMs.keys()].toSorted()).toEqual(['filter-1', 'map-values-1'])
   expect(driver.output(out).readKeyValues()).toEqual([{ key: 'a', value: 'x' }])
+})
+
+it('the topics by pattern of the page are counted', () => {
+  using driver = testDriver(everyRegion, { topics: ['orders-eu', 'orders-us', 'others'] })
+  for (const name of ['orders-eu', 'orders-us'])
+    driver.input(topic(name, { key: string, value: string })).send('a', 'x')
+  expect(driver.output(sums).readKeyValues()).toEqual([
+    { key: 'a', value: 1 },
+    { key: 'a', value: 2 },
+  ])
 })

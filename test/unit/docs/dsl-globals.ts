@@ -1,7 +1,13 @@
-// The examples of global tables for docs/dsl.md.
-import { globalStore, output, string } from '../../../src/index.ts'
-import { type Example, names, out, texts } from './dsl-parts.ts'
+// The examples of global tables and of topics by pattern for docs/dsl.md.
+import { globalStore, output, string, topicPattern, topology } from '../../../src/index.ts'
+import { type Example, names, out, sums, texts, totals } from './dsl-parts.ts'
 
+export const everyRegion = topology('every-region', (t) => {
+  const orders = topicPattern(/orders-.+/, { key: string, value: string })
+  t.stream(orders).groupByKey().count(totals).toStream().to(sums)
+})
+
+/** What the group of global tables shares. */
 const nicknames = globalStore('nicknames', { key: string, value: string })
 
 const example = (
