@@ -5,10 +5,18 @@ import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
+import { versionExamples } from '../test/unit/docs/dsl-versions.ts'
 
-const examples = [...operatorExamples, ...globalExamples, ...compositionExamples]
+const examples = [...operatorExamples, ...versionExamples, ...globalExamples, ...compositionExamples]
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-globals.ts', 'dsl-composition.ts']
+const source = [
+  'dsl-examples.ts',
+  'dsl-windows.ts',
+  'dsl-stream-joins.ts',
+  'dsl-versions.ts',
+  'dsl-globals.ts',
+  'dsl-composition.ts',
+]
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -67,21 +75,31 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['groupBy of tables with adder and subtractor', 'yes'],
   ['table-table joins: inner, left, outer', 'yes'],
   ['foreign-key joins: inner, left', 'yes'],
-  ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
+  [
+    'stream-table joins: inner, left',
+    'yes; as of the time of the record where the table is versioned, with a grace',
+  ],
   ['global tables and their joins: inner, left', 'yes: `joinGlobal`, `leftJoinGlobal`'],
   [
     'global stores with a processor',
     'yes: `globalStore` with a function of record and store; called while it is loaded, too. Processors declare the global stores that they read',
   ],
   ['read-only stores (a topic as the changelog of a task store)', 'not yet: `table`, or a global table'],
-  ['stream-stream joins', 'not yet'],
+  [
+    'stream-stream joins: inner, left, outer',
+    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
+  ],
   [
     'tumbling, hopping, sliding and session windows; grace; emit on close',
     'yes; late records can go to a stream of their own; stream time survives restarts',
   ],
   ['suppress', "not yet; `emit: 'on-close'` for final results"],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
-  ['versioned stores', 'not yet'],
+  [
+    'versioned stores and tables',
+    'yes (`versionedStore`): of `t.table` and `toTable`, and in processors; not for aggregates',
+  ],
+  ['a time to live per entry', 'not there; `ttlMs` of a store, in stream time'],
   ['record caches (fewer updates)', 'not yet: each update is told'],
   ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
   ['fixed-key processors', 'yes: `processValues`; it forwards values, so not from punctuators'],
@@ -112,6 +130,10 @@ const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
 const perWindow = windowStore('per-window', { key: string, value: int64 })
+const met = joinStore('met', { key: string, left: string, right: string })
+const history = versionedStore('history', { key: string, value: int64, historyMs: 10 })
+const waiting = store('waiting', { key: string, value: string })
+const recent = store('recent', { key: string, value: string, ttlMs: 2 })
 const highest = store('highest', { key: string, value: int64 })
 const nicknames = globalStore('nicknames', { key: string, value: string })
 \`\`\`

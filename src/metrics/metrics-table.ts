@@ -64,7 +64,7 @@ export const metricsTable = {
   millstream_records_late_total: {
     type: 'counter',
     labels: ['application'],
-    text: 'Records that came after a window of theirs had closed, and were left out of it.',
+    text: 'Records that came after a window of theirs had closed. An aggregation leaves them out of it; a join of streams joins them with what it keeps still.',
   },
 
   millstream_task_lag_records: {

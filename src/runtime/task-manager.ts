@@ -4,6 +4,7 @@
 import { invariant } from '../base/assert.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
+import type { LeftOpen } from '../client/left-open.ts'
 import {
   type CommittedPosition,
   fetchCommitted,
@@ -31,6 +32,7 @@ import {
   storedPosition,
   type TaskStores,
 } from './task-stores.ts'
+import { migrationsOf } from './store-layouts.ts'
 import { decodeWitness } from './witness.ts'
 import { restoreInterrupted } from './worker-errors.ts'
 
@@ -46,6 +48,7 @@ export interface TaskManagerOptions extends StoreParts {
   readonly standbys: Standbys
   readonly globals: GlobalStores
   readonly observer: RestoreObserver
+  readonly leftOpen: LeftOpen
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
@@ -75,9 +78,9 @@ export class TaskManager {
 
   constructor(options: TaskManagerOptions) {
     this.#options = options
-    const { cluster, ports, settings, log, observer } = options
+    const { cluster, ports, settings, log, observer, leftOpen } = options
     this.#refreshedAtMs = ports.clock.now()
-    this.#restorer = new Restorer(cluster, ports, settings, log, observer)
+    this.#restorer = new Restorer(cluster, ports, settings, log, observer, leftOpen)
   }
 
   /** The tasks that run, in the order of their ids. */
@@ -254,8 +257,10 @@ export class TaskManager {
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
-      const task = open.task === undefined ? this.#create(open, start) : open.task
-      if (open.task !== undefined) task.rewind(start.positions, start.streamTime)
+      const migrations = migrationsOf(open, committed, this.#options.settings)
+      const task = open.task === undefined ? this.#create(open, start, migrations) : open.task
+      open.task?.migrations.expect(migrations)
+      open.task?.rewind(start.positions, start.streamTime)
       open.task = task
       if (start.fresh) fresh.add(task)
     }
@@ -263,7 +268,7 @@ export class TaskManager {
     return fresh
   }
 
-  #create({ plan, stores }: OpenTask, start: Start): StreamTask {
+  #create({ plan, stores }: OpenTask, start: Start, migrations: ReadonlyMap<string, number>): StreamTask {
     const { settings, catalog, ports, log, collector, globals } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
@@ -282,6 +287,7 @@ export class TaskManager {
       clock: ports.clock,
       log,
       streamTime: start.streamTime,
+      migrations,
     })
     task.init()
     log.info('task running', {
@@ -292,7 +298,7 @@ export class TaskManager {
   }
 
   async #committed(inputs: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedPosition>> {
-    const { cluster, ports, settings } = this.#options
+    const { cluster, ports, settings, leftOpen } = this.#options
     // A dead owner's transaction keeps its offsets unstable until the coordinator aborts it: its timeout and a round
     // of the clean-up (10 s by default).
     const deadline = ports.clock.monotonic() + settings.transactionTimeoutMs + 30_000
@@ -304,7 +310,7 @@ export class TaskManager {
         cluster.forgetCoordinator('group', settings.applicationId)
         await ports.timers.sleep(missingOffsetsPauseMs)
       }
-      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline)
+      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline, leftOpen)
       for (const one of found) result.set(partitionId(one.topic, one.partition), one)
       missing = found.filter(({ offset }) => offset < 0)
     }
@@ -383,7 +389,7 @@ export class TaskManager {
    * of a task carries its start positions, so committed state without any committed offset cannot come about by itself.
    */
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
-    const withState = [...stores.values()].find(({ store }) => !store.all().next().done)
+    const withState = [...stores.values()].find(({ store }) => !store.isEmpty)
     if (withState === undefined || plan.inputs.length === 0) return
     const place = {
       task: plan.id,

@@ -1,7 +1,6 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
 import { MillstreamError } from '../errors.ts'
 import type {
-  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -33,7 +32,7 @@ export interface TaskView {
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
-  windowTable(name: string): AnyWindowTable | undefined
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined
   inPortions(work: PortionedWork): () => void
   countLate(): void
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
@@ -189,7 +188,7 @@ class NodeContext implements ProcessorContext {
     return this.#node.globals?.includes(name) ? this.#globals.get(name) : undefined
   }
 
-  windowTable(name: string): AnyWindowTable {
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> {
     return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
   }
 

@@ -12,7 +12,6 @@ import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
-  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -32,7 +31,9 @@ import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
-import { type GlobalStores, viewOf, windowTableOf } from './store-access.ts'
+import { StoreMigrations } from './store-migrations.ts'
+import type { StoreState, TaskPosition } from './task-state.ts'
+import { type GlobalStores, tableStoreOf, viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -58,21 +59,8 @@ export interface StreamTaskOptions {
   readonly log: Logger
   /** Stream time as it was committed, ms; -1 where there is none. */
   readonly streamTime: number
-}
-
-export interface TaskPosition {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-}
-
-/** A store as the transaction leaves it that is being committed. */
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
+  /** Stores that have to be migrated, and from which version. */
+  readonly migrations?: ReadonlyMap<string, number>
 }
 
 export class StreamTask implements TaskView {
@@ -81,6 +69,7 @@ export class StreamTask implements TaskView {
   readonly partition: number
   readonly group: PartitionGroup
   readonly stores: ReadonlyMap<string, TaskStore>
+  readonly migrations: StoreMigrations
   /** Counted since the start. */
   readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
   readonly #collector: RecordCollector
@@ -103,7 +92,7 @@ export class StreamTask implements TaskView {
   #attempts = 0
   #lateAtMark = 0
   #retryAtMs = 0
-  /** Something happened since the last commit beside positions that moved: a punctuator or a portion ran. */
+  /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
 
   constructor(options: StreamTaskOptions) {
@@ -111,6 +100,7 @@ export class StreamTask implements TaskView {
     this.id = options.id
     this.partition = options.partition
     this.stores = options.stores
+    this.migrations = new StoreMigrations(options.stores, options.migrations)
     this.group = new PartitionGroup(options.queues)
     this.#collector = options.collector
     this.#policy = options.policy
@@ -160,6 +150,7 @@ export class StreamTask implements TaskView {
   init(): void {
     this.#inInit = true
     try {
+      this.#punctuated = this.migrations.run()
       this.#graph.init()
     } catch (error) {
       throw this.#located(error, undefined)
@@ -233,18 +224,19 @@ export class StreamTask implements TaskView {
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
   storeStates(): StoreState[] {
-    return [...this.stores.values()].flatMap(({ store, changelog }) => {
+    return [...this.stores.values()].flatMap(({ definition: { layout = '' }, store, changelog }) => {
       const digest = store.nextDigest
       if (digest === undefined) return []
       const written = this.#collector.nextOffset(changelog.name, this.partition)
       const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-      return [{ store: store.name, changelogEnd, digest }]
+      return [{ store: store.name, changelogEnd, digest, layout }]
     })
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
   postCommit(nowMs: number): void {
     this.commitStores(nowMs)
+    this.migrations.done()
     this.#punctuated = false
     this.#committedStreamTime = this.#streamTime
     this.#streamTimers.settle()
@@ -296,7 +288,7 @@ export class StreamTask implements TaskView {
     this.#portions.wakeAll()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
-    this.#punctuated = false
+    this.#punctuated = this.migrations.run()
     this.#attempts = 0
     this.#retryAtMs = 0
   }
@@ -334,17 +326,16 @@ export class StreamTask implements TaskView {
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
-    const found = this.stores.get(name)
-    return found && viewOf(found, () => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime))
+    const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
+    return viewOf(this.stores.get(name), this, timestamp)
   }
 
   tableStore(name: string): TableStore | undefined {
-    return this.stores.get(name)?.store as TableStore | undefined
+    return tableStoreOf(this.stores.get(name), this)
   }
 
-  windowTable(name: string): AnyWindowTable | undefined {
-    const found = this.stores.get(name)
-    return found && windowTableOf(found)
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined {
+    return windowTableOf(this.stores.get(name))
   }
 
   inPortions(work: PortionedWork): () => void {

@@ -1,8 +1,14 @@
 // The contracts between the topology (what the user described) and the task (which runs it): nodes, processors and
 // the context that a processor gets. The topology describes and does no I/O.
 import type { Serde } from '../serde/serde.ts'
-import type { KeyValueStore, ReadOnlyKeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
+import type {
+  KeyValueStore,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+  VersionedStore,
+} from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
+import type { JoinTable } from '../state/join-table.ts'
 import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
@@ -56,10 +62,15 @@ export interface ProcessorContext {
     | KeyValueStore<unknown, unknown>
     | ReadOnlyKeyValueStore<unknown, unknown>
     | ReadOnlyWindowStore<unknown, unknown>
-  /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
+    | VersionedStore<unknown, unknown>
+  /**
+   * A store that keeps the results of operators, with their timestamps; `VersionTable` where it is versioned, and
+   * `WaitingRecords` where records wait in it.
+   * @throws STORE_NOT_DECLARED as `store`
+   */
   tableStore(name: string): TableStore
-  /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
-  windowTable(name: string): AnyWindowTable
+  /** A store of windows, or of a join, that an operator keeps. @throws STORE_NOT_DECLARED as `store` */
+  windowTable(name: string): AnyWindowTable | JoinTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
   /** The record in hand came too late for a window. */
@@ -169,11 +180,26 @@ export interface StoreDefinition {
   /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
   readonly windows?: WindowSettings
   readonly windowShape?: WindowShape
+  /** Of the store of a join: the serdes of the right and the left values. */
+  readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
+  /** How long after its timestamp an entry lives, in stream time. Undefined: until it is removed. */
+  readonly ttlMs?: number
+  /** Of a versioned store. */
+  readonly versions?: VersionSettings
+  /** It holds records that wait in a join: nobody else reads it. */
+  readonly waiting?: true
   /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */
   readonly plainValue?: Serde<unknown>
   readonly engine: EngineKind
+  /** Of what its values mean, from 1. */
+  readonly version?: number
+  /** Makes values of an earlier version those of this one; what it gets is read with `previous`, or bytes. Null removes. */
+  readonly migrate?: (old: unknown, fromVersion: number) => unknown
+  readonly previous?: Serde<unknown>
+  /** Version, kind and serdes in short, as they are committed (store-code.ts). */
+  readonly layout?: string
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
   /** Every worker holds it whole, and loads it from a topic of the user. */
@@ -196,6 +222,12 @@ export interface GlobalTableDefinition {
   readonly store: StoreDefinition
   /** Undefined: each record is a row. */
   readonly update: GlobalUpdate | undefined
+}
+
+/** What a user says of a versioned store. */
+export interface VersionSettings {
+  /** How far back it can be read and written, ms. */
+  readonly historyMs: number
 }
 
 /** What a user says of a store of windows. */

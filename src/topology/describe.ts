@@ -50,8 +50,13 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
 const textOfGlobal = ({ name, store, source, update }: GlobalTableDefinition): string =>
   `  global store ${name}: ${store.engine} (${store.key.name}, ${(store.plainValue ?? store.value).name}) with timestamps, topic ${source.topic.name}${update === undefined ? '' : ' through a function'}`
 
-const windowsOf = ({ windowShape: shape }: StoreDefinition): string => {
+const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting }: StoreDefinition): string => {
+  if (versions !== undefined) return ` in versions of ${versions.historyMs} ms`
+  if (waiting) return ' of records that wait'
+  if (ttlMs !== undefined) return ` for ${ttlMs} ms`
   if (shape === undefined) return ''
+  if (shape.kind === 'join')
+    return ` of a join within ${shape.beforeMs} ms before and ${shape.afterMs} ms after`
   return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }
 
@@ -69,7 +74,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${windowsOf(store)}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
       )
     }
   }

@@ -6,6 +6,7 @@ import type {
   StoreDefinition,
   TopologyGraph,
   TopologyNode,
+  VersionSettings,
 } from './contracts.ts'
 import { changelogTopicName, internalTopics, sinkTopicNames, sourceTopicName } from './internal-topics.ts'
 
@@ -37,6 +38,14 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
+  /** Of what its values mean, where it is not 1. */
+  readonly version?: number
+  /** It keeps what each key was before. */
+  readonly versions?: VersionSettings
+  /** How long after its timestamp an entry lives. */
+  readonly ttlMs?: number
+  /** It holds records that wait in a join. */
+  readonly waiting?: true
   /** Name of the topic in Kafka. */
   readonly changelog: string
 }
@@ -122,6 +131,10 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),
+      ...(store.versions === undefined ? {} : { versions: store.versions }),
+      ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),
+      ...(store.waiting === undefined ? {} : { waiting: store.waiting }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),

@@ -5,8 +5,9 @@ import type { GlobalStoreSettings, GlobalTable, GlobalTableOptions } from './glo
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import { RecordStream } from './stream.ts'
+import type { TableStream } from './table.ts'
+import type { RowsStoreHandle } from './versioned-table.ts'
 import type { TopicPatternHandle } from './topic-pattern.ts'
-import type { TableStoreHandle, TableStream } from './table.ts'
 
 /** What the function given to `topology` gets. */
 export interface TopologyScope {
@@ -16,11 +17,12 @@ export interface TopologyScope {
   stream<K, V>(pattern: TopicPatternHandle<K, V>): RecordStream<K, V>
   /**
    * A topic as a table, kept in a store: the last record of a key is its row, null takes it out. A record that brings
-   * what is there already, not earlier, is no change.
+   * what is there already, not earlier, is no change. In a versioned store every record is a version of its row, which
+   * is the latest of them; joins of streams read it as it was at the time of their records.
    */
   table<K, V>(
     topic: TopicHandle<K, V, never, never>,
-    store: TableStoreHandle<K, Exclude<V, null>>,
+    store: RowsStoreHandle<K, Exclude<V, null>>,
   ): TableStream<K, Exclude<V, null>, null>
   /**
    * A topic as a table that every worker holds whole, all partitions of it: loaded before any task runs, and kept up to
@@ -49,7 +51,7 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
     },
     table<K, V>(
       topic: TopicHandle<K, V, never, never>,
-      store: TableStoreHandle<K, Exclude<V, null>>,
+      store: RowsStoreHandle<K, Exclude<V, null>>,
     ): TableStream<K, Exclude<V, null>, null> {
       return scope.stream(topic).toTable(store)
     },

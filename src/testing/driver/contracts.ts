@@ -8,9 +8,15 @@ import type {
   KeyValueStore,
   ReadOnlyKeyValueStore,
   ReadOnlyWindowStore,
+  VersionedStore,
 } from '../../state/contracts.ts'
 import type { GlobalStoreHandle } from '../../topology/global-table.ts'
-import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type {
+  StoreHandle,
+  TopicHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from '../../topology/handles.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
@@ -140,6 +146,11 @@ export interface TestDriver extends Disposable {
     store: WindowStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
+  /** As above, of a versioned store. `put` and `delete` seed it, as those of a store. */
+  store<K, V, KW, VW>(
+    store: VersionedStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): VersionedStore<K, V, KW, VW>
   /** As above, of a global store, which is read only: it is fed from its topic. */
   store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
 

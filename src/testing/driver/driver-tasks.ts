@@ -174,7 +174,7 @@ export class DriverTasks {
     const job = { taskId: plan.id, store, topic, partition, from, to }
     applyFetched(job, changelog.fetch(from), this.#options.clock.now())
     while (!store.scanDigest(Number.MAX_SAFE_INTEGER));
-    const wanted = committedState(witnesses, store.name)?.digest
+    const wanted = committedState(witnesses, store.name)?.digest || undefined
     invariant(wanted === undefined || wanted === store.digest, 'a restored store is what was committed', {
       task: plan.id,
       store: store.name,

@@ -1,4 +1,5 @@
 // A global store of the test driver: looked up at each call, since a restart makes another one.
+import type { Serde } from '../../serde/serde.ts'
 import type { KeyValue, ReadOnlyKeyValueStore } from '../../state/contracts.ts'
 import { globalViewOf } from '../../task/store-access.ts'
 import type { DriverEngine } from './driver-engine.ts'
@@ -28,6 +29,14 @@ export class GlobalView implements View {
     options?: { readonly reverse?: boolean },
   ): IterableIterator<KeyValue<unknown, unknown>> {
     return this.#view.range(from, to, options)
+  }
+
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<unknown, unknown>> {
+    return this.#view.prefixScan(prefix, serde, options)
   }
 
   all(): IterableIterator<KeyValue<unknown, unknown>> {

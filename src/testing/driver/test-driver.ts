@@ -3,8 +3,13 @@
 import { nullable } from '../../serde/nullable.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
 import type { GlobalStoreHandle } from '../../topology/global-table.ts'
-import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
-import type { ReadOnlyKeyValueStore, ReadOnlyWindowStore } from '../../state/contracts.ts'
+import type {
+  StoreHandle,
+  TopicHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from '../../topology/handles.ts'
+import type { ReadOnlyKeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import { wrapProcessors } from '../../topology/wrap.ts'
@@ -23,6 +28,7 @@ import { DriverInput, InputState } from './input.ts'
 import { misused } from './misused.ts'
 import { DriverOutput, OutputPlace } from './output.ts'
 import { StoreView } from './store-view.ts'
+import { VersionsView } from './versions-view.ts'
 import { WindowsView } from './windows-view.ts'
 
 class TopologyDriver implements TestDriver {
@@ -66,7 +72,9 @@ class TopologyDriver implements TestDriver {
   }
 
   changelog<K, V>(store: StoreHandle<K, V, never, never>): TestOutput<K, V | null> {
-    const { name, key, value, plainValue } = this.#definition(store)
+    const { name, key, value, plainKey, plainValue } = this.#definition(store)
+    if (plainKey !== undefined)
+      throw misused('the changelog holds keys that the store lays out itself', { store: name })
     const topic = changelogTopicName(this.#engine.settings.applicationId, name)
     const read = plainValue === undefined ? value : withoutTimestamp(plainValue)
     return this.#output<K, V | null>(topic, { key, value: nullable(read) })
@@ -78,12 +86,20 @@ class TopologyDriver implements TestDriver {
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
   store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
-  store(store: StoreDefinition, options: StoreViewOptions = {}): unknown {
+  store<K, V, KW, VW>(
+    store: VersionedStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): VersionedStore<K, V, KW, VW>
+  store(store: StoreDefinition, { partition }: StoreViewOptions = {}): unknown {
     if (store.global === true) return new GlobalView(this.#engine, this.#definition(store).name)
     const definition = this.#definition(store)
-    return definition.windowShape === undefined
-      ? new StoreView(this.#engine, definition, options.partition)
-      : new WindowsView(this.#engine, definition.name, options.partition)
+    const { name, windowShape, versions, waiting } = definition
+    if (waiting)
+      throw misused('the store holds records that wait in a join: nobody else reads it', { store: name })
+    if (windowShape !== undefined) return new WindowsView(this.#engine, name, partition)
+    return versions === undefined
+      ? new StoreView(this.#engine, definition, partition)
+      : new VersionsView(this.#engine, definition, partition)
   }
 
   streamTime(topic?: { readonly name: string }, partition = 0): number {

@@ -6,11 +6,14 @@ import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { everyRegion, globalExamples } from './dsl-globals.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
+import { versionExamples } from './dsl-versions.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each([...examples, ...globalExamples, ...compositionExamples])('$section: $operator', (example) => {
+const all = [...examples, ...versionExamples, ...globalExamples, ...compositionExamples]
+
+describe.each(all)('$section: $operator', (example) => {
   it('does what the page says', () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0

@@ -68,7 +68,7 @@ export const globalExamples: readonly Example[] = [
   ),
   example(
     'global stores in processors',
-    'A processor that declares a global store reads it: `get`, `has`, `range`, `all`.',
+    'A processor that declares a global store reads it: `get`, `has`, `range`, `prefixScan`, `all`.',
     (t) => {
       t.globalTable(names, { store: nicknames })
       const answers = t.stream(texts).process({

@@ -2,10 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeWitness, encodeWitness, witnessedStores } from '../../../src/runtime/witness.ts'
 
-const state = (store: string, changelogEnd = 7, digest = '3.00112233aabbccdd') => ({
+const state = (store: string, changelogEnd = 7, digest = '3.00112233aabbccdd', layout = '') => ({
   store,
   changelogEnd,
   digest,
+  layout,
 })
 const named = (stores: ReturnType<typeof state>[]) => ({
   transactionalId: 'app.one.0',
@@ -27,7 +28,8 @@ describe('the witness', () => {
         fc.record({
           store: fc.stringMatching(/^[A-Za-z0-9_-]{1,30}$/),
           changelogEnd: fc.maxSafeNat(),
-          digest: fc.stringMatching(/^(0|-?[1-9][0-9]{0,14})\.[0-9a-f]{16}$/),
+          digest: fc.stringMatching(/^((0|-?[1-9][0-9]{0,14})\.[0-9a-f]{16})?$/),
+          layout: fc.stringMatching(/^([1-9][0-9]{0,3}[a-z]{2,8})?$/),
         }),
         { maxLength: 5 },
       ),
@@ -73,7 +75,7 @@ describe('the witness', () => {
       fc.property(names, (list) => {
         const small = list.map((name) => state(name, 0, '0.0000000000000000'))
         const large = list.map((name) =>
-          state(name, Number.MAX_SAFE_INTEGER, `${Number.MAX_SAFE_INTEGER}.ffffffffffffffff`),
+          state(name, Number.MAX_SAFE_INTEGER, `${Number.MAX_SAFE_INTEGER}.ffffffffffffffff`, '9999tnonooc'),
         )
         const head = {
           transactionalId: `${long}.${long}.0`,
@@ -89,6 +91,6 @@ describe('the witness', () => {
         expect(kept(encodeWitness(named(small)))).toEqual(kept(text))
       }),
     )
-    expect(witnessedStores(Array.from({ length: 100 }, () => 'a-store-of-usual-length'))).toBe(47)
+    expect(witnessedStores(Array.from({ length: 100 }, () => 'a-store-of-usual-length'))).toBe(40)
   })
 })
