@@ -34,11 +34,13 @@ export type {
 } from './topology/global-table.ts'
 export { topicPattern } from './topology/topic-pattern.ts'
 export type { TopicPatternHandle } from './topology/topic-pattern.ts'
+export { timerStore } from './topology/timers.ts'
+export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
+export type { GroupedStream } from './topology/grouped-stream.ts'
 export type {
   GroupByOptions,
-  GroupedStream,
   RecordStream,
   RepartitionOptions,
 } from './topology/stream.ts'
@@ -90,11 +92,13 @@ export type { RecordHeader } from './record/record-cursor.ts'
 export type {
   Cancellable,
   EngineKind,
+  InvalidTimestampPolicy,
   ProcessorContext,
   ProcessorInstance,
   PunctuationType,
   Punctuator,
   RecordMetadata,
+  ScheduleOptions,
   Topology,
 } from './topology/contracts.ts'
 export type { AsOfOptions } from './topology/as-of-join.ts'

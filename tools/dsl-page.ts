@@ -4,15 +4,23 @@ import path from 'node:path'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
+import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
 import { versionExamples } from '../test/unit/docs/dsl-versions.ts'
 
-const examples = [...operatorExamples, ...versionExamples, ...globalExamples, ...compositionExamples]
+const examples = [
+  ...operatorExamples,
+  ...timeExamples,
+  ...versionExamples,
+  ...globalExamples,
+  ...compositionExamples,
+]
 
 const source = [
   'dsl-examples.ts',
   'dsl-windows.ts',
   'dsl-stream-joins.ts',
+  'dsl-time.ts',
   'dsl-versions.ts',
   'dsl-globals.ts',
   'dsl-composition.ts',
@@ -108,7 +116,12 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'what a change of the topology would lose',
     'not there; `millstream describe MODULE --against previous.json` says it',
   ],
-  ['durable timers per key, asynchronous processors', 'not there either; not yet here'],
+  [
+    'timestamp extractors, policies for invalid timestamps',
+    'yes: `timestamp` and `onInvalidTimestamp` of a topic; the time of a partition survives restarts',
+  ],
+  ['durable timers per key', 'not there; `timerStore`, `timers` and `onTimer` of `process`'],
+  ['asynchronous processors', 'not there either; not yet here'],
   ['interactive queries', 'not yet'],
 ]
 

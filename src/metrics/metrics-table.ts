@@ -77,6 +77,11 @@ export const metricsTable = {
     labels: ['application', 'task', 'topic', 'partition'],
     text: 'Fetched and not processed yet.',
   },
+  millstream_task_awaited_input: {
+    type: 'gauge',
+    labels: ['application', 'task', 'topic', 'partition'],
+    text: '1 while the task has records of other inputs and waits for this one (`maxTaskIdleMs`), else 0.',
+  },
   millstream_task_stream_time_seconds: {
     type: 'gauge',
     labels: ['application', 'task'],

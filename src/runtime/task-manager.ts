@@ -13,7 +13,7 @@ import {
 } from '../client/offsets.ts'
 import { MillstreamError } from '../errors.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
-import { RecordQueue } from '../task/record-queue.ts'
+import { type QueueStart, RecordQueue } from '../task/record-queue.ts'
 import type { GlobalStores } from '../task/store-access.ts'
 import { StreamTask } from '../task/stream-task.ts'
 import { checkDigests, keepsDigests } from './digest-check.ts'
@@ -60,7 +60,7 @@ interface OpenTask extends TaskStores {
 
 /** Where a task begins: what the group committed, or the start of the input. */
 interface Start {
-  readonly positions: ReadonlyMap<string, number>
+  readonly positions: ReadonlyMap<string, QueueStart>
   readonly streamTime: number
   /** Some input has no committed offset: the start positions are committed before the first record. */
   readonly fresh: boolean
@@ -277,7 +277,13 @@ export class TaskManager {
       subtopology: plan.subtopology,
       queues: plan.inputs.map(
         ({ topic, partition, source }) =>
-          new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
+          new RecordQueue(
+            topic,
+            partition,
+            source,
+            start.positions.get(partitionId(topic, partition)) as QueueStart,
+            () => ports.clock.now(),
+          ),
       ),
       stores,
       globals,
@@ -288,11 +294,12 @@ export class TaskManager {
       log,
       streamTime: start.streamTime,
       migrations,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
     })
     task.init()
     log.info('task running', {
       task: plan.id,
-      positions: [...start.positions].map(([id, offset]) => `${id}@${offset}`).join(' '),
+      positions: [...start.positions].map(([id, { offset }]) => `${id}@${offset}`).join(' '),
     })
     return task
   }
@@ -347,7 +354,7 @@ export class TaskManager {
         if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
       }
       this.#checkOffsets(open, found)
-      const positions = new Map<string, number>()
+      const positions = new Map<string, QueueStart>()
       let streamTime = -1
       let fresh = false
       for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
@@ -358,7 +365,8 @@ export class TaskManager {
         // Nor may a digest stay behind that is no longer kept up: it would be held against the store one day.
         fresh ||= offset < 0 || (!keepsDigests(this.#options.settings) && (witness?.stores.length ?? 0) > 0)
         // A start that was chosen before is kept: asked anew, `latest` would pass over what came in meanwhile.
-        positions.set(id, offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset)
+        const begin = offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset
+        positions.set(id, { offset: begin, partitionTime: witness?.partitionTime ?? -1 })
         streamTime = Math.max(streamTime, witness?.streamTime ?? -1)
       }
       starts.set(open, { positions, streamTime, fresh })

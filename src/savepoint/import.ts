@@ -274,6 +274,7 @@ const importInTransaction = async (
       incarnation,
       transaction: 1,
       streamTime,
+      partitionTime: streamTime,
       stores: importedStores(given),
     }),
   )

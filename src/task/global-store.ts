@@ -31,8 +31,6 @@ export class GlobalStore {
   #queues: readonly RecordQueue[] = []
   #timestampInHand = 0
   #failedAt: RecordQueue | undefined
-  /** Highest timestamp seen, for the extractor. */
-  #streamTime = -1
 
   constructor({ table, store, policy, clock, log }: GlobalStoreOptions) {
     this.table = table
@@ -65,12 +63,15 @@ export class GlobalStore {
   begin(positions: readonly number[]): void {
     const { source } = this.table
     this.#queues = positions.map(
-      (position, partition) => new RecordQueue(this.topic, partition, source, position),
+      (offset, partition) =>
+        new RecordQueue(this.topic, partition, source, { offset, partitionTime: -1 }, () =>
+          this.#clock.now(),
+        ),
     )
   }
 
   add(partition: number, fetched: FetchedRecords): void {
-    this.#queues[partition]?.add(fetched, this.#streamTime)
+    this.#queues[partition]?.add(fetched)
   }
 
   /**
@@ -94,7 +95,7 @@ export class GlobalStore {
 
   /** Leaves the record out that made `update` fail. */
   passOver(): void {
-    this.#failedAt?.pop(this.#streamTime)
+    this.#failedAt?.pop(false)
     this.#failedAt = undefined
     this.commit()
   }
@@ -114,6 +115,7 @@ export class GlobalStore {
 
   #take(queue: RecordQueue): void {
     const { store } = this
+    let processed = false
     store.mark()
     try {
       const record = queue.head()
@@ -123,14 +125,14 @@ export class GlobalStore {
       else if (record.valueIsNull) store.deleteOf(record)
       else store.putOf(record, { value: record.value, timestamp: record.timestamp })
       this.counts.records++
+      processed = true
     } catch (error) {
       store.undo()
       this.#failed(queue, error)
     } finally {
       store.seal()
     }
-    this.#streamTime = Math.max(this.#streamTime, queue.headTimestamp)
-    queue.pop(this.#streamTime)
+    queue.pop(processed)
   }
 
   /** Another attempt would come to the same: it has nothing but the record and the store. @throws unless it is skipped */
@@ -151,7 +153,8 @@ export class GlobalStore {
           fix: 'Mend the function, or set onFailure to skip.',
           cause,
         })
-    const { action, afterRetries } = this.#policy
+    const { afterRetries } = this.#policy
+    const action = queue.headVerdict ?? this.#policy.action
     if ((action === 'retry' ? afterRetries : action) === 'fail') {
       this.#failedAt = queue
       throw located

@@ -1,5 +1,6 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
 import { MillstreamError } from '../errors.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type {
   Cancellable,
   PortionedWork,
@@ -10,6 +11,7 @@ import type {
   Punctuator,
   Partitioner,
   RecordMetadata,
+  ScheduleOptions,
   SinkNode,
   SourceNode,
   Subtopology,
@@ -33,9 +35,16 @@ export interface TaskView {
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
   windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined
+  timerTable(name: string): TimerTable | undefined
   inPortions(work: PortionedWork): () => void
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   countLate(): void
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable
 }
 
 interface Receiver {
@@ -192,8 +201,16 @@ class NodeContext implements ProcessorContext {
     return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
   }
 
+  timerTable(name: string): TimerTable {
+    return (this.#node.stores.includes(name) && this.#task.timerTable(name)) || this.#refuse(name)
+  }
+
   inPortions(work: PortionedWork): () => void {
     return this.#task.inPortions(work)
+  }
+
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {
+    return this.#task.alarm(type, ring)
   }
 
   countLate(): void {
@@ -211,8 +228,13 @@ class NodeContext implements ProcessorContext {
     })
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    return this.#task.schedule(intervalMs, type, punctuator)
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
+    return this.#task.schedule(intervalMs, type, punctuator, options)
   }
 
   recordMetadata(): RecordMetadata | undefined {

@@ -1,6 +1,7 @@
 // What processors and operators get for the stores of a task.
 import type { ReadOnlyKeyValueStore } from '../state/contracts.ts'
 import { type ExpiringStore, ExpiringTable } from '../state/expiring-table.ts'
+import type { Serde } from '../serde/serde.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type { JoinEntryStore } from '../state/join-entries.ts'
@@ -12,6 +13,7 @@ import type { VersionEntryStore } from '../state/version-entries.ts'
 import { VersionTable } from '../state/version-table.ts'
 import { VersionView } from '../state/version-view.ts'
 import { WaitingRecords, type WaitingStore } from '../state/waiting-records.ts'
+import { type TimerEntryStore, TimerTable } from '../state/timer-table.ts'
 import type { WindowEntryStore } from '../state/window-entries.ts'
 import { WindowView } from '../state/window-view.ts'
 import type { AnyWindowTable, ProcessorContext, StoreDefinition, TableStore } from '../topology/contracts.ts'
@@ -43,6 +45,16 @@ export const windowTableOf = (opened: Opened | undefined): AnyWindowTable | Join
     ? new SessionTable(entries, plainKey, plainValue, windowShape)
     : new SlidingTable(entries, plainKey, plainValue, windowShape)
 }
+
+/** Undefined: it is no store of timers. */
+export const timerTableOf = ({ definition, store }: Opened): TimerTable | undefined =>
+  definition.timers === true && definition.plainKey !== undefined
+    ? new TimerTable(
+        store as unknown as TimerEntryStore,
+        definition.plainKey,
+        definition.value as Serde<number>,
+      )
+    : undefined
 
 /** A store as the operators that keep it use it. */
 export const tableStoreOf = (opened: Opened | undefined, task: Timed): TableStore | undefined => {

@@ -9,7 +9,8 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { ensureError, type MillstreamError } from '../errors.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
   Cancellable,
@@ -18,22 +19,23 @@ import type {
   Punctuator,
   PunctuationType,
   RecordMetadata,
+  ScheduleOptions,
   SinkNode,
   StoreDefinition,
   Subtopology,
   TableStore,
 } from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { portionFailed, punctuatorFailed } from './failures.ts'
+import { locatedError, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
-import type { FetchedRecords, RecordQueue } from './record-queue.ts'
+import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { StoreMigrations } from './store-migrations.ts'
+import { type GlobalStores, tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
 import type { StoreState, TaskPosition } from './task-state.ts'
-import { type GlobalStores, tableStoreOf, viewOf, windowTableOf } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -61,6 +63,8 @@ export interface StreamTaskOptions {
   readonly streamTime: number
   /** Stores that have to be migrated, and from which version. */
   readonly migrations?: ReadonlyMap<string, number>
+  /** See PartitionGroup. */
+  readonly maxTaskIdleMs: number
 }
 
 export class StreamTask implements TaskView {
@@ -101,10 +105,11 @@ export class StreamTask implements TaskView {
     this.partition = options.partition
     this.stores = options.stores
     this.migrations = new StoreMigrations(options.stores, options.migrations)
-    this.group = new PartitionGroup(options.queues)
+    const { clock, maxTaskIdleMs } = options
+    this.group = new PartitionGroup(options.queues, { maxTaskIdleMs, now: () => clock.now() })
     this.#collector = options.collector
     this.#policy = options.policy
-    this.#clock = options.clock
+    this.#clock = clock
     this.#log = options.log
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
@@ -125,9 +130,10 @@ export class StreamTask implements TaskView {
     return this.#streamTime
   }
 
-  /** When the next wall-clock punctuator or retry is due, ms since the epoch; infinity without one. */
+  /** When the next wall-clock punctuator or retry is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, this.#wallTimers.dueMs) : this.#wallTimers.dueMs
+    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    return Math.min(retryAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
@@ -160,7 +166,7 @@ export class StreamTask implements TaskView {
   }
 
   addRecords(topic: string, fetched: FetchedRecords): void {
-    this.queue(topic).add(fetched, this.#streamTime)
+    this.queue(topic).add(fetched)
   }
 
   queue(topic: string): RecordQueue {
@@ -219,6 +225,7 @@ export class StreamTask implements TaskView {
       topic: queue.topic,
       partition: queue.partition,
       offset: queue.position,
+      partitionTime: queue.partitionTime,
     }))
   }
 
@@ -248,6 +255,7 @@ export class StreamTask implements TaskView {
       })
       this.#committed[index] = queue.position
       this.#isCommitted[index] = true
+      queue.settle()
     }
   }
 
@@ -274,12 +282,12 @@ export class StreamTask implements TaskView {
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
-  rewind(positions: ReadonlyMap<string, number>, streamTime: number = this.#committedStreamTime): void {
+  rewind(positions: ReadonlyMap<string, QueueStart>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
     for (const [index, queue] of this.group.queues.entries()) {
-      const position =
-        positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
-      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position)
+      const start = positions.get(partitionId(queue.topic, queue.partition))
+      const position = start?.offset ?? (this.#committed[index] as number)
+      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position, start?.partitionTime)
       this.#committed[index] = position
     }
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
@@ -338,6 +346,16 @@ export class StreamTask implements TaskView {
     return windowTableOf(this.stores.get(name))
   }
 
+  timerTable(name: string): TimerTable | undefined {
+    const found = this.stores.get(name)
+    return found && timerTableOf(found)
+  }
+
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {
+    invariant(this.#inInit, 'an alarm is announced in init', { task: this.id })
+    return (type === 'stream-time' ? this.#streamTimers : this.#wallTimers).addAlarm(ring)
+  }
+
   inPortions(work: PortionedWork): () => void {
     invariant(this.#inInit, 'work in portions is announced in init', { task: this.id })
     return this.#portions.add(work)
@@ -347,17 +365,16 @@ export class StreamTask implements TaskView {
     this.counts.late++
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    if (!this.#inInit) {
-      throw new MillstreamError('CONTEXT_EXPIRED', {
-        what: 'schedule was called outside init',
-        where: { task: this.id },
-        fix: 'Schedule punctuators in the init of the processor.',
-      })
-    }
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
+    if (!this.#inInit) throw scheduledTooLate(this.id)
     return type === 'stream-time'
-      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
-      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
+      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime, options)
+      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now(), options)
   }
 
   /** @returns false when the record stays at hand for a retry. */
@@ -375,7 +392,7 @@ export class StreamTask implements TaskView {
       return this.#failed(queue, error)
     }
     this.#finish()
-    queue.pop(this.#streamTime)
+    queue.pop(true)
     this.#attempts = 0
     this.counts.processed++
     if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
@@ -415,7 +432,10 @@ export class StreamTask implements TaskView {
       if (this.#policy.action !== 'skip') throw portionFailed(located)
       if (!this.#portions.skipFailed()) return
       this.counts.skipped++
-      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: located.message })
+      this.#log.warn('a closed window or a timer failed and is skipped', {
+        task: this.id,
+        cause: located.message,
+      })
       return
     }
     this.#finish()
@@ -454,7 +474,8 @@ export class StreamTask implements TaskView {
     const located = this.#located(error, queue)
     if (located.reaction !== 'policy') throw located
     this.#attempts++
-    const verdict = judgeFailure(this.#policy, this.#attempts)
+    const action = queue.headVerdict ?? this.#policy.action
+    const verdict = judgeFailure({ ...this.#policy, action }, this.#attempts)
     if (verdict.action === 'fail') throw located
     if (verdict.action === 'retry') {
       this.counts.retried++
@@ -469,23 +490,11 @@ export class StreamTask implements TaskView {
     this.counts.skipped++
     this.#attempts = 0
     this.#log.warn('a record failed and is skipped', { cause: located.message })
-    queue.pop(this.#streamTime)
+    queue.pop(false)
     return true
   }
 
-  /** The error with its place; what is no error of ours is the user's processor that threw. */
   #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    const cause = ensureError(error)
-    const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-    if (isMillstreamError(cause)) {
-      if (cause.reaction !== 'policy') return cause
-      return cause.relocated({ ...where, task: this.id })
-    }
-    return new MillstreamError('PROCESSING_FAILED', {
-      what: `a processor threw ${cause.name}: ${cause.message}`,
-      where: { ...where, task: this.id },
-      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
-      cause,
-    })
+    return locatedError(error, this.id, queue)
   }
 }

@@ -4,6 +4,8 @@ export interface TaskPosition {
   readonly topic: string
   readonly partition: number
   readonly offset: number
+  /** See RecordQueue. */
+  readonly partitionTime: number
 }
 
 /** A store as the transaction leaves it that is being committed. */

@@ -78,7 +78,8 @@ const windowsOf = ({ windows }: StoreDescription): string =>
     : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined, graceMs: undefined })}`
 
 /** Keys that are laid out in another way are other entries; how long they are kept may change. */
-const keptAs = ({ versions, ttlMs, waiting }: StoreDescription): string => {
+const keptAs = ({ versions, ttlMs, waiting, timers }: StoreDescription): string => {
+  if (timers) return ' of timers'
   if (versions !== undefined) return ' in versions'
   if (waiting) return ' of records that wait'
   return ttlMs === undefined ? '' : ' that live for a time'

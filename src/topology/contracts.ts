@@ -12,6 +12,7 @@ import type { JoinTable } from '../state/join-table.ts'
 import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { StreamRecord } from './stream-record.ts'
 
@@ -26,6 +27,15 @@ export type PunctuationType = 'stream-time' | 'wall-clock'
 
 /** `timestamp`: stream time or wall-clock time at the call, ms since the epoch. */
 export type Punctuator = (timestamp: number) => void
+
+/** Where the ticks of a punctuator lie. */
+export interface ScheduleOptions {
+  /**
+   * The first tick is at this time, ms since the epoch, and the others follow at the interval; one in the past only says
+   * where they lie (KIP-1146). Default: 0, so that they are on multiples of the interval.
+   */
+  readonly anchorMs?: number
+}
 
 export interface Cancellable {
   cancel(): void
@@ -44,6 +54,8 @@ export interface PortionedWork {
    * @returns whether there may be more
    */
   portion(entriesMax: number, drop: boolean): boolean
+  /** The stores went back: what was remembered of them is void. */
+  rewound?(): void
 }
 
 /** What a running processor can reach. One per processor node and task. */
@@ -71,15 +83,27 @@ export interface ProcessorContext {
   tableStore(name: string): TableStore
   /** A store of windows, or of a join, that an operator keeps. @throws STORE_NOT_DECLARED as `store` */
   windowTable(name: string): AnyWindowTable | JoinTable
+  /** A store of timers. @throws STORE_NOT_DECLARED as `store` */
+  timerTable(name: string): TimerTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
+  /**
+   * Rings once when time has come to what the answered function was told last, ms; infinity is never. Nothing is in hand
+   * then. Only inside init.
+   */
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   /** The record in hand came too late for a window. */
   countLate(): void
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
    */
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable
   /** Undefined inside a punctuator. */
   recordMetadata(): RecordMetadata | undefined
   /** Highest timestamp seen by this task, ms; -1 before its first record. Survives restarts. */
@@ -114,9 +138,14 @@ export interface TopicDefinition {
   readonly pattern?: RegExp
   readonly key: Serde<unknown>
   readonly value: Serde<unknown>
+  /** Undefined: it is a failure like any other. */
+  readonly onInvalidTimestamp?: InvalidTimestampPolicy | undefined
 }
 
-export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, streamTime: number) => number
+export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, partitionTime: number) => number
+
+/** What becomes of a record whose timestamp is negative, or no whole number. */
+export type InvalidTimestampPolicy = 'fail' | 'skip' | 'partition-time' | 'wall-clock'
 
 interface NodeBase {
   /** Unique in the topology, stable over code edits as far as the user named it. */
@@ -188,6 +217,8 @@ export interface StoreDefinition {
   readonly versions?: VersionSettings
   /** It holds records that wait in a join: nobody else reads it. */
   readonly waiting?: true
+  /** It keeps timers (state/timer-table.ts). */
+  readonly timers?: true
   /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */

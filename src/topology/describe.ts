@@ -50,7 +50,8 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
 const textOfGlobal = ({ name, store, source, update }: GlobalTableDefinition): string =>
   `  global store ${name}: ${store.engine} (${store.key.name}, ${(store.plainValue ?? store.value).name}) with timestamps, topic ${source.topic.name}${update === undefined ? '' : ' through a function'}`
 
-const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting }: StoreDefinition): string => {
+const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting, timers }: StoreDefinition): string => {
+  if (timers === true) return ' of timers'
   if (versions !== undefined) return ` in versions of ${versions.historyMs} ms`
   if (waiting) return ' of records that wait'
   if (ttlMs !== undefined) return ` for ${ttlMs} ms`

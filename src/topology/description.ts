@@ -46,6 +46,8 @@ export interface StoreDescription {
   readonly ttlMs?: number
   /** It holds records that wait in a join. */
   readonly waiting?: true
+  /** It holds timers. */
+  readonly timers?: true
   /** Name of the topic in Kafka. */
   readonly changelog: string
 }
@@ -135,6 +137,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       ...(store.versions === undefined ? {} : { versions: store.versions }),
       ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),
       ...(store.waiting === undefined ? {} : { waiting: store.waiting }),
+      ...(store.timers === undefined ? {} : { timers: true }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),

@@ -17,6 +17,7 @@ import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
 import { finishedStore, storeProblems } from './store-layouts.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
+import { functionProblem } from './synchronous.ts'
 
 /** A node under construction. */
 export interface DraftNode {
@@ -48,6 +49,23 @@ export interface ProcessorParts {
   readonly outputs: readonly string[] | undefined
   readonly mustLead: boolean
   create(): ProcessorInstance
+}
+
+const invalidTimestampPolicies: readonly unknown[] = [
+  undefined,
+  'fail',
+  'skip',
+  'partition-time',
+  'wall-clock',
+]
+
+const timestampProblem = (
+  { name, onInvalidTimestamp }: TopicDefinition,
+  extractor: SourceNode['timestampExtractor'],
+): string | undefined => {
+  if (!invalidTimestampPolicies.includes(onInvalidTimestamp))
+    return `topic ${name}: onInvalidTimestamp is ${String(onInvalidTimestamp)}, but takes fail, skip, partition-time or wall-clock`
+  return extractor === undefined ? undefined : functionProblem(extractor, `timestamp of topic ${name}`)
 }
 
 const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
@@ -88,7 +106,7 @@ export class GraphBuilder {
     if (!repartition) {
       if (topic.pattern === undefined) this.problem(topicNameProblem(topic.name))
       else this.#patterns.push(topic.pattern)
-      this.readsTopic(topic.name)
+      this.readsTopic(topic, extractor)
     }
     const base = topic.pattern === undefined ? topic.name : 'pattern'
     const name = this.#unusedName(repartition ? `${base}-repartition-source` : `${base}-source`)
@@ -99,11 +117,13 @@ export class GraphBuilder {
   }
 
   /** Notes that a topic of the user is read: once, or twice by mistake. */
-  readsTopic(topic: string): void {
+  readsTopic(topic: TopicDefinition, extractor: SourceNode['timestampExtractor']): void {
     this.#assertOpen()
-    if (this.#sourceTopics.has(topic))
-      this.problem(`topic ${topic} is read twice: keep its stream in a constant and use it twice`)
-    this.#sourceTopics.add(topic)
+    const { name } = topic
+    this.problem(timestampProblem(topic, extractor))
+    if (this.#sourceTopics.has(name))
+      this.problem(`topic ${name} is read twice: keep its stream in a constant and use it twice`)
+    this.#sourceTopics.add(name)
   }
 
   addProcessor(upstream: readonly Upstream[], parts: ProcessorParts): DraftNode {
@@ -188,6 +208,13 @@ export class GraphBuilder {
     const owner = this.#tableOwners.get(store)
     if (owner !== undefined)
       this.problem(`store ${store} holds the results of two operators, ${owner} and ${node}`)
+    this.#tableOwners.set(store, node)
+  }
+
+  /** As `keepTable`, of timers. */
+  keepTimers(store: string, node: string): void {
+    const owner = this.#tableOwners.get(store)
+    if (owner !== undefined) this.problem(`timers ${store} belong to two processors, ${owner} and ${node}`)
     this.#tableOwners.set(store, node)
   }
 
@@ -286,6 +313,8 @@ export class GraphBuilder {
       if (ttlMs !== undefined || version !== undefined)
         this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs and no version`)
     }
+    if (store.timers === true && !this.#tableOwners.has(name))
+      this.problem(`store ${name} is declared with timerStore: give it to timers of a processor`)
     this.#checkWindows(store)
   }
 

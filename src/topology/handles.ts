@@ -4,6 +4,7 @@ import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde
 import type { Serde } from '../serde/serde.ts'
 import type {
   EngineKind,
+  InvalidTimestampPolicy,
   StoreDefinition,
   TimestampExtractor,
   TopicDefinition,
@@ -44,6 +45,7 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly windows?: never
   readonly versions?: never
   readonly global?: never
+  readonly timers?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }
@@ -65,10 +67,16 @@ export interface TopicOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema
   readonly key: KS
   readonly value: VS
   /**
-   * The timestamp of a record in ms since the epoch, where it is not the one that the record carries. `streamTime` is the
-   * highest timestamp seen by the task, -1 before its first record.
+   * The timestamp of a record in ms since the epoch, where it is not the one that the record carries. `partitionTime` is the
+   * highest timestamp of the records before it in its partition, -1 before the first one. It survives restarts.
    */
-  readonly timestamp?: (record: StreamRecord<ReadOf<KS>, ReadOf<VS>>, streamTime: number) => number
+  readonly timestamp?: (record: StreamRecord<ReadOf<KS>, ReadOf<VS>>, partitionTime: number) => number
+  /**
+   * What becomes of a record whose timestamp is negative or no whole number: it stops the worker (`fail`), is left out and
+   * counted (`skip`), or gets the highest timestamp before it in its partition (`partition-time`; where there is none, it
+   * fails) or the time at which it is read (`wall-clock`, another one when it is read again). Default: as `onFailure` says.
+   */
+  readonly onInvalidTimestamp?: InvalidTimestampPolicy
 }
 
 /**
@@ -84,6 +92,7 @@ export const topic = <KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
     key: toSerde(options.key, `the key of topic ${name}`),
     value: toSerde(options.value, `the value of topic ${name}`),
     timestampExtractor: options.timestamp as TimestampExtractor | undefined,
+    onInvalidTimestamp: options.onInvalidTimestamp,
   })
 
 export interface StoreOptions<

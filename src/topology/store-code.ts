@@ -10,6 +10,7 @@ const kinds = {
   e: 'entries that live for a time',
   q: 'records that wait',
   m: 'what a join keeps',
+  a: 'timers',
 } as const
 
 const serdes: Readonly<Record<string, string>> = {
@@ -37,11 +38,13 @@ const serdeCode = (name: string): string => {
 const kindOf = ({
   windowShape,
   sides,
+  timers,
   versions,
   waiting,
   ttlMs,
   plainValue,
 }: StoreDefinition): keyof typeof kinds => {
+  if (timers === true) return 'a'
   if (sides !== undefined) return 'm'
   if (windowShape !== undefined) return 'w'
   if (versions !== undefined) return 'v'

@@ -38,6 +38,7 @@ const laidOutFor = (
   { keepsTable, waiting, windowShape }: StoreUse,
 ): StoreDefinition => {
   const { value } = store
+  if (store.timers === true) return { ...store, key: rawKeys as never, plainKey: store.key }
   if (store.sides !== undefined && windowShape !== undefined)
     return { ...store, key: rawKeys as never, plainKey: store.key, windowShape }
   if (store.versions !== undefined) return laidOut(store, versionEntries(value))

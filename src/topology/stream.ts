@@ -12,7 +12,9 @@ import {
 import { addGlobalJoin } from './global-join.ts'
 import type { GlobalTable } from './global-table.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
-import type { OutputType, StoreHandle, ValueOutputType } from './handles.ts'
+// biome-ignore lint/suspicious/noImportCycles: a stream makes groups, whose windows make streams, when their methods are called
+import { GroupedStream } from './grouped-stream.ts'
+import type { OutputType, ValueOutputType } from './handles.ts'
 import {
   type AnyRecord,
   BranchOperator,
@@ -43,13 +45,11 @@ import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.
 import type { StreamJoiner } from './stream-join-operator.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+import type { AnyTimerStore } from './timers.ts'
 import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor } from './value-processor.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { addKeptTable, type TableStream } from './table.ts'
-// biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
-import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
-import type { AnyWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
-import { StreamAggregation, type TableView } from './table-operators.ts'
+import type { TableView } from './table-operators.ts'
 import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
 
 /** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
@@ -254,7 +254,8 @@ export class RecordStream<K, V> {
   process<
     const S extends StoresDeclared = Readonly<Record<never, never>>,
     O extends OutputsDeclared = undefined,
-  >(spec: ProcessorSpec<K, V, S, O>): ProcessResult<O> {
+    T extends AnyTimerStore | undefined = undefined,
+  >(spec: ProcessorSpec<K, V, S, O, T>): ProcessResult<O> {
     return this.#runs('process', spec, UserProcessor, true) as ProcessResult<O>
   }
 
@@ -474,69 +475,5 @@ export class RecordStream<K, V> {
       { node: this.#add(operator, create, true), output: '' },
       this.#keyChanged || changesKey,
     )
-  }
-}
-
-/** A stream whose records of one key are in one partition: ready to be aggregated into a store. */
-export class GroupedStream<K, V> {
-  readonly #builder: GraphBuilder
-  readonly #upstream: Upstream
-
-  /** @internal */
-  constructor(builder: GraphBuilder, upstream: Upstream) {
-    this.#builder = builder
-    this.#upstream = upstream
-  }
-
-  /** The records of each key in windows. */
-  windowedBy(windows: TimeWindows | SlidingWindows): WindowedStream<K, V>
-  windowedBy(windows: Sessions): SessionStream<K, V>
-  windowedBy(windows: AnyWindows): WindowedStream<K, V> | SessionStream<K, V> {
-    return inWindows(this.#builder, this.#upstream, windows)
-  }
-
-  /** Counts the records of each key. Records whose key or value is null are left out. */
-  count(store: StoreHandle<unknown, number, K, number>): TableStream<K, number> {
-    return this.#aggregate('count', store, (_record, present) => ((present as number | undefined) ?? 0) + 1)
-  }
-
-  /** Combines the values of each key; the first one is taken as it is. Records whose key or value is null are left out. */
-  reduce(store: StoreHandle<unknown, V, K, V>, reduce: (aggregate: V, value: V) => V): TableStream<K, V> {
-    this.#builder.problem(functionProblem(reduce, `reduce into store ${store.name}`))
-    const combine = reduce as (aggregate: unknown, value: unknown) => unknown
-    return this.#aggregate('reduce', store, ({ value }, present) =>
-      present === undefined ? value : combine(present, value),
-    )
-  }
-
-  /** Folds the records of each key into a value. Records whose key or value is null are left out. */
-  aggregate<A, AW>(
-    store: StoreHandle<unknown, A, K, AW>,
-    fold: {
-      readonly initial: () => NoInfer<A>
-      readonly add: (record: StreamRecord<K, V>, aggregate: NoInfer<A>) => NoInfer<AW>
-    },
-  ): TableStream<K, AW> {
-    const { initial, add } = fold
-    this.#builder.problem(functionProblem(initial, `initial of the aggregate into store ${store.name}`))
-    this.#builder.problem(functionProblem(add, `add of the aggregate into store ${store.name}`))
-    const looseAdd = add as (record: AnyRecord, aggregate: unknown) => unknown
-    return this.#aggregate('aggregate', store, (record, present) =>
-      looseAdd(record, present === undefined ? initial() : present),
-    )
-  }
-
-  #aggregate<V2>(
-    operator: string,
-    store: StoreHandle<unknown, unknown, never, never>,
-    next: (record: AnyRecord, present: unknown) => unknown,
-  ): TableStream<K, V2> {
-    return addKeptTable(
-      this.#builder,
-      [this.#upstream],
-      operator,
-      store,
-      (definition, emission) => new StreamAggregation(definition, emission, next),
-    ) as unknown as TableStream<K, V2>
   }
 }

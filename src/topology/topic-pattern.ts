@@ -24,12 +24,18 @@ export const topicPattern = <KS extends SerdeOrSchema, VS extends SerdeOrSchema>
   pattern: RegExp,
   options: TopicOptions<KS, VS>,
 ): TopicPatternHandle<ReadOf<KS>, ReadOf<VS>> => {
-  const { key, value, timestampExtractor } = topic(String(pattern), options)
+  const { key, value, timestampExtractor, onInvalidTimestamp } = topic(String(pattern), options)
   // Without g and y: these would remember where the last match ended.
   const whole = new RegExp(`^(?:${pattern.source})$`, pattern.flags.replaceAll(/[gy]/g, ''))
   type Read<S extends SerdeOrSchema> = Serde<ReadOf<S>, WriteOf<S>>
   const serdes = { key: key as Read<KS>, value: value as Read<VS> }
-  return Object.freeze({ name: String(pattern), ...serdes, pattern: whole, timestampExtractor })
+  return Object.freeze({
+    name: String(pattern),
+    ...serdes,
+    pattern: whole,
+    timestampExtractor,
+    onInvalidTimestamp,
+  })
 }
 
 /** The sources that read topics by pattern. */

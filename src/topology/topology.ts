@@ -56,11 +56,11 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
       return scope.stream(topic).toTable(store)
     },
     globalTable(topic, { store }) {
-      builder.readsTopic(topic.name)
+      builder.readsTopic(topic, topic.timestampExtractor)
       return builder.globals.add(topic, store as never)
     },
     globalStore(topic, { store, process }) {
-      builder.readsTopic(topic.name)
+      builder.readsTopic(topic, topic.timestampExtractor)
       return builder.globals.add(topic, store as never, process as never)
     },
   }

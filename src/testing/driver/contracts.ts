@@ -17,6 +17,7 @@ import type {
   VersionedStoreHandle,
   WindowStoreHandle,
 } from '../../topology/handles.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
@@ -29,6 +30,7 @@ export type TestDriverSettings = Pick<
   | 'retryBackoffMaxMs'
   | 'afterRetries'
   | 'batchBytes'
+  | 'maxTaskIdleMs'
 >
 
 export interface TestDriverOptions {
@@ -153,6 +155,9 @@ export interface TestDriver extends Disposable {
   ): VersionedStore<K, V, KW, VW>
   /** As above, of a global store, which is read only: it is fed from its topic. */
   store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
+
+  /** The timers that are set, those by stream time first, each kind in the order of time. @throws DRIVER_MISUSED */
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[]
 
   /**
    * Highest timestamp seen, ms; -1 before the first record. Of the task that reads this partition of the topic, or

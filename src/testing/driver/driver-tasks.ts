@@ -108,7 +108,13 @@ export class DriverTasks {
       subtopology: plan.subtopology,
       queues: plan.inputs.map(
         ({ topic, partition, source }, index) =>
-          new RecordQueue(topic, partition, source, found[index]?.offset ?? 0),
+          new RecordQueue(
+            topic,
+            partition,
+            source,
+            { offset: found[index]?.offset ?? 0, partitionTime: witnesses[index]?.partitionTime ?? -1 },
+            () => clock.now(),
+          ),
       ),
       stores: this.#stores(plan, witnesses),
       globals,
@@ -117,6 +123,7 @@ export class DriverTasks {
       policy: { ...settings, action: settings.onFailure },
       clock,
       log,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
       streamTime: Math.max(-1, ...witnesses.map((witness) => witness?.streamTime ?? -1)),
     })
   }

@@ -11,6 +11,7 @@ import type {
 } from '../../topology/handles.ts'
 import type { ReadOnlyKeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import { wrapProcessors } from '../../topology/wrap.ts'
 import type {
@@ -29,6 +30,7 @@ import { misused } from './misused.ts'
 import { DriverOutput, OutputPlace } from './output.ts'
 import { StoreView } from './store-view.ts'
 import { VersionsView } from './versions-view.ts'
+import { timersIn } from './timers-view.ts'
 import { WindowsView } from './windows-view.ts'
 
 class TopologyDriver implements TestDriver {
@@ -100,6 +102,10 @@ class TopologyDriver implements TestDriver {
     return versions === undefined
       ? new StoreView(this.#engine, definition, partition)
       : new VersionsView(this.#engine, definition, partition)
+  }
+
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[] {
+    return timersIn(this.#engine, this.#definition(store).name) as Timer<K>[]
   }
 
   streamTime(topic?: { readonly name: string }, partition = 0): number {

@@ -5,13 +5,14 @@ import { testDriver } from '../../../src/testing/index.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { everyRegion, globalExamples } from './dsl-globals.ts'
+import { timeExamples } from './dsl-time.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
 import { versionExamples } from './dsl-versions.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-const all = [...examples, ...versionExamples, ...globalExamples, ...compositionExamples]
+const all = [...examples, ...timeExamples, ...versionExamples, ...globalExamples, ...compositionExamples]
 
 describe.each(all)('$section: $operator', (example) => {
   it('does what the page says', () => {

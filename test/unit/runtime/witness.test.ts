@@ -13,6 +13,7 @@ const named = (stores: ReturnType<typeof state>[]) => ({
   incarnation: 'abc',
   transaction: 1,
   streamTime: 2,
+  partitionTime: 2,
   stores,
 })
 
@@ -24,6 +25,7 @@ describe('the witness', () => {
       incarnation: name,
       transaction: fc.maxSafeNat(),
       streamTime: fc.integer({ min: -1, max: 2 ** 45 }),
+      partitionTime: fc.integer({ min: -1, max: 2 ** 45 }),
       stores: fc.array(
         fc.record({
           store: fc.stringMatching(/^[A-Za-z0-9_-]{1,30}$/),
@@ -59,6 +61,8 @@ describe('the witness', () => {
     expect(encodeWitness(named([]))).toBe('ms1;app.one.0;abc;1;2')
     expect(encodeWitness(named([state('counts')]))).toBe('ms2;app.one.0;abc;1;2;counts@7=3.00112233aabbccdd')
     expect(decodeWitness('ms1;app.one.0;abc;1;2')).toEqual(named([]))
+    const behind = { ...named([state('counts')]), partitionTime: -1 }
+    expect(encodeWitness(behind)).toBe('ms2;app.one.0;abc;1;2;time=-1;counts@7=3.00112233aabbccdd')
   })
 
   it('passes over what a later version added', () => {
@@ -82,6 +86,7 @@ describe('the witness', () => {
           incarnation: 'abcd1234',
           transaction: Number.MAX_SAFE_INTEGER,
           streamTime: Number.MAX_SAFE_INTEGER,
+          partitionTime: Number.MAX_SAFE_INTEGER - 1,
         }
         const text = encodeWitness({ ...head, stores: large })
         expect(Buffer.byteLength(text)).toBeLessThanOrEqual(4096)
