@@ -165,13 +165,15 @@ export class Globals {
     const { ports, cluster, settings, catalog, log } = this.#options
     const { name, key, value, engine: kind } = table.store
     const topic = table.source.topic.name
+    const through = table.update === undefined ? '' : ' through a function'
     const directory = this.#options.directory.storeDirectory(directoryName, name)
     const identity: StoreIdentity = {
       formatVersion: storeFormatVersion,
       applicationId: settings.applicationId,
       clusterId: cluster.clusterId,
       store: name,
-      changelogTopic: topic,
+      // What was written by other serdes, or in another way, is loaded anew.
+      changelogTopic: `${topic} as (${key.name}, ${value.name})${through}`,
       changelogTopicId: catalog.topicId(topic),
       // Of all partitions.
       partition: -1,

@@ -21,10 +21,10 @@ export interface GlobalStoreHandle<K, V, KW = K, VW = V, N extends string = stri
   readonly accepts?: (key: KW, value: VW) => void
 }
 
-/** A global store has no changelog of its own: its topic is what it is loaded from. */
-export type GlobalStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema> = Omit<
+/** A global store has no changelog of its own: its topic is what it is loaded from, also when its serdes change. */
+export type GlobalStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema> = Pick<
   StoreOptions<KS, VS>,
-  'changelog'
+  'key' | 'value' | 'engine'
 >
 
 /**

@@ -238,4 +238,16 @@ it('with a record that cannot be read stops the worker there, also long after th
   await expect(again.worker.start()).rejects.toThrow('DESERIALIZATION_FAILED')
   await using skipping = await startWorker(built, { ...settings, onFailure: 'skip' })
   expect(skipping.log.with('a record of a global table failed and is skipped')).toHaveLength(1)
+  await skipping.worker.close()
+
+  // Other serdes: what lies on the disk cannot be read by them, and the topic can.
+  const textRows = globalStore('numbers', { key: string, value: string })
+  const changed = topology(id, (t) => {
+    t.stream(orders)
+      .joinGlobal(t.globalTable(texts, { store: textRows }), ({ value }) => value, String)
+      .to(out)
+  })
+  await using other = await startWorker(changed, settings)
+  expect(other.log.with('loaded anew')[0]?.fields['reason']).toMatch(/int64.* in the store, not .*string/)
+  expect(loadedBy(other)).toBe(2)
 }, 60_000)
