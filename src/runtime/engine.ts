@@ -24,6 +24,7 @@ import { type Assignment, createGroupProtocol, patternHash, topologyHash } from 
 import { Globals } from './globals.ts'
 import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
+import type { Claim } from './placement.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import { Slicer } from './slice.ts'
 import { Standbys } from './standbys.ts'
@@ -61,7 +62,7 @@ export interface Engine {
   readonly purge: RepartitionPurge
   readonly patterns: TopicPatterns
   /** The group is to be told something: a standby is close to its task, or topics by pattern came or went. */
-  readonly hasNews: boolean
+  hasNews(): boolean
   /** A join is on its way, which tells it. */
   told(): void
   /** Makes the plans by the topics that the group reads from now on. @throws TOPOLOGY_INVALID */
@@ -174,9 +175,8 @@ interface Ingredients {
 }
 
 const assemble = (given: Ingredients): Engine => {
-  const { settings, ports, log, owner, cluster, catalog, plans, directory, globals, heartbeats, pulse } =
-    given
-  const { applicationId, guarantee } = settings
+  const { settings, ports, log, owner, cluster, catalog, directory, globals, heartbeats, pulse } = given
+  const { applicationId } = settings
   const notify = (): void => owner.notify()
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
   // session of its former self to expire.
@@ -185,22 +185,7 @@ const assemble = (given: Ingredients): Engine => {
   const endings = new Endings()
   const producer = createProducer(given, transactionalId, endings)
   const leftOpen = createLeftOpen(given, endings)
-  const protocol: GroupProtocol = createGroupProtocol({
-    ...settings,
-    tasks: plans,
-    topology: given.hash,
-    get topics() {
-      return catalog.inputs
-    },
-    patterns: catalog.patterns.used
-      ? {
-          found: () => catalog.patterns.found,
-          tasks: (matched) => catalog.tasks(new Map(Object.entries(matched))),
-        }
-      : undefined,
-    transactionalId: guarantee === 'exactly_once' ? transactionalId : undefined,
-    claim: () => membership.claim(),
-  })
+  const protocol = createProtocol(given, transactionalId, () => membership.claim())
   const identity = { ...settings, instanceId, groupId: applicationId }
   const handOver = new HandOver({ ...given, producer })
   const changed = (): void => {
@@ -253,23 +238,51 @@ const assemble = (given: Ingredients): Engine => {
     fetcher,
     flow,
     purge: new RepartitionPurge(cluster, ports, settings, log),
-    patterns: catalog.patterns,
-    get hasNews() {
-      return standbys.isReady || catalog.patterns.hasNews
-    },
-    told: () => {
-      standbys.asked()
-      catalog.patterns.told()
-    },
-    plan: ({ topology, matched }) => {
-      if (topology !== undefined && topology !== given.hash) throw otherTopology(applicationId)
-      if (matched === undefined) return
-      catalog.patterns.agree(matched)
-      updatePlans(plans, catalog.tasks())
-    },
+    ...agreementOf(given, standbys),
     topology: given.hash,
   }
 }
+
+const createProtocol = (
+  { settings, catalog, plans, hash }: Ingredients,
+  transactionalId: string,
+  claim: () => Claim,
+): GroupProtocol =>
+  createGroupProtocol({
+    ...settings,
+    tasks: plans,
+    topology: hash,
+    get topics() {
+      return catalog.inputs
+    },
+    patterns: catalog.patterns.used
+      ? {
+          found: () => catalog.patterns.found,
+          tasks: (matched) => catalog.tasks(new Map(Object.entries(matched))),
+        }
+      : undefined,
+    transactionalId: settings.guarantee === 'exactly_once' ? transactionalId : undefined,
+    claim,
+  })
+
+/** What the group is told beside its joins, and what it says of the topology. */
+const agreementOf = (
+  { settings, catalog, plans, hash }: Ingredients,
+  standbys: Standbys,
+): Pick<Engine, 'patterns' | 'hasNews' | 'told' | 'plan'> => ({
+  patterns: catalog.patterns,
+  hasNews: () => standbys.isReady || catalog.patterns.hasNews,
+  told: () => {
+    standbys.asked()
+    catalog.patterns.told()
+  },
+  plan: ({ topology, matched }) => {
+    if (topology !== undefined && topology !== hash) throw otherTopology(settings.applicationId)
+    if (matched === undefined) return
+    catalog.patterns.agree(matched)
+    updatePlans(plans, catalog.tasks())
+  },
+})
 
 const createLeftOpen = ({ settings, cluster, ports, log }: Ingredients, endings: Endings): LeftOpen => {
   const { applicationId, requestTimeoutMs } = settings

@@ -238,7 +238,7 @@ export class StreamWorker {
     this.#arrival ??= membership.arrived()
     if (this.#arrival !== undefined) await this.#follow(engine, this.#arrival)
     if (!this.#isSettled(engine)) return
-    const wanted = member.state === 'rebalance-needed' || this.#handOver || engine.hasNews
+    const wanted = member.state === 'rebalance-needed' || this.#handOver || engine.hasNews()
     if (wanted && !membership.joining) {
       this.#handOver = false
       engine.told()
