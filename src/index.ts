@@ -24,6 +24,16 @@ export type {
   WindowStoreHandle,
   WindowStoreOptions,
 } from './topology/handles.ts'
+export { globalStore } from './topology/global-table.ts'
+export type {
+  GlobalStoreHandle,
+  GlobalStoreOptions,
+  GlobalStoreSettings,
+  GlobalTable,
+  GlobalTableOptions,
+} from './topology/global-table.ts'
+export { topicPattern } from './topology/topic-pattern.ts'
+export type { TopicPatternHandle } from './topology/topic-pattern.ts'
 export { timerStore } from './topology/timers.ts'
 export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
@@ -121,6 +131,7 @@ export type { DescribeOptions, DescriptionFormat } from './topology/describe.ts'
 
 export { createWorker } from './metrics/served-worker.ts'
 export type { UncaughtErrorVerdict, Worker, WorkerOptions } from './runtime/create-worker.ts'
+export type { GlobalTableStatus } from './runtime/globals.ts'
 export type { StandbyStatus } from './runtime/standbys.ts'
 export type { RestoreProgress } from './runtime/restore-progress.ts'
 export type { WorkerCounts } from './runtime/worker-counts.ts'

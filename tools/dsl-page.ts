@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
+import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
@@ -13,6 +14,7 @@ const examples = [
   ...timeExamples,
   ...versionExamples,
   ...suppressExamples,
+  ...globalExamples,
   ...compositionExamples,
 ]
 
@@ -24,6 +26,7 @@ const source = [
   'dsl-time.ts',
   'dsl-versions.ts',
   'dsl-suppress.ts',
+  'dsl-globals.ts',
   'dsl-composition.ts',
 ]
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
@@ -36,6 +39,12 @@ const bodyOf = ({ operator }: Example): string => {
   const indent = Math.min(...lines.filter((line) => line !== '').map((line) => line.search(/\S/)))
   return lines.map((line) => line.slice(indent)).join('\n')
 }
+
+/** The topics by pattern of the page, as they stand in the file. */
+const patternExample = source
+  .slice(source.indexOf('export const everyRegion'), source.indexOf('/** What the group of'))
+  .trimEnd()
+  .replaceAll('export ', '')
 
 /** The wrapper of the page, as it stands in the file: the end of it. */
 const wrapper = source.slice(source.indexOf('export const spentMs')).trimEnd().replaceAll('export ', '')
@@ -67,7 +76,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['print', 'no: `peek`'],
   ['to with a topic name extractor', 'yes, out of declared topics'],
   ['stream partitioner, multicast', 'yes: `to(topic, { partition })`; not for repartition topics'],
-  ['topics by pattern', 'not yet'],
+  ['topics by pattern', 'yes: `topicPattern`; topics that feed a store need equal numbers of partitions'],
   ['repartition, groupBy, groupByKey', 'yes; every repartition topic is named by the user'],
   ['count, reduce, aggregate of streams', 'yes'],
   ['cogroup', 'yes; its windows share one stream time, and can be told on close'],
@@ -82,7 +91,12 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'stream-table joins: inner, left',
     'yes; as of the time of the record where the table is versioned, with a grace',
   ],
-  ['global tables and their joins', 'not yet'],
+  ['global tables and their joins: inner, left', 'yes: `joinGlobal`, `leftJoinGlobal`'],
+  [
+    'global stores with a processor',
+    'yes: `globalStore` with a function of record and store; called while it is loaded, too. Processors declare the global stores that they read',
+  ],
+  ['read-only stores (a topic as the changelog of a task store)', 'not yet: `table`, or a global table'],
   [
     'stream-stream joins: inner, left, outer',
     'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
@@ -151,6 +165,7 @@ const history = versionedStore('history', { key: string, value: int64, historyMs
 const waiting = store('waiting', { key: string, value: string })
 const recent = store('recent', { key: string, value: string, ttlMs: 2 })
 const highest = store('highest', { key: string, value: int64 })
+const nicknames = globalStore('nicknames', { key: string, value: string })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest
@@ -158,6 +173,18 @@ record, or the later one of the two sides of a join. A table tells each change; 
 null says that the key was taken out, so that the topic behind it has to take null (\`nullable(…)\`).
 
 ${sections()}
+
+## Topics by pattern
+
+\`\`\`ts
+${patternExample}
+\`\`\`
+
+\`t.stream\` of a pattern reads all topics whose whole name matches, with the same serdes: those that are there at the start, and those
+that come later, which a worker finds within \`topicRefreshMs\` and the group then shares out anew. The leader of the group
+says which they are, so that all workers read the same ones. Partition 3 of each is read by task 3; \`metadata.topic\` of a
+processor tells which topic a record is from. Topics of the application itself never match. In the test driver the option
+\`topics\` names those that there are.
 
 ## Around a topology
 

@@ -12,7 +12,10 @@ import { sourceTopicName } from '../topology/internal-topics.ts'
 const partitionsOfNewTopics = 3
 
 const sourcesOf = (graph: TopologyGraph): SourceNode[] =>
-  graph.subtopologies.flatMap(({ nodes }) => nodes.filter((node) => node.kind === 'source'))
+  graph.subtopologies.flatMap(({ nodes }) =>
+    // Topics by pattern are not created, and those that are there are nobody's to count.
+    nodes.filter((node) => node.kind === 'source' && node.topic.pattern === undefined),
+  ) as SourceNode[]
 
 const sinksOf = (graph: TopologyGraph): SinkNode[] =>
   graph.subtopologies.flatMap(({ nodes }) => nodes.filter((node) => node.kind === 'sink'))
@@ -28,6 +31,7 @@ export const createUserTopics = async (cluster: Cluster, graph: TopologyGraph): 
   const names = [...sourcesOf(graph), ...sinksOf(graph)]
     .filter((node) => !node.repartition)
     .flatMap((node) => (node.kind === 'source' ? [node.topic.name] : node.topics.map(({ name }) => name)))
+  names.push(...graph.globals.map(({ source }) => source.topic.name))
   const described = await describeTopics(cluster, [...new Set(names)])
   const missing = described.filter(({ exists }) => !exists).map(({ topic }) => topic)
   const settings = { 'retention.ms': '-1' }

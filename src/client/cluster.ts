@@ -29,7 +29,15 @@ import {
 import { type BrokerNode, MetadataView, type PartitionLeader, type TopicInfo } from './metadata-view.ts'
 
 /** What a connection is used for. One connection per broker and role. */
-export type ConnectionRole = 'produce' | 'fetch' | 'restore' | 'standby' | 'coordinator' | 'group' | 'admin'
+export type ConnectionRole =
+  | 'produce'
+  | 'fetch'
+  | 'restore'
+  | 'standby'
+  | 'global'
+  | 'coordinator'
+  | 'group'
+  | 'admin'
 
 export type CoordinatorType = 'group' | 'transaction'
 

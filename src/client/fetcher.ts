@@ -52,7 +52,7 @@ export interface FetcherOptions {
    * Restoring has connections of its own, so that it does not hold up the input. Two fetchers of one Cluster and role
    * would hold up each other.
    */
-  readonly role: 'fetch' | 'restore' | 'standby'
+  readonly role: 'fetch' | 'restore' | 'standby' | 'global'
   readonly isolation: IsolationLevel
   /** Of one response. One batch that is larger comes all the same (KIP-74). */
   readonly maxBytes: number

@@ -56,6 +56,16 @@ export const describeTopics = async (
 }
 
 /**
+ * Numbers of partitions by topic: of all that the principal may see, without internal ones of Kafka.
+ * @throws MillstreamError CONNECTION_LOST
+ */
+export const listTopics = async (cluster: Cluster): Promise<Map<string, number>> => {
+  const { topics } = await cluster.sendToAny(metadata, { topics: null })
+  const known = topics.filter(({ errorCode, isInternal }) => errorCode === NONE && !isInternal)
+  return new Map(known.map(({ topic, partitions }) => [topic, partitions.length]))
+}
+
+/**
  * The settings of each topic by name, defaults included.
  * @throws MillstreamError TOPIC_MISSING, AUTHORIZATION_FAILED (the right DescribeConfigs), CONNECTION_LOST
  */

@@ -267,6 +267,11 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   createInternalTopics: flag(true, 'Create internal topics (repartition, changelog) that do not exist.'),
   replicationFactor,
   purgeIntervalMs: duration(30_000, 100, 'How often what is processed is deleted from repartition topics.'),
+  topicRefreshMs: duration(
+    60_000,
+    100,
+    'How often topics that match a pattern of the topology are looked for. Each worker asks for the names of all topics then.',
+  ),
 
   httpPort,
   httpHost: text(

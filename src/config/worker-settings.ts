@@ -70,6 +70,8 @@ export interface WorkerSettings {
   readonly replicationFactor: number
   /** How often what was processed is deleted from repartition topics. */
   readonly purgeIntervalMs: number
+  /** How often topics that match a pattern are looked for. */
+  readonly topicRefreshMs: number
 
   /** Port for probes and metrics; undefined: none, 0: any free one. */
   readonly httpPort: number | undefined

@@ -32,7 +32,7 @@ export const readinessOf = (status: WorkerStatus): string | undefined => {
   switch (state) {
     case 'created':
     case 'starting':
-      return 'starting'
+      return restore === undefined ? 'starting' : restoring(restore)
     case 'closing':
       return 'stopping'
     case 'closed':

@@ -14,8 +14,10 @@ import {
   type TopicPartitions,
 } from '../protocol/consumer-protocol.ts'
 import type { Guarantee } from '../config/worker-settings.ts'
+import type { TopologyGraph } from '../topology/contracts.ts'
 import { type Claim, placeTasks, type Share } from './placement.ts'
 import type { TaskPlan } from './task-plan.ts'
+import { allMatched, type MatchedTopics } from './topic-patterns.ts'
 
 /** The versions of MemberData and AssignmentData that this program reads and writes. */
 const speaks: Versions = { min: 1, max: 1 }
@@ -29,6 +31,8 @@ interface Versions {
 export interface Assignment extends Readonly<Share> {
   /** Hash of the leader's topology; undefined where the leader had nothing for this member. */
   readonly topology: string | undefined
+  /** Topics by pattern that the group reads from now on; undefined where the topology has no pattern. */
+  readonly matched: MatchedTopics | undefined
 }
 
 interface MemberData extends Claim {
@@ -38,6 +42,8 @@ interface MemberData extends Claim {
   readonly topology: string
   /** Absent with another guarantee than exactly_once, and from releases that did not tell it. */
   readonly transactionalId?: string | undefined
+  /** Topics by pattern that it found. */
+  readonly matched?: MatchedTopics | undefined
   /** Another number each time: a group answers a static member whose metadata are the same with its old assignment. */
   readonly join: number
 }
@@ -46,6 +52,7 @@ interface AssignmentData extends Share {
   readonly version: number
   /** Of the leader that assigned the tasks. */
   readonly topology: string
+  readonly matched?: MatchedTopics | undefined
 }
 
 /** Tells apart topologies with other tasks or inputs: 16 hexadecimal digits. */
@@ -56,9 +63,27 @@ export const topologyHash = (tasks: ReadonlyMap<string, TaskPlan>): string => {
   return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16)
 }
 
+/** The topology as the group tells it apart, where topics by pattern decide about its tasks: without these. */
+export const patternHash = ({ subtopologies }: TopologyGraph): string => {
+  const lines = subtopologies.map(({ id, nodes }) => {
+    const sources = nodes.filter((node) => node.kind === 'source')
+    return `${id} ${sources.map(({ topic }) => topic.name).join(' ')}`
+  })
+  return createHash('sha256').update(lines.join('\n')).digest('hex').slice(0, 16)
+}
+
 export interface AssignorOptions {
   readonly tasks: ReadonlyMap<string, TaskPlan>
   readonly topics: readonly string[]
+  /** Default: `topologyHash` of the tasks. */
+  readonly topology?: string
+  /** Where the topology has patterns: the topics that this worker found, and the tasks that some topics make. */
+  readonly patterns?:
+    | {
+        found(): MatchedTopics
+        tasks(matched: MatchedTopics): ReadonlyMap<string, TaskPlan>
+      }
+    | undefined
   readonly guarantee: Guarantee
   readonly standbyReplicas: number
   readonly standbyLagMax: number
@@ -84,16 +109,23 @@ export const readAssignment = (assignment: Buffer): Assignment => {
   if (assignment.length === 0) return nothing
   const { userData } = decodeAssignment(assignment)
   if (userData === null || userData.length === 0) return nothing
-  const { topology, tasks, revoking, standbys, warming } = JSON.parse(
+  const { topology, tasks, revoking, standbys, warming, matched } = JSON.parse(
     userData.toString('utf8'),
   ) as AssignmentData
-  return { topology, tasks, revoking, standbys, warming }
+  return { topology, tasks, revoking, standbys, warming, matched }
 }
 
-const nothing: Assignment = { topology: undefined, tasks: [], revoking: [], standbys: [], warming: [] }
+const nothing: Assignment = {
+  topology: undefined,
+  tasks: [],
+  revoking: [],
+  standbys: [],
+  warming: [],
+  matched: undefined,
+}
 
 export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => {
-  const topology = topologyHash(options.tasks)
+  const { topology = topologyHash(options.tasks), patterns } = options
   let joins = 0
   return {
     name: 'millstream',
@@ -104,6 +136,7 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
         guarantee,
         topology,
         transactionalId,
+        matched: patterns?.found(),
         ...options.claim(),
         join: joins++,
       }
@@ -117,6 +150,7 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
     },
     assign: (members) => {
       const claims = new Map<string, Claim>()
+      const found: (MatchedTopics | undefined)[] = []
       let version = speaks.max
       for (const { memberId, metadata } of members) {
         const data = readMember(metadata)
@@ -130,13 +164,16 @@ export const createGroupProtocol = (options: AssignorOptions): GroupProtocol => 
           })
         }
         claims.set(memberId, data)
+        found.push(data.matched)
       }
       const result = new Map<string, Buffer>()
-      const hasState = (id: string): boolean => (options.tasks.get(id)?.subtopology.stores.length ?? 0) > 0
-      const shares = placeTasks([...options.tasks.keys()], claims, { ...options, hasState })
+      const matched = patterns === undefined ? undefined : allMatched(found)
+      const tasks = patterns === undefined ? options.tasks : patterns.tasks(matched ?? {})
+      const hasState = (id: string): boolean => (tasks.get(id)?.subtopology.stores.length ?? 0) > 0
+      const shares = placeTasks([...tasks.keys()], claims, { ...options, hasState })
       for (const [memberId, share] of shares) {
-        const data: AssignmentData = { version, topology, ...share }
-        const plans = share.tasks.map((id) => options.tasks.get(id) as TaskPlan)
+        const data: AssignmentData = { version, topology, matched, ...share }
+        const plans = share.tasks.map((id) => tasks.get(id) as TaskPlan)
         result.set(
           memberId,
           encodeAssignment({ partitions: partitionsOf(plans), userData: Buffer.from(JSON.stringify(data)) }),

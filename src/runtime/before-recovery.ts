@@ -7,10 +7,13 @@ import type { Engine } from './engine.ts'
  * @returns whether InitProducerId may come without the epoch held so far; undefined: the error says nothing about that
  */
 export const beforeRecovery = async (
-  { member, membership, manager }: Pick<Engine, 'member' | 'membership' | 'manager'>,
+  { member, membership, manager, globals }: Pick<Engine, 'member' | 'membership' | 'manager' | 'globals'>,
   error: MillstreamError,
 ): Promise<boolean | undefined> => {
-  if (error.code === 'STORE_CORRUPT') manager.discard(error)
+  if (error.code === 'STORE_CORRUPT') {
+    globals.discard(error)
+    manager.discard(error)
+  }
   // A join that has ended meanwhile knows better than a request under the membership before.
   if (error.reaction === 'rejoin' && !membership.joining) member.abandon()
   // The epoch is no longer current: the coordinator timed the transaction out, or somebody took the id because we were

@@ -64,6 +64,7 @@ export const collectStatus = (
     loop: looping.has(known.state) ? { idleMs, idleMaxMs: turnMaxMs(settings) } : undefined,
     tasks: (engine?.manager.tasks ?? []).map((task) => taskStatus(task, engine as Engine)),
     standbys: engine?.standbys.status ?? [],
+    globals: engine?.globals.status ?? [],
     collectedBytes: engine?.transaction.collector.collectedBytes ?? 0,
     unacknowledgedBytes: engine?.producer.unacknowledgedBytes ?? 0,
     restore,

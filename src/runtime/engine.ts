@@ -20,20 +20,24 @@ import { hasShortSession } from '../config/short-sessions.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { createGroupProtocol, topologyHash } from './assignor.ts'
+import { type Assignment, createGroupProtocol, patternHash, topologyHash } from './assignor.ts'
+import { Globals } from './globals.ts'
 import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
+import type { Claim } from './placement.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
 import { Slicer } from './slice.ts'
 import { Standbys } from './standbys.ts'
 import { TakeOver } from './take-over.ts'
 import { TaskManager } from './task-manager.ts'
-import { planTasks, type TaskPlan } from './task-plan.ts'
+import { type TaskPlan, updatePlans } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
+import type { TopicPatterns } from './topic-patterns.ts'
 import { Transaction } from './transaction.ts'
 import { isWorkerOf, transactionalIdOf } from './transactional-id.ts'
 import { WorkerMembership } from './worker-membership.ts'
 import type { CommitPhases } from './worker-status.ts'
+import { otherTopology } from './worker-errors.ts'
 import type { WorkerWatch } from './worker-watch.ts'
 
 export interface Engine {
@@ -52,9 +56,17 @@ export interface Engine {
   readonly transaction: Transaction
   readonly manager: TaskManager
   readonly standbys: Standbys
+  readonly globals: Globals
   readonly fetcher: Fetcher
   readonly flow: InputFlow
   readonly purge: RepartitionPurge
+  readonly patterns: TopicPatterns
+  /** The group is to be told something: a standby is close to its task, or topics by pattern came or went. */
+  hasNews(): boolean
+  /** A join is on its way, which tells it. */
+  told(): void
+  /** Makes the plans by the topics that the group reads from now on. @throws TOPOLOGY_INVALID */
+  plan(assignment: Pick<Assignment, 'topology' | 'matched'>): void
   /** See `topologyHash`. */
   readonly topology: string
 }
@@ -90,18 +102,30 @@ export async function openEngine(
   const cluster = await Cluster.connect(settings, ports, log)
   owner.connected(cluster)
   let directory: StateDirectory | undefined
+  let globals: Globals | undefined
   let heartbeats: Heartbeats | undefined
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
-    const plans = planTasks(topology.graph, settings.applicationId, catalog.plan, (topic) =>
-      catalog.partitionsOf(topic),
-    )
+    const plans = catalog.tasks()
+    const hash = catalog.patterns.used ? patternHash(topology.graph) : topologyHash(plans)
     const { stateDir, applicationId } = settings
     directory = new StateDirectory({
       disk: ports.disk,
       stateDir,
       applicationId,
       clusterId: cluster.clusterId,
+    })
+    globals = await Globals.open({
+      tables: topology.graph.globals,
+      cluster,
+      ports,
+      settings,
+      catalog,
+      directory,
+      log,
+      observer: owner.watch,
+      interrupted: () => owner.closing(),
+      notify: () => owner.notify(),
     })
     const pulse = new Pulse()
     heartbeats = openHeartbeats(settings, namesOf(plans), cluster, ports, log, pulse)
@@ -113,12 +137,15 @@ export async function openEngine(
       cluster,
       catalog,
       plans,
+      hash,
       directory,
+      globals,
       heartbeats,
       pulse,
     })
   } catch (error) {
     await heartbeats?.close()
+    await globals?.close({ flush: true })
     directory?.close()
     await cluster.close()
     throw error
@@ -138,15 +165,18 @@ interface Ingredients {
   readonly owner: EngineOwner
   readonly cluster: Cluster
   readonly catalog: TopicCatalog
-  readonly plans: ReadonlyMap<string, TaskPlan>
+  readonly plans: Map<string, TaskPlan>
+  /** Of the topology. */
+  readonly hash: string
   readonly directory: StateDirectory
+  readonly globals: Globals
   readonly heartbeats: Heartbeats
   readonly pulse: Pulse
 }
 
 const assemble = (given: Ingredients): Engine => {
-  const { settings, ports, log, owner, cluster, catalog, plans, directory, heartbeats, pulse } = given
-  const { applicationId, guarantee } = settings
+  const { settings, ports, log, owner, cluster, catalog, directory, globals, heartbeats, pulse } = given
+  const { applicationId } = settings
   const notify = (): void => owner.notify()
   // Static in any case: a worker that was killed takes its place in the group back at once, instead of waiting for the
   // session of its former self to expire.
@@ -155,13 +185,7 @@ const assemble = (given: Ingredients): Engine => {
   const endings = new Endings()
   const producer = createProducer(given, transactionalId, endings)
   const leftOpen = createLeftOpen(given, endings)
-  const protocol: GroupProtocol = createGroupProtocol({
-    ...settings,
-    tasks: plans,
-    topics: catalog.inputs,
-    transactionalId: guarantee === 'exactly_once' ? transactionalId : undefined,
-    claim: () => membership.claim(),
-  })
+  const protocol = createProtocol(given, transactionalId, () => membership.claim())
   const identity = { ...settings, instanceId, groupId: applicationId }
   const handOver = new HandOver({ ...given, producer })
   const changed = (): void => {
@@ -186,6 +210,7 @@ const assemble = (given: Ingredients): Engine => {
   const standbys = new Standbys({ ...given, notify })
   const manager: TaskManager = new TaskManager({
     ...given,
+    globals: globals.stores,
     collector,
     standbys,
     observer: owner.watch,
@@ -193,6 +218,7 @@ const assemble = (given: Ingredients): Engine => {
     interrupted,
   })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
+  catalog.patterns.follow(cluster, ports, log, settings.topicRefreshMs, notify)
   return {
     cluster,
     directory,
@@ -208,12 +234,55 @@ const assemble = (given: Ingredients): Engine => {
     transaction,
     manager,
     standbys,
+    globals,
     fetcher,
     flow,
     purge: new RepartitionPurge(cluster, ports, settings, log),
-    topology: topologyHash(plans),
+    ...agreementOf(given, standbys),
+    topology: given.hash,
   }
 }
+
+const createProtocol = (
+  { settings, catalog, plans, hash }: Ingredients,
+  transactionalId: string,
+  claim: () => Claim,
+): GroupProtocol =>
+  createGroupProtocol({
+    ...settings,
+    tasks: plans,
+    topology: hash,
+    get topics() {
+      return catalog.inputs
+    },
+    patterns: catalog.patterns.used
+      ? {
+          found: () => catalog.patterns.found,
+          tasks: (matched) => catalog.tasks(new Map(Object.entries(matched))),
+        }
+      : undefined,
+    transactionalId: settings.guarantee === 'exactly_once' ? transactionalId : undefined,
+    claim,
+  })
+
+/** What the group is told beside its joins, and what it says of the topology. */
+const agreementOf = (
+  { settings, catalog, plans, hash }: Ingredients,
+  standbys: Standbys,
+): Pick<Engine, 'patterns' | 'hasNews' | 'told' | 'plan'> => ({
+  patterns: catalog.patterns,
+  hasNews: () => standbys.isReady || catalog.patterns.hasNews,
+  told: () => {
+    standbys.asked()
+    catalog.patterns.told()
+  },
+  plan: ({ topology, matched }) => {
+    if (topology !== undefined && topology !== hash) throw otherTopology(settings.applicationId)
+    if (matched === undefined) return
+    catalog.patterns.agree(matched)
+    updatePlans(plans, catalog.tasks())
+  },
+})
 
 const createLeftOpen = ({ settings, cluster, ports, log }: Ingredients, endings: Endings): LeftOpen => {
   const { applicationId, requestTimeoutMs } = settings

@@ -18,6 +18,8 @@ export const shutDown = async (
     fetcher,
     manager,
     standbys,
+    globals,
+    patterns,
     directory,
     cluster,
   }: Engine,
@@ -28,6 +30,7 @@ export const shutDown = async (
   // Fenced: somebody else may write the same stores by now; what is not flushed is in the changelog.
   const flush = failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED'
   const steps: (() => unknown)[] = [
+    () => patterns.close(),
     () => fetcher.close(),
     () => takeOver?.close(),
     () => leftOpen.close(),
@@ -36,6 +39,7 @@ export const shutDown = async (
     () => (producer.inTransaction ? producer.abort() : undefined),
     () => manager.close({ flush }),
     () => standbys.close({ flush }),
+    () => globals.close({ flush: true }),
     () =>
       leave
         ? member.leave(failure === undefined ? 'the worker is closed' : 'the worker failed')

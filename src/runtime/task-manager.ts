@@ -14,6 +14,7 @@ import {
 import { MillstreamError } from '../errors.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { type QueueStart, RecordQueue } from '../task/record-queue.ts'
+import type { GlobalStores } from '../task/store-access.ts'
 import { StreamTask } from '../task/stream-task.ts'
 import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
@@ -45,6 +46,7 @@ export interface TaskManagerOptions extends StoreParts {
   readonly plans: ReadonlyMap<string, TaskPlan>
   readonly collector: RecordCollector
   readonly standbys: Standbys
+  readonly globals: GlobalStores
   readonly observer: RestoreObserver
   readonly leftOpen: LeftOpen
   /** A worker that closes does not wait for a restore. */
@@ -192,12 +194,22 @@ export class TaskManager {
   release(taskIds: readonly string[], standbys: readonly string[] = []): StreamTask[] {
     const released: StreamTask[] = []
     for (const [id, open] of this.#open) {
-      if (taskIds.includes(id)) continue
+      if (taskIds.includes(id) && !this.#isOutdated(open)) continue
       if (open.task !== undefined) released.push(open.task)
       if (standbys.includes(id)) this.#demote(id, open)
       else this.#close(id, open, true)
     }
     return released
+  }
+
+  /** Whether all that is open runs on as it is, with these tasks to run. */
+  runsOn(taskIds: readonly string[]): boolean {
+    return [...this.#open].every(([id, open]) => taskIds.includes(id) && !this.#isOutdated(open))
+  }
+
+  /** It is to read other topics by now. */
+  #isOutdated({ plan }: OpenTask): boolean {
+    return this.#options.plans.get(plan.id) !== plan
   }
 
   #demote(id: string, open: OpenTask): void {
@@ -257,7 +269,7 @@ export class TaskManager {
   }
 
   #create({ plan, stores }: OpenTask, start: Start, migrations: ReadonlyMap<string, number>): StreamTask {
-    const { settings, catalog, ports, log, collector } = this.#options
+    const { settings, catalog, ports, log, collector, globals } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
       id: plan.id,
@@ -274,6 +286,7 @@ export class TaskManager {
           ),
       ),
       stores,
+      globals,
       collector,
       outputOf: (node, name) => catalog.output(node, name),
       policy: { ...settings, action: settings.onFailure },

@@ -17,23 +17,40 @@ export interface TaskPlan {
   readonly inputs: readonly TaskInput[]
 }
 
-/** All tasks by id. A source topic with fewer partitions than its sub-topology has no input in the higher tasks. */
+/**
+ * All tasks by id. `topicsOf`: the topics that a source reads; default: the one of its name. A source topic with fewer partitions than its sub-topology has no input in the higher
+ * tasks.
+ */
 export const planTasks = (
   graph: TopologyGraph,
   applicationId: string,
   plan: PartitionPlan,
   partitionsOf: (topic: string) => number,
+  topicsOf: (source: SourceNode) => readonly string[] = (source) => [sourceTopicName(applicationId, source)],
 ): Map<string, TaskPlan> => {
   const tasks = new Map<string, TaskPlan>()
   for (const subtopology of graph.subtopologies) {
     const sources = subtopology.nodes.filter((node) => node.kind === 'source')
     for (let partition = 0; partition < (plan.subtopologies[subtopology.id] ?? 0); partition++) {
       const inputs = sources
-        .map((source) => ({ topic: sourceTopicName(applicationId, source), partition, source }))
+        .flatMap((source) => topicsOf(source).map((topic) => ({ topic, partition, source })))
         .filter(({ topic }) => partition < partitionsOf(topic))
       const id = `${subtopology.id}_${partition}`
       tasks.set(id, { id, subtopology, partition, inputs })
     }
   }
   return tasks
+}
+
+const sameInputs = (one: TaskPlan, other: TaskPlan): boolean =>
+  one.inputs.length === other.inputs.length &&
+  one.inputs.every(({ topic }, index) => topic === other.inputs[index]?.topic)
+
+/** Makes the plans those of `next`, in place; one that reads what it read before stays the same object. */
+export const updatePlans = (plans: Map<string, TaskPlan>, next: ReadonlyMap<string, TaskPlan>): void => {
+  for (const id of plans.keys()) if (!next.has(id)) plans.delete(id)
+  for (const [id, plan] of next) {
+    const known = plans.get(id)
+    if (known === undefined || !sameInputs(known, plan)) plans.set(id, plan)
+  }
 }

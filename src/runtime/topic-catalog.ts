@@ -7,6 +7,7 @@ import { createTopics, describeTopics, type TopicDescription, topicSettings } fr
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { isMillstreamError, MillstreamError } from '../errors.ts'
 import type { OutputTopic } from '../task/record-collector.ts'
+import type { TopicSizes } from '../topology/topic-pattern.ts'
 import type { SinkNode, StoreDefinition, TopologyGraph } from '../topology/contracts.ts'
 import {
   changelogTopicName,
@@ -18,6 +19,8 @@ import {
   sinkTopicNames,
   sourceTopicName,
 } from '../topology/internal-topics.ts'
+import { planTasks, type TaskPlan } from './task-plan.ts'
+import { refuseUnequalTopics, TopicPatterns } from './topic-patterns.ts'
 
 /** Kafka's defaults, for a principal that may not read topic settings. */
 const defaultBatchBytesMax = 1_048_588
@@ -27,23 +30,28 @@ const creationPatienceMs = 60_000
 
 export class TopicCatalog {
   readonly plan: PartitionPlan
-  /** Names of all topics that are read, repartition topics included. */
-  readonly inputs: readonly string[]
+  readonly patterns: TopicPatterns
+  readonly #graph: TopologyGraph
+  readonly #inputs: readonly string[]
   readonly #applicationId: string
   readonly #topics: ReadonlyMap<string, TopicDescription>
   readonly #settings: ReadonlyMap<string, ReadonlyMap<string, string>>
   readonly #outputs = new Map<string, OutputTopic>()
 
   private constructor(
+    graph: TopologyGraph,
+    patterns: TopicPatterns,
     applicationId: string,
     plan: PartitionPlan,
     inputs: readonly string[],
     topics: ReadonlyMap<string, TopicDescription>,
     settings: ReadonlyMap<string, ReadonlyMap<string, string>>,
   ) {
+    this.#graph = graph
+    this.patterns = patterns
     this.#applicationId = applicationId
     this.plan = plan
-    this.inputs = inputs
+    this.#inputs = inputs
     this.#topics = topics
     this.#settings = settings
   }
@@ -62,20 +70,57 @@ export class TopicCatalog {
     const { applicationId } = settings
     const nodes = graph.subtopologies.flatMap((subtopology) => subtopology.nodes)
     const inputs = nodes.flatMap((node) =>
-      node.kind === 'source' ? [sourceTopicName(applicationId, node)] : [],
+      node.kind === 'source' && node.topic.pattern === undefined
+        ? [sourceTopicName(applicationId, node)]
+        : [],
     )
+    const patterns = new TopicPatterns(graph, applicationId)
+    await patterns.begin(cluster)
     const outputs = nodes.flatMap((node) => (node.kind === 'sink' ? sinkTopicNames(applicationId, node) : []))
     const internal = internalTopics(graph, applicationId)
     const internalNames = new Set(internal.map(({ topic }) => topic))
-    const ofUser = [...new Set([...inputs, ...outputs])].filter((topic) => !internalNames.has(topic))
+    const globals = graph.globals.map(({ source }) => source.topic.name)
+    const ofUser = [...new Set([...inputs, ...outputs, ...globals])].filter(
+      (topic) => !internalNames.has(topic),
+    )
     const topics = byName(await describeTopics(cluster, ofUser))
     refuseMissing(topics)
-    const plan = planPartitions(graph, applicationId, (topic) => topics.get(topic)?.partitions ?? 0)
+    const plan = planWith(graph, applicationId, patterns, patterns.agreed, topics)
     for (const one of await prepareInternal(cluster, ports, internal, plan, settings, log))
       topics.set(one.topic, one)
     const details = await readSettings(cluster, [...topics.keys()], log)
     refuseUnfit(internal, details)
-    return new TopicCatalog(applicationId, plan, inputs, topics, details)
+    return new TopicCatalog(graph, patterns, applicationId, plan, inputs, topics, details)
+  }
+
+  /** Names of all topics that are read, repartition topics included. */
+  get inputs(): readonly string[] {
+    return [...this.#inputs, ...this.patterns.agreed.keys()]
+  }
+
+  /**
+   * The tasks of the topology.
+   * @param matched topics by pattern; default: those that the group reads
+   * @throws TOPOLOGY_INVALID, TOPIC_MISMATCH where these topics ask for other internal ones than there are
+   */
+  tasks(matched: TopicSizes = this.patterns.agreed): Map<string, TaskPlan> {
+    const { patterns } = this
+    const plan = planWith(this.#graph, this.#applicationId, patterns, matched, this.#topics)
+    for (const topic of plan.internalTopics.keys()) {
+      const one = this.#topics.get(topic)
+      if (one !== undefined && one.partitions !== plan.internalTopics.get(topic))
+        throw wrongPartitions(one, plan)
+    }
+    return planTasks(
+      this.#graph,
+      this.#applicationId,
+      plan,
+      (topic) => matched.get(topic) ?? this.partitionsOf(topic),
+      (source) =>
+        source.topic.pattern === undefined
+          ? [sourceTopicName(this.#applicationId, source)]
+          : patterns.topicsOf(source, matched),
+    )
   }
 
   partitionsOf(topic: string): number {
@@ -125,6 +170,28 @@ export class TopicCatalog {
     const value = Number(this.#settings.get(topic)?.get(setting))
     return Number.isFinite(value) && value >= 0 ? value : otherwise
   }
+}
+
+const planWith = (
+  graph: TopologyGraph,
+  applicationId: string,
+  patterns: TopicPatterns,
+  matched: TopicSizes,
+  topics: ReadonlyMap<string, TopicDescription>,
+): PartitionPlan => {
+  refuseUnequalTopics(graph, patterns, matched)
+  const plan = planPartitions(
+    graph,
+    applicationId,
+    (topic) => topics.get(topic)?.partitions ?? patterns.largest(topic, matched),
+  )
+  const [nowhere] = [...plan.internalTopics].find(([, partitions]) => partitions === 0) ?? []
+  if (nowhere === undefined) return plan
+  throw new MillstreamError('TOPIC_MISSING', {
+    what: `no topic matches the pattern by which ${nowhere} is fed, so that its number of partitions is not known`,
+    where: { topic: nowhere },
+    fix: 'Create a first topic that matches before the worker starts; further ones are found while it runs.',
+  })
 }
 
 const byName = (topics: readonly TopicDescription[]): Map<string, TopicDescription> =>

@@ -1,5 +1,6 @@
 // What a worker is doing, as plain data: for metrics, probes and programs that ask.
 import type { ErrorCode, Reaction } from '../errors.ts'
+import type { GlobalTableStatus } from './globals.ts'
 import type { RestoreProgress } from './restore-progress.ts'
 import type { StandbyStatus } from './standbys.ts'
 import type { WorkerCounts } from './worker-counts.ts'
@@ -48,6 +49,8 @@ export interface WorkerStatus {
   readonly tasks: readonly TaskStatus[]
   /** Stores that it keeps for tasks that run elsewhere. */
   readonly standbys: readonly StandbyStatus[]
+  /** Tables that it holds whole. */
+  readonly globals: readonly GlobalTableStatus[]
   /** Outputs of the open transaction that were not sent yet. */
   readonly collectedBytes: number
   /** Sent, and not acknowledged yet. */

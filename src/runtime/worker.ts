@@ -20,7 +20,7 @@ import type { Share } from './placement.ts'
 import { shutDown } from './shut-down.ts'
 import { Wakeup } from './wakeup.ts'
 import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
-import { otherTopology, reactionTo } from './worker-errors.ts'
+import { reactionTo } from './worker-errors.ts'
 import { type Arrival, fieldsOf } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
 import type { WorkerStatus } from './worker-status.ts'
@@ -199,7 +199,8 @@ export class StreamWorker {
     faultPoint('after-poll')
     const processed = this.#paused ? 0 : this.#process(engine)
     flow.balance()
-    if (producer.failure !== undefined) throw producer.failure
+    const failure = producer.failure ?? engine.globals.failure
+    if (failure !== undefined) throw failure
     if (this.#pace.isDue(manager.tasks, transaction)) {
       await this.#commit(engine)
       await engine.purge.purgeIfDue(manager.tasks)
@@ -233,14 +234,14 @@ export class StreamWorker {
 
   /** What the group wants of a worker that works: nothing here waits for other members. */
   async #followGroup(engine: Engine): Promise<void> {
-    const { membership, member, standbys } = engine
+    const { membership, member } = engine
     this.#arrival ??= membership.arrived()
     if (this.#arrival !== undefined) await this.#follow(engine, this.#arrival)
     if (!this.#isSettled(engine)) return
-    const wanted = member.state === 'rebalance-needed' || this.#handOver || standbys.isReady
+    const wanted = member.state === 'rebalance-needed' || this.#handOver || engine.hasNews()
     if (wanted && !membership.joining) {
       this.#handOver = false
-      standbys.asked()
+      engine.told()
       this.#watch.rebalanceBegan()
       membership.joinInBackground()
     }
@@ -261,7 +262,7 @@ export class StreamWorker {
     }
     // What is given up is committed first, and its stores are flushed: whoever gets it begins there. A failure leaves
     // the arrival to the next turn, or to `#settle`; where the time is over, all go back to the commit before.
-    if (manager.ids.some((id) => !arrival.tasks.includes(id)))
+    if (!manager.runsOn(arrival.tasks))
       await (engine.handOver.isLate ? this.#drop(engine) : this.#commit(engine))
     if (engine.producer.lost) return
     const ready = await this.#adoption.stop()
@@ -286,9 +287,8 @@ export class StreamWorker {
 
   /** Takes note of an assignment. @throws TOPOLOGY_INVALID */
   #take(engine: Engine, arrival: Arrival): void {
-    const { topology, revoking, broken } = arrival
-    if (topology !== undefined && topology !== engine.topology)
-      throw otherTopology(this.#settings.applicationId)
+    const { revoking, broken } = arrival
+    engine.plan(arrival)
     this.#share = arrival
     this.#handOver = revoking.length > 0
     this.#counts.rebalanced++

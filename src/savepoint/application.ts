@@ -5,7 +5,7 @@ import { describeGroup, type GroupDescription } from '../client/groups.ts'
 import { type CommittedPosition, fetchCommitted, listOffsets } from '../client/offsets.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { MillstreamError } from '../errors.ts'
-import { planTasks, type TaskInput, type TaskPlan } from '../runtime/task-plan.ts'
+import type { TaskInput, TaskPlan } from '../runtime/task-plan.ts'
 import { TopicCatalog } from '../runtime/topic-catalog.ts'
 import type { StoreDefinition, TopologyGraph } from '../topology/contracts.ts'
 import { changelogTopicName } from '../topology/internal-topics.ts'
@@ -38,7 +38,7 @@ export const findApplication = async (
   const createInternalTopics = create && settings.createInternalTopics
   const prepared = { ...settings, createInternalTopics }
   const catalog = await TopicCatalog.prepare(cluster, ports, graph, prepared, log)
-  const tasks = planTasks(graph, applicationId, catalog.plan, (topic) => catalog.partitionsOf(topic))
+  const tasks = catalog.tasks()
   const stores = [...tasks.values()].flatMap((task) =>
     task.subtopology.stores.map((definition) => ({
       definition,

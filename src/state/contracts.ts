@@ -117,6 +117,8 @@ export interface Checkpoint {
   readonly caughtUpAtMs: number
   /** Digest of the entries (state-digest.ts); absent where none is kept. A store writes its own, whatever it is given. */
   readonly digest?: string
+  /** Of a global store, by partition of its topic: next offset to read. `changelogOffset` is then their sum. */
+  readonly positions?: readonly number[]
 }
 
 /** Whose data a store holds. A store whose identity differs from what the task expects is not this task's store. */

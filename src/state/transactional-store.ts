@@ -298,9 +298,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (this.#committedBytes >= this.#flushBytesMax || age >= this.#flushIntervalMs) this.flush()
   }
 
-  #withDigest({ changelogOffset, leaderEpoch, caughtUpAtMs }: Checkpoint): Checkpoint {
+  #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
     const digest = this.#digest?.text
-    const plain = { changelogOffset, leaderEpoch, caughtUpAtMs }
     return digest === undefined ? plain : { ...plain, digest }
   }
 

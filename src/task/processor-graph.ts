@@ -21,6 +21,7 @@ import type { HeldBack } from '../topology/held-back.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { refusePromise } from '../topology/synchronous.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
+import { type GlobalStores, globalViewOf } from './store-access.ts'
 
 /** What the processors of a task see of it. */
 export interface TaskView {
@@ -148,12 +149,14 @@ class PartitionedSink extends Sink {
 class NodeContext implements ProcessorContext {
   readonly #node: ProcessorNode
   readonly #task: TaskView
+  readonly #globals: GlobalStores
   children: readonly Receiver[] = []
   outputs: ReadonlyMap<string, Receiver> = new Map()
 
-  constructor(node: ProcessorNode, task: TaskView) {
+  constructor(node: ProcessorNode, task: TaskView, globals: GlobalStores) {
     this.#node = node
     this.#task = task
+    this.#globals = globals
   }
 
   get applicationId(): string {
@@ -181,11 +184,19 @@ class NodeContext implements ProcessorContext {
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> {
+    const global = this.#global(name)
+    if (global !== undefined) return globalViewOf(global)
     return (this.#node.stores.includes(name) && this.#task.store(name)) || this.#refuse(name)
   }
 
   tableStore(name: string): TableStore {
+    const global = this.#global(name)
+    if (global !== undefined) return global.store as TableStore
     return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
+  }
+
+  #global(name: string): ReturnType<GlobalStores['get']> {
+    return this.#node.globals?.includes(name) ? this.#globals.get(name) : undefined
   }
 
   windowTable(name: string): ReturnType<ProcessorContext['windowTable']> {
@@ -215,7 +226,10 @@ class NodeContext implements ProcessorContext {
   #refuse(name: string): never {
     throw new MillstreamError('STORE_NOT_DECLARED', {
       what: `the processor asked for the store ${name}, which it did not declare`,
-      where: { processor: this.#node.name, declared: this.#node.stores.join(' ') },
+      where: {
+        processor: this.#node.name,
+        declared: [...this.#node.stores, ...(this.#node.globals ?? [])].join(' '),
+      },
       fix: 'Name the store in the stores of the processor.',
     })
   }
@@ -281,13 +295,14 @@ export class ProcessorGraph {
     task: TaskView,
     collector: RecordCollector,
     outputOf: (node: SinkNode, name: string) => OutputTopic,
+    globals: GlobalStores = new Map(),
   ) {
     const receivers = new Map<string, Receiver>()
     for (const node of subtopology.nodes) {
       if (node.kind === 'sink') receivers.set(node.name, sinkOf(node, task, collector, outputOf))
       if (node.kind !== 'processor') continue
       const instance = node.create()
-      this.#instances.push({ node, instance, context: new NodeContext(node, task) })
+      this.#instances.push({ node, instance, context: new NodeContext(node, task, globals) })
       receivers.set(node.name, instance)
     }
     const resolve = (name: string): Receiver => receivers.get(name) as Receiver

@@ -1,4 +1,5 @@
 // What processors and operators get for the stores of a task.
+import type { ReadOnlyKeyValueStore } from '../state/contracts.ts'
 import { type ExpiringStore, ExpiringTable } from '../state/expiring-table.ts'
 import type { Serde } from '../serde/serde.ts'
 import { PlainView } from '../state/timestamped.ts'
@@ -22,6 +23,9 @@ interface Opened {
   readonly definition: StoreDefinition
   readonly store: TransactionalStore<unknown, unknown>
 }
+
+/** The global stores of a worker by name. */
+export type GlobalStores = ReadonlyMap<string, Opened>
 
 /** Whose stream time decides what is over. */
 interface Timed {
@@ -83,4 +87,21 @@ export const viewOf = (
   return versions === undefined
     ? new PlainView(table as TransactionalStore<unknown, never>, plainValue, timestamp)
     : new VersionView(table as VersionTable)
+}
+
+/** A global store as a processor sees it: what is not there cannot be called. */
+export const globalViewOf = ({ definition, store }: Opened): ReadOnlyKeyValueStore<unknown, unknown> => {
+  const plain = new PlainView(
+    store as TransactionalStore<unknown, never>,
+    definition.plainValue as StoreDefinition['value'],
+    () => 0,
+  )
+  return {
+    name: plain.name,
+    get: (key) => plain.get(key),
+    has: (key) => plain.has(key),
+    range: (from, to, options) => plain.range(from, to, options),
+    prefixScan: (prefix, serde, options) => plain.prefixScan(prefix, serde, options),
+    all: () => plain.all(),
+  }
 }

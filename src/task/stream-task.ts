@@ -99,7 +99,8 @@ export class StreamTask implements TaskView {
     this.#committed = options.queues.map((queue) => queue.position)
     this.#isCommitted = options.queues.map(() => false)
     this.#sealStores()
-    this.#graph = new ProcessorGraph(options.subtopology, this, options.collector, options.outputOf)
+    const { subtopology, collector, outputOf, globals } = options
+    this.#graph = new ProcessorGraph(subtopology, this, collector, outputOf, globals)
   }
 
   get inHand(): boolean {

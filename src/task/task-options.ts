@@ -5,6 +5,7 @@ import type { SinkNode, Subtopology } from '../topology/contracts.ts'
 import type { FailurePolicy } from './failure-policy.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { RecordQueue } from './record-queue.ts'
+import type { GlobalStores } from './store-access.ts'
 import type { TaskStore } from './stream-task.ts'
 
 export interface StreamTaskOptions {
@@ -14,6 +15,7 @@ export interface StreamTaskOptions {
   readonly subtopology: Subtopology
   readonly queues: readonly RecordQueue[]
   readonly stores: ReadonlyMap<string, TaskStore>
+  readonly globals?: GlobalStores
   readonly collector: RecordCollector
   readonly outputOf: (node: SinkNode, name: string) => OutputTopic
   readonly policy: FailurePolicy

@@ -1,7 +1,12 @@
 // The contracts between the topology (what the user described) and the task (which runs it): nodes, processors and
 // the context that a processor gets. The topology describes and does no I/O.
 import type { Serde } from '../serde/serde.ts'
-import type { KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../state/contracts.ts'
+import type {
+  KeyValueStore,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+  VersionedStore,
+} from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { JoinTable } from '../state/join-table.ts'
 import type { SessionTable } from '../state/session-table.ts'
@@ -68,6 +73,7 @@ export interface ProcessorContext {
   ):
     | KeyValueStore<never, never>
     | KeyValueStore<unknown, unknown>
+    | ReadOnlyKeyValueStore<unknown, unknown>
     | ReadOnlyWindowStore<unknown, unknown>
     | VersionedStore<unknown, unknown>
   /**
@@ -129,7 +135,10 @@ export interface TableStore {
 }
 
 export interface TopicDefinition {
+  /** Of topics by pattern: the pattern as text. */
   readonly name: string
+  /** Every topic whose whole name matches. */
+  readonly pattern?: RegExp
   readonly key: Serde<unknown>
   readonly value: Serde<unknown>
   /** Undefined: it is a failure like any other. */
@@ -161,6 +170,8 @@ export interface ProcessorNode extends NodeBase {
   /** The operator, for descriptions: `filter`, `count`, `process`. */
   readonly operator: string
   readonly stores: readonly string[]
+  /** Global stores that it reads; absent for none. */
+  readonly globals?: readonly string[]
   /** Child node by output name, for processors with named outputs. */
   readonly outputs: Readonly<Record<string, string>> | undefined
   /** Where it has named outputs: the children that get what is forwarded without a name. */
@@ -227,6 +238,26 @@ export interface StoreDefinition {
   readonly layout?: string
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
+  /** Every worker holds it whole, and loads it from a topic of the user. */
+  readonly global?: true
+}
+
+/** What is done with a record of a global store: it may write the store. */
+export type GlobalUpdate = (
+  record: StreamRecord<unknown, unknown>,
+  store: KeyValueStore<unknown, unknown>,
+) => void
+
+/** A table that every worker holds whole. */
+export interface GlobalTableDefinition {
+  /** Of its store. */
+  readonly name: string
+  /** What is read, all partitions of it; no node of a sub-topology. */
+  readonly source: SourceNode
+  /** Values with their timestamps. */
+  readonly store: StoreDefinition
+  /** Undefined: each record is a row. */
+  readonly update: GlobalUpdate | undefined
 }
 
 /** What a user says of a versioned store. */
@@ -261,6 +292,7 @@ export interface Subtopology {
 export interface TopologyGraph {
   readonly name: string
   readonly subtopologies: readonly Subtopology[]
+  readonly globals: readonly GlobalTableDefinition[]
   readonly repartitions: readonly RepartitionDefinition[]
 }
 

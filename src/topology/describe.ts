@@ -1,5 +1,11 @@
 // Shows a topology: as text, as JSON, or as a Mermaid flowchart. Internal topics appear under their names in Kafka.
-import type { ProcessorNode, StoreDefinition, TopologyGraph, TopologyNode } from './contracts.ts'
+import type {
+  GlobalTableDefinition,
+  ProcessorNode,
+  StoreDefinition,
+  TopologyGraph,
+  TopologyNode,
+} from './contracts.ts'
 import { describeAsData } from './description.ts'
 import {
   changelogTopicName,
@@ -30,11 +36,19 @@ const outputOf = (node: TopologyNode, child: string): string[] =>
 
 const textOfNode = (node: TopologyNode, applicationId: string): string => {
   if (node.kind === 'source')
-    return `source ${node.name}: topic ${sourceTopicName(applicationId, node)} (${node.topic.key.name}, ${node.topic.value.name})`
+    return `source ${node.name}: ${node.topic.pattern === undefined ? 'topic' : 'topics that match'} ${sourceTopicName(applicationId, node)} (${node.topic.key.name}, ${node.topic.value.name})`
   if (node.kind === 'sink')
     return `sink ${node.name}: topic ${sinkTopicNames(applicationId, node).join(', ')}`
-  return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
+  const { stores, globals = [] } = node
+  const read = [
+    ...(stores.length > 0 ? [`store ${stores.join(', ')}`] : []),
+    ...(globals.length > 0 ? [`global store ${globals.join(', ')}`] : []),
+  ]
+  return `${node.operator} ${node.name}${read.length > 0 ? `: ${read.join(', ')}` : ''}`
 }
+
+const textOfGlobal = ({ name, store, source, update }: GlobalTableDefinition): string =>
+  `  global store ${name}: ${store.engine} (${store.key.name}, ${(store.plainValue ?? store.value).name}) with timestamps, topic ${source.topic.name}${update === undefined ? '' : ' through a function'}`
 
 const shapeOf = (store: StoreDefinition): string => {
   const { windowShape: shape, versions, ttlMs, waiting, timers, holdsChanges } = store
@@ -68,6 +82,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
       )
     }
   }
+  if (graph.globals.length > 0) lines.push('', 'in every worker', ...graph.globals.map(textOfGlobal))
   const internal = internalTopics(graph, applicationId)
   if (internal.length > 0) lines.push('', 'internal topics')
   for (const { topic, subtopology, settings } of internal) {
@@ -94,7 +109,9 @@ class MermaidIds {
 const label = (text: string): string => `"${text.replaceAll('"', '#quot;')}"`
 
 const storeEdges = (node: ProcessorNode, ids: MermaidIds): string[] =>
-  node.stores.map((store) => `    ${ids.of('node', node.name)} --- ${ids.of('store', store)}`)
+  [...node.stores, ...(node.globals ?? [])].map(
+    (store) => `    ${ids.of('node', node.name)} --- ${ids.of('store', store)}`,
+  )
 
 const describeAsMermaid = (graph: TopologyGraph, applicationId: string): string => {
   const ids = new MermaidIds()
@@ -130,6 +147,12 @@ const describeAsMermaid = (graph: TopologyGraph, applicationId: string): string 
       }
     }
     parts.push('  end')
+  }
+  for (const { name, source } of graph.globals) {
+    const topic = source.topic.name
+    topics.add(topic)
+    parts.push(`  ${ids.of('store', name)}[(${label(`${name}, in every worker`)})]`)
+    flows.push(`  ${ids.of('topic', topic)} --> ${ids.of('store', name)}`)
   }
   const shapes = [...topics].map(
     (name) =>

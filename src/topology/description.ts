@@ -2,6 +2,7 @@
 // version of the topology printed, so that a change of it needs another number and a line in the changelog.
 import type {
   EngineKind,
+  GlobalTableDefinition,
   StoreDefinition,
   TopologyGraph,
   TopologyNode,
@@ -21,6 +22,8 @@ export interface NodeDescription {
   readonly key?: string
   readonly value?: string
   readonly stores?: readonly string[]
+  /** Global stores that it reads. */
+  readonly globals?: readonly string[]
   readonly outputs?: Readonly<Record<string, string>>
   readonly children: readonly string[]
 }
@@ -51,6 +54,19 @@ export interface StoreDescription {
   readonly changelog: string
 }
 
+/** A table that every worker holds whole. */
+export interface GlobalTableDescription {
+  readonly name: string
+  readonly engine: EngineKind
+  /** Names of the serdes of the store. */
+  readonly key: string
+  readonly value: string
+  /** Name of the topic in Kafka. */
+  readonly topic: string
+  /** A function of the user writes it. */
+  readonly processed?: true
+}
+
 export interface InternalTopicDescription {
   /** Name in Kafka. */
   readonly topic: string
@@ -70,6 +86,8 @@ export interface TopologyDescription {
     readonly nodes: readonly NodeDescription[]
     readonly stores: readonly StoreDescription[]
   }[]
+  /** Absent where there is none. */
+  readonly globals?: readonly GlobalTableDescription[]
   readonly internalTopics: readonly InternalTopicDescription[]
 }
 
@@ -87,10 +105,20 @@ const describeNode = (node: TopologyNode, applicationId: string): NodeDescriptio
     kind,
     operator: node.operator,
     ...(node.stores.length > 0 ? { stores: node.stores } : {}),
+    ...(node.globals === undefined ? {} : { globals: node.globals }),
     ...outputs,
     children,
   }
 }
+
+const describeGlobal = ({ name, store, source, update }: GlobalTableDefinition): GlobalTableDescription => ({
+  name,
+  engine: store.engine,
+  key: store.key.name,
+  value: (store.plainValue ?? store.value).name,
+  topic: source.topic.name,
+  ...(update === undefined ? {} : { processed: true }),
+})
 
 /** @throws TOPOLOGY_INVALID where the application id is not possible */
 export const describeAsData = (graph: TopologyGraph, applicationId: string): TopologyDescription => ({
@@ -116,6 +144,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),
+  ...(graph.globals.length > 0 ? { globals: graph.globals.map(describeGlobal) } : {}),
   internalTopics: internalTopics(graph, applicationId).map(
     ({ topic, kind, name, subtopology, settings }) => ({
       topic,

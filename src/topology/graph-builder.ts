@@ -12,6 +12,7 @@ import type {
   TopologyGraph,
   TopologyNode,
 } from './contracts.ts'
+import { GlobalTables } from './global-table.ts'
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
 import { finishedStore, storeProblems } from './store-layouts.ts'
@@ -70,12 +71,14 @@ const timestampProblem = (
 const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 export class GraphBuilder {
+  readonly globals: GlobalTables = new GlobalTables((text) => this.problem(text))
   readonly #name: string
   readonly #problems: string[] = []
   readonly #drafts: DraftNode[] = []
   readonly #names = new Set<string>()
   readonly #counters = new Map<string, number>()
   readonly #sourceTopics = new Set<string>()
+  readonly #patterns: RegExp[] = []
   readonly #stores = new Map<string, StoreDefinition>()
   readonly #repartitions = new Map<string, RepartitionDefinition>()
   readonly #tableOwners = new Map<string, string>()
@@ -101,26 +104,36 @@ export class GraphBuilder {
   ): Upstream {
     this.#assertOpen()
     if (!repartition) {
-      this.problem(topicNameProblem(topic.name))
-      this.problem(timestampProblem(topic, extractor))
-      if (this.#sourceTopics.has(topic.name)) {
-        this.problem(`topic ${topic.name} is read twice: keep its stream in a constant and use it twice`)
-      }
-      this.#sourceTopics.add(topic.name)
+      if (topic.pattern === undefined) this.problem(topicNameProblem(topic.name))
+      else this.#patterns.push(topic.pattern)
+      this.readsTopic(topic, extractor)
     }
-    const name = this.#unusedName(repartition ? `${topic.name}-repartition-source` : `${topic.name}-source`)
+    const base = topic.pattern === undefined ? topic.name : 'pattern'
+    const name = this.#unusedName(repartition ? `${base}-repartition-source` : `${base}-source`)
     const node = this.#add(name, true, (children) =>
       Object.freeze({ kind: 'source', name, children, topic, repartition, timestampExtractor: extractor }),
     )
     return { node, output: '' }
   }
 
+  /** Notes that a topic of the user is read: once, or twice by mistake. */
+  readsTopic(topic: TopicDefinition, extractor: SourceNode['timestampExtractor']): void {
+    this.#assertOpen()
+    const { name } = topic
+    this.problem(timestampProblem(topic, extractor))
+    if (this.#sourceTopics.has(name))
+      this.problem(`topic ${name} is read twice: keep its stream in a constant and use it twice`)
+    this.#sourceTopics.add(name)
+  }
+
   addProcessor(upstream: readonly Upstream[], parts: ProcessorParts): DraftNode {
     this.#assertOpen()
     const { operator, create } = parts
-    const stores = Object.freeze([...new Set(parts.stores.map((store) => store.name))])
+    const globals = this.globals.readBy(parts.stores)
+    const own = parts.stores.filter(({ global }) => global !== true)
+    const stores = Object.freeze([...new Set(own.map((store) => store.name))])
     const name = parts.name ?? this.#numberedName(kebab(operator))
-    for (const store of parts.stores) this.#addStore(store, name)
+    for (const store of own) this.#addStore(store, name)
     if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
     const node = this.#add(name, parts.mustLead, (children, outputs, unnamed) =>
       Object.freeze({
@@ -129,6 +142,7 @@ export class GraphBuilder {
         children,
         operator,
         stores,
+        ...(globals.length > 0 && { globals }),
         outputs,
         ...(unnamed && { unnamed }),
         create,
@@ -224,7 +238,12 @@ export class GraphBuilder {
     this.#finished = true
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
+    for (const topic of this.#sourceTopics) {
+      if (this.#patterns.some((pattern) => pattern.test(topic)))
+        this.problem(`topic ${topic} is read twice: by its name, and as one that matches a pattern`)
+    }
     for (const store of this.#stores.values()) this.#checkUse(store)
+    const globals = this.globals.finish(this.#stores.keys(), this.#tableOwners)
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
         what:
@@ -236,6 +255,7 @@ export class GraphBuilder {
     return Object.freeze({
       name: this.#name,
       subtopologies: splitIntoSubtopologies(this.#finishNodes(), this.#finishStores()),
+      globals,
       repartitions: Object.freeze([...this.#repartitions.values()]),
     })
   }

@@ -20,6 +20,7 @@ import type { StreamRecord } from './stream-record.ts'
 export interface TopicHandle<K, V, KW = K, VW = V> extends TopicDefinition {
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
+  readonly pattern?: never
   /** @internal */ readonly timestampExtractor: TimestampExtractor | undefined
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
@@ -43,6 +44,7 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows?: never
+  readonly global?: never
   readonly timers?: never
   readonly versions?: never
   /** For types only, never there. */
@@ -58,6 +60,7 @@ export interface VersionedStoreHandle<K, V, KW = K, VW = V, N extends string = s
   readonly windows?: never
   readonly timers?: never
   readonly versions: VersionSettings
+  readonly global?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }

@@ -95,6 +95,7 @@ const refuseBadNames = (
       if (node.kind === 'sink' && !node.repartition) for (const topic of node.topics) ofUser.add(topic.name)
     }
   }
+  for (const { source } of graph.globals) ofUser.add(source.topic.name)
   for (const { topic, kind, name } of topics) {
     if (ofUser.has(topic))
       problems.push(`topic ${topic} of the user has the name of the ${kind} topic of ${name}`)

@@ -1,5 +1,10 @@
 // The Processor API: what a user writes as a processor, and the machine that runs it inside a task.
-import type { KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../state/contracts.ts'
+import type {
+  KeyValueStore,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+  VersionedStore,
+} from '../state/contracts.ts'
 import type {
   Cancellable,
   ProcessorContext,
@@ -9,6 +14,7 @@ import type {
   RecordMetadata,
   ScheduleOptions,
 } from './contracts.ts'
+import type { GlobalStoreHandle } from './global-table.ts'
 import type { OutputType, StoreHandle, VersionedStoreHandle, WindowStoreHandle } from './handles.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
@@ -18,6 +24,7 @@ import type { AnyTimerStore, Timer, TimerOf, Timers, TimersOf } from './timers.t
 export type AnyStore =
   | StoreHandle<unknown, unknown, never, never>
   | WindowStoreHandle<unknown, unknown, never, never>
+  | GlobalStoreHandle<unknown, unknown, never, never>
   | VersionedStoreHandle<unknown, unknown, never, never>
 
 /** The stores a processor declares: a list (reached by their names), or an object (reached by its keys). */
@@ -33,11 +40,13 @@ export type OutputsDeclared =
 export type StoreOf<H> =
   H extends WindowStoreHandle<infer K, infer V, infer KW, infer _>
     ? ReadOnlyWindowStore<K, V, KW>
-    : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
-      ? VersionedStore<K, V, KW, VW>
-      : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
-        ? KeyValueStore<K, V, KW, VW>
-        : never
+    : H extends GlobalStoreHandle<infer K, infer V, infer KW, infer _>
+      ? ReadOnlyKeyValueStore<K, V, KW>
+      : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
+        ? VersionedStore<K, V, KW, VW>
+        : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
+          ? KeyValueStore<K, V, KW, VW>
+          : never
 
 /** What a processor gets for the stores it declares. */
 export type StoresOf<S> = S extends readonly AnyStore[]

@@ -9,8 +9,10 @@ import {
   type AsOfOptions,
   type StreamTableJoin,
 } from './as-of-join.ts'
+import { addGlobalJoin } from './global-join.ts'
+import type { GlobalTable } from './global-table.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
-// biome-ignore lint/suspicious/noImportCycles: a stream makes groups and a group makes tables, when their methods are called
+// biome-ignore lint/suspicious/noImportCycles: a stream makes groups, whose windows make streams, when their methods are called
 import { GroupedStream } from './grouped-stream.ts'
 import type { OutputType, ValueOutputType } from './handles.ts'
 import {
@@ -334,6 +336,27 @@ export class RecordStream<K, V> {
     return this.#joinAny('outerJoin', [right, joiner, windows, store]) as RecordStream<K | K2, R>
   }
 
+  /**
+   * Joins each record with the row of a global table whose key the function answers (null: none), as the table is when
+   * the record is processed. Left out are records without a row, and those without a value.
+   */
+  joinGlobal<GK, GV, R>(
+    table: GlobalTable<GK, GV>,
+    key: (record: StreamRecord<K, V>) => GK | null,
+    joiner: (value: V, row: GV, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinGlobal('joinGlobal', table as never, key, joiner)
+  }
+
+  /** As `joinGlobal`, where a record without a row is joined with undefined. */
+  leftJoinGlobal<GK, GV, R>(
+    table: GlobalTable<GK, GV>,
+    key: (record: StreamRecord<K, V>) => GK | null,
+    joiner: (value: V, row: GV | undefined, record: StreamRecord<K, V>) => R,
+  ): RecordStream<K, R> {
+    return this.#joinGlobal('leftJoinGlobal', table as never, key, joiner)
+  }
+
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
   to(topic: SinkTopic<K, V>, options?: SinkOptions<K, V>): void
   to<T extends SinkTopic<K, V>>(
@@ -372,6 +395,16 @@ export class RecordStream<K, V> {
   #function<F>(place: string, given: unknown): F {
     this.#builder.problem(functionProblem(given, `${place} after ${this.#upstream.node.name}`))
     return given as F
+  }
+
+  #joinGlobal<R>(
+    ...join: Parameters<typeof addGlobalJoin> extends [unknown, unknown, ...infer P] ? P : never
+  ) {
+    return new RecordStream<K, R>(
+      this.#builder,
+      addGlobalJoin(this.#builder, this.#upstream, ...join),
+      this.#keyChanged,
+    )
   }
 
   #joinAny(operator: StreamJoin['operator'], [other, joiner, windows, store]: AnyJoin): unknown {

@@ -1,17 +1,21 @@
 // `topology`: the noun that a module exports.
 import { MillstreamError } from '../errors.ts'
 import type { Topology } from './contracts.ts'
+import type { GlobalStoreSettings, GlobalTable, GlobalTableOptions } from './global-table.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import type { TableOptions } from './per-commit.ts'
 import { RecordStream } from './stream.ts'
 import type { TableStream } from './table.ts'
 import type { RowsStoreHandle } from './versioned-table.ts'
+import type { TopicPatternHandle } from './topic-pattern.ts'
 
 /** What the function given to `topology` gets. */
 export interface TopologyScope {
   /** The records of a topic. A topic is read once per topology; its stream may be used several times. */
   stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V>
+  /** The records of all topics that match, those that come later included. */
+  stream<K, V>(pattern: TopicPatternHandle<K, V>): RecordStream<K, V>
   /**
    * A topic as a table, kept in a store: the last record of a key is its row, null takes it out. A record that brings
    * what is there already, not earlier, is no change. In a versioned store every record is a version of its row, which
@@ -22,6 +26,19 @@ export interface TopologyScope {
     store: RowsStoreHandle<K, Exclude<V, null>>,
     options?: TableOptions,
   ): TableStream<K, Exclude<V, null>, null>
+  /**
+   * A topic as a table that every worker holds whole, all partitions of it: loaded before any task runs, and kept up to
+   * date from then on, on its own and not with the transactions of the tasks. Rows as in `table`.
+   */
+  globalTable<K, V>(
+    topic: TopicHandle<K, V, never, never>,
+    options: GlobalTableOptions<K, Exclude<V, null>>,
+  ): GlobalTable<K, Exclude<V, null>>
+  /** As `globalTable`, where a function of yours writes the store from the records of the topic. */
+  globalStore<K, V, SK, SV, KW, VW>(
+    topic: TopicHandle<K, V, never, never>,
+    settings: GlobalStoreSettings<K, V, SK, SV, KW, VW>,
+  ): GlobalTable<KW, SV>
 }
 
 /**
@@ -31,7 +48,7 @@ export interface TopologyScope {
 export const topology = (name: string, describe: (t: TopologyScope) => void): Topology => {
   const builder = new GraphBuilder(name)
   const scope: TopologyScope = {
-    stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V> {
+    stream<K, V>(topic: TopicHandle<K, V, never, never> | TopicPatternHandle<K, V>): RecordStream<K, V> {
       return new RecordStream<K, V>(builder, builder.addSource(topic, topic.timestampExtractor, false), false)
     },
     table<K, V>(
@@ -40,6 +57,14 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
       options?: TableOptions,
     ): TableStream<K, Exclude<V, null>, null> {
       return scope.stream(topic).toTable(store, options)
+    },
+    globalTable(topic, { store }) {
+      builder.readsTopic(topic, topic.timestampExtractor)
+      return builder.globals.add(topic, store as never)
+    },
+    globalStore(topic, { store, process }) {
+      builder.readsTopic(topic, topic.timestampExtractor)
+      return builder.globals.add(topic, store as never, process as never)
     },
   }
   const result: unknown = describe(scope)

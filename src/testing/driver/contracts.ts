@@ -3,7 +3,14 @@ import type { Logger } from '../../base/log.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
-import type { KeyValue, KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
+import type {
+  KeyValue,
+  KeyValueStore,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+  VersionedStore,
+} from '../../state/contracts.ts'
+import type { GlobalStoreHandle } from '../../topology/global-table.ts'
 import type {
   StoreHandle,
   TopicHandle,
@@ -30,6 +37,8 @@ export interface TestDriverOptions {
   readonly settings?: TestDriverSettings
   /** Of each topic of the topology, or by the name of the topic (1 where it is not named). Default: 1. */
   readonly partitions?: number | Readonly<Record<string, number>>
+  /** Topics that there are beside those that the topology names: a pattern finds its topics among them. */
+  readonly topics?: readonly string[]
   /** Where the wall clock stands at first, ms since the epoch. Default: the first moment of 2026 (UTC). */
   readonly wallClock?: number
   /** More records, or ticks of the clock, than this in one call mean that it would never end. Default: 100,000. */
@@ -144,6 +153,8 @@ export interface TestDriver extends Disposable {
     store: VersionedStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): VersionedStore<K, V, KW, VW>
+  /** As above, of a global store, which is read only: it is fed from its topic. */
+  store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
 
   /** The timers that are set, those by stream time first, each kind in the order of time. @throws DRIVER_MISUSED */
   timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[]

@@ -13,6 +13,7 @@ import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import type { TestDriverCounts, TestDriverOptions } from './contracts.ts'
 import { DriverClock } from './driver-clock.ts'
+import { DriverGlobals } from './driver-globals.ts'
 import { type CommittedOffset, DriverTasks } from './driver-tasks.ts'
 import { DriverTopics } from './driver-topics.ts'
 import { driverClosed, misused } from './misused.ts'
@@ -25,6 +26,7 @@ export class DriverEngine {
   readonly settings: WorkerSettings
   readonly topics: DriverTopics
   readonly clock: DriverClock
+  readonly globals: DriverGlobals
   readonly tasks: DriverTasks
   readonly #collector: RecordCollector
   readonly #recordsMax: number
@@ -45,20 +47,24 @@ export class DriverEngine {
     })
     this.#recordsMax = options.recordsMax ?? defaultRecordsMax
     this.clock = new DriverClock(options.wallClock)
-    this.topics = new DriverTopics(topology.graph, this.settings.applicationId, options.partitions ?? 1)
+    const { partitions = 1, topics: others = [] } = options
+    this.topics = new DriverTopics(topology.graph, this.settings.applicationId, partitions, others)
     this.#collector = new RecordCollector(
       (topic, partition, builder, acknowledged) =>
         acknowledged(this.topics.log(topic).append(partition, builder, true)),
       this.settings,
     )
     const log: Logger = options.log ?? silentLogger
+    const { settings, topics, clock } = this
+    this.globals = new DriverGlobals({ tables: topology.graph.globals, settings, topics, clock, log })
     this.tasks = new DriverTasks({
       graph: topology.graph,
-      settings: this.settings,
-      topics: this.topics,
+      settings,
+      topics,
+      globals: this.globals.stores,
       collector: this.#collector,
       committed: this.#committed,
-      clock: this.clock,
+      clock,
       log,
     })
     this.#open()
@@ -143,6 +149,7 @@ export class DriverEngine {
     this.#abort()
     for (const task of this.tasks.all) addCounts(this.#closedCounts, task)
     this.tasks.close({ keepState })
+    this.globals.close({ keepState })
     this.#open()
   }
 
@@ -151,11 +158,13 @@ export class DriverEngine {
     for (const task of this.tasks.all) addCounts(this.#closedCounts, task)
     this.#closed = true
     this.tasks.close({ keepState: false })
+    this.globals.close({ keepState: false })
   }
 
   /** The start positions of the tasks are committed before their first record, as a worker does. */
   #open(): void {
     try {
+      this.globals.open()
       this.tasks.open()
     } catch (error) {
       this.close()
@@ -168,6 +177,7 @@ export class DriverEngine {
 
   /** Gives the queues what is new in their topics. Each is told at least once that it has seen everything. */
   #feed(): void {
+    this.globals.feed()
     for (const task of this.tasks.all) {
       for (const { topic, partition, position } of task.group.queues) {
         const id = partitionId(topic, partition)

@@ -16,6 +16,7 @@ import { TransactionalStore } from '../../state/transactional-store.ts'
 import type { RecordCollector } from '../../task/record-collector.ts'
 import { RecordQueue } from '../../task/record-queue.ts'
 import { type AnyStore, StreamTask, type TaskStore } from '../../task/stream-task.ts'
+import type { GlobalStores } from '../../task/store-access.ts'
 import type { StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
 import type { DriverTopics } from './driver-topics.ts'
 
@@ -30,6 +31,7 @@ export interface DriverTasksOptions {
   readonly graph: TopologyGraph
   readonly settings: WorkerSettings
   readonly topics: DriverTopics
+  readonly globals: GlobalStores
   readonly collector: RecordCollector
   readonly committed: ReadonlyMap<string, CommittedOffset>
   readonly clock: Clock
@@ -39,7 +41,7 @@ export interface DriverTasksOptions {
 /** The longest key that a store on disk takes: a test is to meet the limit of production. */
 export const diskKeyBytesMax = 1977
 
-class DiskLikeEngine extends MemoryEngine {
+export class DiskLikeEngine extends MemoryEngine {
   override readonly keyBytesMax: number = diskKeyBytesMax
 }
 
@@ -53,7 +55,13 @@ export class DriverTasks {
   constructor(options: DriverTasksOptions) {
     this.#options = options
     const { graph, settings, topics } = options
-    this.#plans = planTasks(graph, settings.applicationId, topics.plan, (topic) => topics.partitionsOf(topic))
+    this.#plans = planTasks(
+      graph,
+      settings.applicationId,
+      topics.plan,
+      (topic) => topics.partitionsOf(topic),
+      (source) => topics.topicsOf(source),
+    )
   }
 
   /** In the order of their ids. */
@@ -90,7 +98,7 @@ export class DriverTasks {
   }
 
   #create(plan: TaskPlan): StreamTask {
-    const { settings, topics, collector, clock, log, committed } = this.#options
+    const { settings, topics, globals, collector, clock, log, committed } = this.#options
     const found = plan.inputs.map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
     const witnesses = found.map((one) => decodeWitness(one?.metadata ?? ''))
     return new StreamTask({
@@ -109,6 +117,7 @@ export class DriverTasks {
           ),
       ),
       stores: this.#stores(plan, witnesses),
+      globals,
       collector,
       outputOf: (node, name) => topics.output(node, name),
       policy: { ...settings, action: settings.onFailure },

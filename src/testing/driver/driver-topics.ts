@@ -1,7 +1,8 @@
 // Which topics a topology has in the test driver, with how many partitions, and what its sinks and stores write to:
 // what the topic catalog answers a worker, without a broker.
 import type { OutputTopic } from '../../task/record-collector.ts'
-import type { SinkNode, StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
+import { refuseUnequalTopics, TopicPatterns } from '../../runtime/topic-patterns.ts'
+import type { SinkNode, SourceNode, StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
 import {
   changelogTopicName,
   type PartitionPlan,
@@ -10,6 +11,7 @@ import {
   sinkTopicNames,
   sourceTopicName,
 } from '../../topology/internal-topics.ts'
+import { topicsMatching } from '../../topology/topic-pattern.ts'
 import { misused } from './misused.ts'
 import { TopicLog } from './topic-log.ts'
 
@@ -18,35 +20,56 @@ const batchBytesMax = 1_048_588
 
 export class DriverTopics {
   readonly plan: PartitionPlan
+  readonly #patterns: TopicPatterns
   /** Topics of the user that the topology reads. */
   readonly inputs: ReadonlySet<string>
   readonly #applicationId: string
   readonly #logs = new Map<string, TopicLog>()
 
-  /** @throws DRIVER_MISUSED where partitions are given for a topic that does not exist; TOPOLOGY_INVALID */
+  /**
+   * @param others topics that the topology does not name
+   * @throws DRIVER_MISUSED where partitions are given for a topic that does not exist; TOPOLOGY_INVALID
+   */
   constructor(
     graph: TopologyGraph,
     applicationId: string,
     partitions: number | Readonly<Record<string, number>>,
+    others: readonly string[],
   ) {
     this.#applicationId = applicationId
     const nodes = graph.subtopologies.flatMap((subtopology) => subtopology.nodes)
     const ofUser = (node: (typeof nodes)[number]): string[] => {
       if (node.kind === 'processor' || node.repartition) return []
+      if (node.kind === 'source' && node.topic.pattern !== undefined) return topicsMatching(node, others)
       return node.kind === 'source'
         ? [sourceTopicName(applicationId, node)]
         : sinkTopicNames(applicationId, node)
     }
-    this.inputs = new Set(nodes.flatMap((node) => (node.kind === 'source' ? ofUser(node) : [])))
-    const names = new Set(nodes.flatMap(ofUser))
+    const globals = graph.globals.map(({ source }) => source.topic.name)
+    const sources = nodes.flatMap((node) => (node.kind === 'source' ? ofUser(node) : []))
+    this.inputs = new Set([...sources, ...globals])
+    const names = new Set([...nodes.flatMap(ofUser), ...globals, ...others])
     const countOf = partitionCounts(names, partitions)
-    this.plan = planPartitions(graph, applicationId, countOf)
+    this.#patterns = new TopicPatterns(graph, applicationId)
+    this.#patterns.agree(Object.fromEntries(others.map((topic) => [topic, countOf(topic)])))
+    const { agreed } = this.#patterns
+    refuseUnequalTopics(graph, this.#patterns, agreed)
+    this.plan = planPartitions(graph, applicationId, (topic) =>
+      names.has(topic) ? countOf(topic) : this.#patterns.largest(topic, agreed),
+    )
     for (const name of names) this.#logs.set(name, new TopicLog(name, countOf(name)))
     for (const [name, count] of this.plan.internalTopics) this.#logs.set(name, new TopicLog(name, count))
   }
 
   get names(): string[] {
     return [...this.#logs.keys()]
+  }
+
+  /** The topics that a source reads. */
+  topicsOf(source: SourceNode): readonly string[] {
+    return source.topic.pattern === undefined
+      ? [sourceTopicName(this.#applicationId, source)]
+      : this.#patterns.topicsOf(source, this.#patterns.agreed)
   }
 
   partitionsOf(topic: string): number {

@@ -2,13 +2,14 @@
 // and a worker's loop there are topics in memory and a run that ends.
 import { nullable } from '../../serde/nullable.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
+import type { GlobalStoreHandle } from '../../topology/global-table.ts'
 import type {
   StoreHandle,
   TopicHandle,
   VersionedStoreHandle,
   WindowStoreHandle,
 } from '../../topology/handles.ts'
-import type { ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
+import type { ReadOnlyKeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
@@ -23,6 +24,7 @@ import type {
   TestStore,
 } from './contracts.ts'
 import { DriverEngine } from './driver-engine.ts'
+import { GlobalView } from './global-view.ts'
 import { DriverInput, InputState } from './input.ts'
 import { misused } from './misused.ts'
 import { DriverOutput, OutputPlace } from './output.ts'
@@ -85,11 +87,13 @@ class TopologyDriver implements TestDriver {
     store: WindowStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
+  store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
   store<K, V, KW, VW>(
     store: VersionedStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): VersionedStore<K, V, KW, VW>
   store(store: StoreDefinition, { partition }: StoreViewOptions = {}): unknown {
+    if (store.global === true) return new GlobalView(this.#engine, this.#definition(store).name)
     const definition = this.#definition(store)
     const { name, windowShape, versions, waiting } = definition
     if (waiting)
@@ -168,7 +172,9 @@ class TopologyDriver implements TestDriver {
     readonly value: unknown
   }): StoreDefinition {
     this.#engine.assertOpen()
-    const stores = this.#topology.graph.subtopologies.flatMap((subtopology) => subtopology.stores)
+    const { subtopologies, globals } = this.#topology.graph
+    const kept = subtopologies.flatMap((subtopology) => subtopology.stores)
+    const stores = [...kept, ...globals.map(({ store }) => store)]
     const found = stores.find(({ name }) => name === handle.name)
     const where = { store: handle.name, stores: stores.map(({ name }) => name).join(' ') }
     if (found === undefined) throw misused('the topology has no such store', where)

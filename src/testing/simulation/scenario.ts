@@ -4,6 +4,7 @@ import { armFaultPoints } from '../../base/fault-point.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import { internalTopics, sinkTopicNames, sourceTopicName } from '../../topology/internal-topics.ts'
+import { patternSources } from '../../topology/topic-pattern.ts'
 import { misused } from '../driver/misused.ts'
 import type { Fault } from './fault.ts'
 import { FaultRunner, type FaultTargets } from './fault-runner.ts'
@@ -53,12 +54,15 @@ const topicsOf = (
   applicationId: string,
 ): { sources: string[]; outer: string[]; all: string[] } => {
   const nodes = graph.subtopologies.flatMap((subtopology) => subtopology.nodes)
+  if (patternSources(graph).length > 0)
+    throw misused('topics by pattern are not simulated: name the topics', { topology: graph.name })
   const sources = nodes.flatMap((node) =>
     node.kind === 'source' ? [sourceTopicName(applicationId, node)] : [],
   )
   const sinks = nodes.flatMap((node) => (node.kind === 'sink' ? sinkTopicNames(applicationId, node) : []))
   const internal = new Set(internalTopics(graph, applicationId).map(({ topic }) => topic))
-  const outer = [...new Set([...sources, ...sinks])].filter((topic) => !internal.has(topic))
+  const globals = graph.globals.map(({ source }) => source.topic.name)
+  const outer = [...new Set([...sources, ...sinks, ...globals])].filter((topic) => !internal.has(topic))
   return { sources, outer, all: [...outer, ...internal] }
 }
 

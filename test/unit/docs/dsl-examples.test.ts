@@ -1,9 +1,10 @@
 // The examples of docs/dsl.md, run.
 import { describe, expect, it } from 'vitest'
-import { topology } from '../../../src/index.ts'
+import { string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
+import { everyRegion, globalExamples } from './dsl-globals.ts'
 import { suppressExamples } from './dsl-suppress.ts'
 import { timeExamples } from './dsl-time.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
@@ -12,13 +13,16 @@ import { versionExamples } from './dsl-versions.ts'
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each([
+const all = [
   ...examples,
   ...timeExamples,
   ...versionExamples,
   ...suppressExamples,
+  ...globalExamples,
   ...compositionExamples,
-])('$section: $operator', (example) => {
+]
+
+describe.each(all)('$section: $operator', (example) => {
   it('does what the page says', () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0
@@ -46,4 +50,14 @@ it('the wrapper of the page sees every processor', () => {
   driver.input(texts).send('a', 'x')
   expect([...spentMs.keys()].toSorted()).toEqual(['filter-1', 'map-values-1'])
   expect(driver.output(out).readKeyValues()).toEqual([{ key: 'a', value: 'x' }])
+})
+
+it('the topics by pattern of the page are counted', () => {
+  using driver = testDriver(everyRegion, { topics: ['orders-eu', 'orders-us', 'others'] })
+  for (const name of ['orders-eu', 'orders-us'])
+    driver.input(topic(name, { key: string, value: string })).send('a', 'x')
+  expect(driver.output(sums).readKeyValues()).toEqual([
+    { key: 'a', value: 1 },
+    { key: 'a', value: 2 },
+  ])
 })

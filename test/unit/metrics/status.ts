@@ -35,6 +35,7 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
     { id: '0_2', lag: 13 },
     { id: '0_3', lag: undefined },
   ],
+  globals: [{ store: 'rates', topic: 'rates', lag: 14 }],
   collectedBytes: 11,
   unacknowledgedBytes: 12,
   restore: undefined,

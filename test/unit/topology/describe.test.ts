@@ -1,10 +1,63 @@
 import { describe, expect, it } from 'vitest'
 import accountBalances from '../../../processors/account-balances/index.ts'
 import wordCount from '../../../processors/word-count/index.ts'
-import { store, string, topic, topology, versionedStore } from '../../../src/index.ts'
+import { float64, globalStore, store, string, topic, topology, versionedStore } from '../../../src/index.ts'
+import { describeAsData } from '../../../src/topology/description.ts'
 import { describeTopology } from '../../../src/topology/describe.ts'
 
+const shop = topology('shop', (t) => {
+  const key = string
+  const rates = t.globalTable(topic('rates', { key, value: float64 }), {
+    store: globalStore('rates', { key, value: float64 }),
+  })
+  t.globalStore(topic('places', { key, value: string }), {
+    store: globalStore('places', { key, value: string, engine: 'memory' }),
+    process: () => undefined,
+  })
+  const joined = t.stream(topic('orders', { key, value: string })).joinGlobal(
+    rates,
+    ({ value }) => value,
+    (_, rate) => rate,
+  )
+  joined.to(topic('priced', { key, value: float64 }))
+})
+
 describe('a description', () => {
+  it('has what every worker holds whole', () => {
+    expect(describeTopology(shop.graph, { applicationId: 'shop', format: 'text' })).toBe(
+      `topology shop, application id shop
+
+sub-topology 0
+  source orders-source: topic orders (string, string)
+    -> join-global-1
+  joinGlobal join-global-1: global store rates
+    -> priced-sink
+  sink priced-sink: topic priced
+
+in every worker
+  global store rates: lmdb (string, float64) with timestamps, topic rates
+  global store places: memory (string, string) with timestamps, topic places through a function
+`,
+    )
+    const data = describeAsData(shop.graph, 'shop')
+    expect(data.globals).toEqual([
+      { name: 'rates', engine: 'lmdb', key: 'string', value: 'float64', topic: 'rates' },
+      {
+        name: 'places',
+        engine: 'memory',
+        key: 'string',
+        value: 'string',
+        topic: 'places',
+        processed: true,
+      },
+    ])
+    expect(data.subtopologies[0]?.nodes.find(({ name }) => name === 'join-global-1')?.globals).toEqual([
+      'rates',
+    ])
+    const mermaid = describeTopology(shop.graph, { applicationId: 'shop', format: 'mermaid' })
+    expect(mermaid).toContain('[("rates, in every worker")]')
+  })
+
   it('as text', () => {
     expect(
       describeTopology(wordCount.graph, { applicationId: 'words', format: 'text' }),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { int64 } from '../../../src/serde/numbers.ts'
 import { string } from '../../../src/serde/text.ts'
+import { type GlobalTable, globalStore } from '../../../src/topology/global-table.ts'
 import { output, store, topic, versionedStore, windowStore } from '../../../src/topology/handles.ts'
 import type { RecordStream } from '../../../src/topology/stream.ts'
 import { tumbling } from '../../../src/topology/windows.ts'
@@ -267,6 +268,99 @@ describe('a mistake in a topology', () => {
     expect(mistakeOf((stream) => stream.merge(kept as never).to(out as never))).toMatch(
       /a stream of another topology is merged/,
     )
+  })
+})
+
+describe('a mistake with a global table', () => {
+  const rows = globalStore('rows', { key: string, value: string })
+  const global = topic('global', { key: string, value: string })
+  const cases: Readonly<Record<string, readonly [(t: TopologyScope) => void, RegExp]>> = {
+    'of a topic that is read otherwise': [
+      (t) => t.globalTable(input, { store: rows }),
+      /topic in is read twice/,
+    ],
+    'and another one over the same topic': [
+      (t) => {
+        t.globalTable(global, { store: rows })
+        t.globalTable(global, { store: globalStore('more', { key: string, value: string }) })
+      },
+      /topic global is read twice/,
+    ],
+    'and another one in the same store': [
+      (t) => {
+        t.globalTable(global, { store: rows })
+        t.globalTable(topic('other', { key: string, value: string }), { store: rows })
+      },
+      /two stores are named rows/,
+    ],
+    'in a store with the name of another one': [
+      (t) => {
+        t.globalTable(global, { store: globalStore('counts', { key: string, value: string }) })
+        t.table(topic('other', { key: string, value: int64 }), counts)
+      },
+      /two stores are named counts/,
+    ],
+    'in a store that is none of every worker': [
+      (t) => t.globalTable(global, { store: store('rows', { key: string, value: string }) as never }),
+      /store rows is to be held whole by every worker: declare it with globalStore/,
+    ],
+    'that is kept by an operator': [
+      (t) => t.table(global, rows as never),
+      /store rows is a global store, which toTable-rows cannot keep: use store/,
+    ],
+    'that nothing fills': [
+      (t) => t.stream(global).process({ stores: { rows }, process: () => undefined }),
+      /store rows is a global store, but neither t.globalTable nor t.globalStore fills it/,
+    ],
+    'that is read through another handle': [
+      (t) => {
+        t.globalTable(global, { store: rows })
+        const other = globalStore('rows', { key: string, value: int64 })
+        t.stream(topic('more', { key: string, value: string })).process({
+          stores: { other },
+          process: () => undefined,
+        })
+      },
+      /two stores are named rows/,
+    ],
+    'with names that are none': [
+      (t) =>
+        t.globalTable(topic('a b', { key: string, value: string }), {
+          store: globalStore('a.b', { key: string, value: string }),
+        }),
+      /\(1\) topic "a b": .*\(2\) a store "a\.b": /,
+    ],
+    'with an asynchronous function': [
+      (t) => t.globalStore(global, { store: rows, process: (async () => {}) as never }),
+      /process of global store rows is an async function/,
+    ],
+    'joined without a function for the key': [
+      (t) =>
+        t
+          .stream(topic('more', { key: string, value: string }))
+          .joinGlobal(t.globalTable(global, { store: rows }), 'key' as never, String)
+          .to(topic('joined', { key: string, value: string })),
+      /the key of joinGlobal after more-source is not a function/,
+    ],
+  }
+
+  it.each(Object.entries(cases))('%s is named', (_, [build, expected]) => {
+    const whole = (t: TopologyScope): void => {
+      t.stream(input).to(out)
+      build(t)
+    }
+    expect(messageOf(() => topology('test', whole))).toMatch(expected)
+  })
+
+  it('of another topology is named', () => {
+    let kept: GlobalTable<string, string> | undefined
+    topology('one', (t) => {
+      t.stream(input).to(out)
+      kept = t.globalTable(global, { store: rows })
+    })
+    expect(
+      mistakeOf((stream) => stream.joinGlobal(kept as never, ({ key }) => key as never, String).to(out)),
+    ).toMatch(/a global table of another topology is joined/)
   })
 })
 

@@ -1,0 +1,165 @@
+// A global table while it runs: the store that this worker holds whole, and what came of its topic and is not in it yet.
+// It takes batches and says how far it is; sockets are its owner's. Its writes are transactions of the local store alone:
+// rows and the positions behind them together, so that a restart goes on where the rows end.
+import type { Logger } from '../base/log.ts'
+import type { Clock } from '../base/ports.ts'
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import type { KeyValueStore } from '../state/contracts.ts'
+import { PlainView } from '../state/timestamped.ts'
+import type { TransactionalStore } from '../state/transactional-store.ts'
+import type { GlobalTableDefinition, StoreDefinition } from '../topology/contracts.ts'
+import { type FetchedRecords, RecordQueue } from './record-queue.ts'
+import type { FailurePolicy } from './failure-policy.ts'
+
+export interface GlobalStoreOptions {
+  readonly table: GlobalTableDefinition
+  readonly store: TransactionalStore<unknown, unknown>
+  readonly policy: Pick<FailurePolicy, 'action' | 'afterRetries'>
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+export class GlobalStore {
+  readonly table: GlobalTableDefinition
+  readonly store: TransactionalStore<unknown, unknown>
+  /** Counted since the start. */
+  readonly counts = { records: 0, skipped: 0 }
+  readonly #policy: GlobalStoreOptions['policy']
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #view: KeyValueStore<unknown, unknown>
+  #queues: readonly RecordQueue[] = []
+  #timestampInHand = 0
+  #failedAt: RecordQueue | undefined
+
+  constructor({ table, store, policy, clock, log }: GlobalStoreOptions) {
+    this.table = table
+    this.store = store
+    this.#policy = policy
+    this.#clock = clock
+    this.#log = log
+    this.#view = new PlainView<unknown, unknown>(
+      store as TransactionalStore<unknown, never>,
+      table.store.plainValue as never,
+      () => this.#timestampInHand,
+    )
+    store.seal()
+  }
+
+  get definition(): StoreDefinition {
+    return this.table.store
+  }
+
+  get topic(): string {
+    return this.table.source.topic.name
+  }
+
+  /** By partition: everything below is in the store, or no data. */
+  get positions(): readonly number[] {
+    return this.#queues.map(({ position }) => position)
+  }
+
+  /** Reads on from these positions, one per partition. */
+  begin(positions: readonly number[]): void {
+    const { source } = this.table
+    this.#queues = positions.map(
+      (offset, partition) =>
+        new RecordQueue(this.topic, partition, source, { offset, partitionTime: -1 }, () =>
+          this.#clock.now(),
+        ),
+    )
+  }
+
+  add(partition: number, fetched: FetchedRecords): void {
+    this.#queues[partition]?.add(fetched)
+  }
+
+  /**
+   * Takes up to `limit` records in. @returns how many; fewer when nothing is left
+   * @throws MillstreamError of a record that failed and is not skipped: what came before it is committed
+   */
+  update(limit: number): number {
+    let done = 0
+    try {
+      for (const queue of this.#queues) {
+        while (done < limit && queue.hasHead) {
+          this.#take(queue)
+          done++
+        }
+      }
+    } finally {
+      this.commit()
+    }
+    return done
+  }
+
+  /** Leaves the record out that made `update` fail. */
+  passOver(): void {
+    this.#failedAt?.pop(false)
+    this.#failedAt = undefined
+    this.commit()
+  }
+
+  /** What was taken in is in the store for good. @param caughtUpAtMs when that was known to be all; undefined: as before */
+  commit(caughtUpAtMs?: number): void {
+    const { positions } = this
+    const known = this.store.checkpoint()
+    const changelogOffset = positions.reduce((sum, position) => sum + position, 0)
+    this.store.commitOverlay({
+      changelogOffset,
+      leaderEpoch: -1,
+      caughtUpAtMs: caughtUpAtMs ?? known?.caughtUpAtMs ?? this.#clock.now(),
+      positions,
+    })
+  }
+
+  #take(queue: RecordQueue): void {
+    const { store } = this
+    let processed = false
+    store.mark()
+    try {
+      const record = queue.head()
+      this.#timestampInHand = queue.headTimestamp
+      if (this.table.update !== undefined) this.table.update(record, this.#view)
+      else if (record.keyIsNull) this.counts.skipped++
+      else if (record.valueIsNull) store.deleteOf(record)
+      else store.putOf(record, { value: record.value, timestamp: record.timestamp })
+      this.counts.records++
+      processed = true
+    } catch (error) {
+      store.undo()
+      this.#failed(queue, error)
+    } finally {
+      store.seal()
+    }
+    queue.pop(processed)
+  }
+
+  /** Another attempt would come to the same: it has nothing but the record and the store. @throws unless it is skipped */
+  #failed(queue: RecordQueue, error: unknown): void {
+    const cause = ensureError(error)
+    const where = {
+      topic: queue.topic,
+      partition: queue.partition,
+      offset: queue.headOffset,
+      store: this.table.name,
+    }
+    if (isMillstreamError(cause) && cause.reaction !== 'policy') throw cause
+    const located = isMillstreamError(cause)
+      ? cause.relocated(where)
+      : new MillstreamError('PROCESSING_FAILED', {
+          what: `the function of a global store threw ${cause.name}: ${cause.message}`,
+          where,
+          fix: 'Mend the function, or set onFailure to skip.',
+          cause,
+        })
+    const { afterRetries } = this.#policy
+    const action = queue.headVerdict ?? this.#policy.action
+    if ((action === 'retry' ? afterRetries : action) === 'fail') {
+      this.#failedAt = queue
+      throw located
+    }
+    this.counts.skipped++
+    this.#log.warn('a record of a global table failed and is skipped', { cause: located.message })
+  }
+}
