@@ -62,6 +62,8 @@ export const collectStatus = (
     restore,
     restored,
     diverged,
+    awaitedSchemas: watch.schemas?.awaited,
+    schemaRequestFailures: watch.schemas?.failures ?? 0,
     failure,
   }
 }

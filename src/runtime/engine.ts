@@ -22,6 +22,7 @@ import { createGroupProtocol, topologyHash } from './assignor.ts'
 import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
+import { SchemaUse } from './schema-use.ts'
 import { Slicer } from './slice.ts'
 import { Standbys } from './standbys.ts'
 import { TakeOver } from './take-over.ts'
@@ -52,6 +53,7 @@ export interface Engine {
   readonly fetcher: Fetcher
   readonly flow: InputFlow
   readonly purge: RepartitionPurge
+  readonly schemas: SchemaUse
   /** See `topologyHash`. */
   readonly topology: string
 }
@@ -88,11 +90,14 @@ export async function openEngine(
   owner.connected(cluster)
   let directory: StateDirectory | undefined
   let heartbeats: Heartbeats | undefined
+  const schemas = new SchemaUse(topology.graph, settings.applicationId, ports, log)
+  owner.watch.schemas = schemas
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
     const plans = planTasks(topology.graph, settings.applicationId, catalog.plan, (topic) =>
       catalog.partitionsOf(topic),
     )
+    await schemas.prepare(owner.closing, () => owner.watch.turned())
     const { stateDir, applicationId } = settings
     directory = new StateDirectory({
       disk: ports.disk,
@@ -113,8 +118,10 @@ export async function openEngine(
       directory,
       heartbeats,
       pulse,
+      schemas,
     })
   } catch (error) {
+    schemas.close()
     await heartbeats?.close()
     directory?.close()
     await cluster.close()
@@ -139,6 +146,7 @@ interface Ingredients {
   readonly directory: StateDirectory
   readonly heartbeats: Heartbeats
   readonly pulse: Pulse
+  readonly schemas: SchemaUse
 }
 
 const assemble = (given: Ingredients): Engine => {
@@ -205,6 +213,7 @@ const assemble = (given: Ingredients): Engine => {
     fetcher,
     flow,
     purge,
+    schemas: given.schemas,
     topology: topologyHash(plans),
   }
 }

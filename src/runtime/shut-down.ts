@@ -19,6 +19,7 @@ export const shutDown = async (
     standbys,
     directory,
     cluster,
+    schemas,
   }: Engine,
   leave: boolean,
   failure: MillstreamError | undefined,
@@ -28,6 +29,7 @@ export const shutDown = async (
   const flush = failure?.code !== 'INSTANCE_FENCED' && failure?.code !== 'STORE_LOCKED'
   const steps: (() => unknown)[] = [
     () => fetcher.close(),
+    () => schemas.close(),
     () => takeOver?.close(),
     () => handOver.end(),
     // An open transaction would hold up readers and the next owner until it times out.

@@ -1,5 +1,23 @@
-// The errors of what a task does between records: a punctuator, a portion of work.
-import { MillstreamError } from '../errors.ts'
+// The errors of a task with their places, those of what it does between records (a punctuator, a portion of work) included.
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import type { RecordQueue } from './record-queue.ts'
+
+/** How often a task looks for a schema that it waits for, ms. */
+export const schemaLookMs = 10
+
+/** The error with its place; what is no error of ours is the user's processor that threw. */
+export const located = (error: unknown, task: string, queue: RecordQueue | undefined): MillstreamError => {
+  const cause = ensureError(error)
+  const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+  if (isMillstreamError(cause))
+    return cause.reaction === 'policy' ? cause.relocated({ ...where, task }) : cause
+  return new MillstreamError('PROCESSING_FAILED', {
+    what: `a processor threw ${cause.name}: ${cause.message}`,
+    where: { ...where, task },
+    fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
+    cause,
+  })
+}
 
 export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {

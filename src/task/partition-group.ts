@@ -27,6 +27,22 @@ export class PartitionGroup {
     return best
   }
 
+  /** The same where records waited for schemas that have come. */
+  nextBehindGate(streamTime: number): RecordQueue | undefined {
+    let opened = false
+    for (const queue of this.queues) {
+      if (!queue.isHeldBack) continue
+      queue.tryGate(streamTime)
+      opened ||= !queue.isHeldBack
+    }
+    return opened ? this.next() : undefined
+  }
+
+  /** Whether records wait for schemas; those of the other partitions wait with them. */
+  get isHeldBack(): boolean {
+    return this.queues.some((queue) => queue.isHeldBack)
+  }
+
   /** Whether nothing is buffered and the broker has nothing more. */
   get drained(): boolean {
     return this.queues.every((queue) => !queue.hasHead && queue.caughtUp)

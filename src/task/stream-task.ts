@@ -9,7 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { ensureError, MillstreamError } from '../errors.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
   AnyWindowTable,
@@ -25,7 +25,7 @@ import type {
   TableStore,
 } from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { portionFailed, punctuatorFailed } from './failures.ts'
+import { located, portionFailed, punctuatorFailed, schemaLookMs } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
@@ -135,6 +135,7 @@ export class StreamTask implements TaskView {
 
   /** When the next wall-clock punctuator or retry is due, ms since the epoch; infinity without one. */
   get wakeAtMs(): number {
+    if (this.group.isHeldBack) return Math.min(this.#clock.now() + schemaLookMs, this.#wallTimers.dueMs)
     return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, this.#wallTimers.dueMs) : this.#wallTimers.dueMs
   }
 
@@ -192,7 +193,7 @@ export class StreamTask implements TaskView {
         done++
         continue
       }
-      const queue = this.group.next()
+      const queue = this.group.next() ?? this.group.nextBehindGate(this.#streamTime)
       if (queue === undefined || !this.#processHead(queue)) break
       done++
       faultPoint('mid-batch')
@@ -459,6 +460,10 @@ export class StreamTask implements TaskView {
 
   #failed(queue: RecordQueue, error: unknown): boolean {
     const located = this.#located(error, queue)
+    if (located.code === 'SCHEMA_PENDING') {
+      this.#retryAtMs = this.#clock.now() + schemaLookMs
+      return false
+    }
     if (located.reaction !== 'policy') throw located
     this.#attempts++
     const verdict = judgeFailure(this.#policy, this.#attempts)
@@ -480,19 +485,7 @@ export class StreamTask implements TaskView {
     return true
   }
 
-  /** The error with its place; what is no error of ours is the user's processor that threw. */
   #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    const cause = ensureError(error)
-    const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-    if (isMillstreamError(cause)) {
-      if (cause.reaction !== 'policy') return cause
-      return cause.relocated({ ...where, task: this.id })
-    }
-    return new MillstreamError('PROCESSING_FAILED', {
-      what: `a processor threw ${cause.name}: ${cause.message}`,
-      where: { ...where, task: this.id },
-      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
-      cause,
-    })
+    return located(error, this.id, queue)
   }
 }

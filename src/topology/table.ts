@@ -16,6 +16,7 @@ import type { StoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { type GroupByOptions, RecordStream, type Writing } from './stream.ts'
+import { repartitionPlace } from './places.ts'
 import { repartition } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
@@ -225,10 +226,15 @@ export class TableStream<K, V, N extends null = never> {
   ): GroupedTable<ReadOf<KS>, ReadOf<VS>> {
     const call = this.#function<Regroup>('groupBy', regroup)
     const { name } = options
-    const key = toSerde(options.key, `the key of repartition topic ${name}`) as unknown as Serde<unknown>
+    const key = toSerde(
+      options.key,
+      `the key of repartition topic ${name}`,
+      repartitionPlace('key', name),
+    ) as unknown as Serde<unknown>
     const value = toSerde(
       options.value,
       `the value of repartition topic ${name}`,
+      repartitionPlace('value', name),
     ) as unknown as Serde<unknown>
     const node = this.#node([this.#changes()], 'groupBy', [], () => new RegroupOperator(call, key))
     const source = repartition(this.#builder, [{ node, output: '' }], {
@@ -302,10 +308,18 @@ export class TableStream<K, V, N extends null = never> {
       Serde<unknown>
     >
     const key = store.key as unknown as Serde<unknown>
-    const value = toSerde(serdes.value, `value of ${name}`) as unknown as Serde<unknown>
+    const value = toSerde(
+      serdes.value,
+      `value of ${name}`,
+      repartitionPlace('value', name),
+    ) as unknown as Serde<unknown>
     const join: ForeignKeyJoin = {
       foreignKeyOf: this.#function('the foreign key', foreignKey),
-      foreignKey: toSerde(serdes.foreignKey, `foreignKey of ${name}`) as unknown as Serde<unknown>,
+      foreignKey: toSerde(
+        serdes.foreignKey,
+        `foreignKey of ${name}`,
+        repartitionPlace('key', name),
+      ) as unknown as Serde<unknown>,
       key,
       left: this.#view,
       right: other.view,
