@@ -79,6 +79,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'not there; `millstream describe MODULE --against previous.json` says it',
   ],
   ['durable timers per key, asynchronous processors', 'not there either; not yet here'],
+  [
+    'Avro, JSON Schema, Protobuf (not in Kafka Streams itself: Confluent)',
+    'yes: `millstream/schema-registry`',
+  ],
   ['interactive queries', 'not yet'],
 ]
 

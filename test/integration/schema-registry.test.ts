@@ -84,7 +84,7 @@ const copying = async <R, W>(
 }
 
 const feed = async (input: string, ...values: (Buffer | Promise<Buffer>)[]): Promise<void> => {
-  const bytes = await Promise.all(values)
+  const bytes = await Promise.all(values.map(async (value) => await value))
   await judge.produce(
     input,
     bytes.map((value) => ({ partition: 0, key: 'k', value, timestamp: 1000 })),
