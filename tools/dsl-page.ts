@@ -83,6 +83,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'Avro, JSON Schema, Protobuf (not in Kafka Streams itself: Confluent)',
     'yes: `millstream/schema-registry`',
   ],
+  ['views of a topic or a store in any program (not there: Goka)', 'yes: `openView`'],
   ['interactive queries', 'not yet'],
 ]
 
