@@ -13,6 +13,7 @@ export const shutDown = async (
     member,
     handOver,
     takeOver,
+    leftOpen,
     heartbeats,
     fetcher,
     manager,
@@ -31,6 +32,7 @@ export const shutDown = async (
     () => fetcher.close(),
     () => schemas.close(),
     () => takeOver?.close(),
+    () => leftOpen.close(),
     () => handOver.end(),
     // An open transaction would hold up readers and the next owner until it times out.
     () => (producer.inTransaction ? producer.abort() : undefined),

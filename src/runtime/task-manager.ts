@@ -4,6 +4,7 @@
 import { invariant } from '../base/assert.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
+import type { LeftOpen } from '../client/left-open.ts'
 import {
   type CommittedPosition,
   fetchCommitted,
@@ -44,6 +45,7 @@ export interface TaskManagerOptions extends StoreParts {
   readonly collector: RecordCollector
   readonly standbys: Standbys
   readonly observer: RestoreObserver
+  readonly leftOpen: LeftOpen
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
@@ -73,9 +75,9 @@ export class TaskManager {
 
   constructor(options: TaskManagerOptions) {
     this.#options = options
-    const { cluster, ports, settings, log, observer } = options
+    const { cluster, ports, settings, log, observer, leftOpen } = options
     this.#refreshedAtMs = ports.clock.now()
-    this.#restorer = new Restorer(cluster, ports, settings, log, observer)
+    this.#restorer = new Restorer(cluster, ports, settings, log, observer, leftOpen)
   }
 
   /** The tasks that run, in the order of their ids. */
@@ -279,7 +281,7 @@ export class TaskManager {
   }
 
   async #committed(inputs: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedPosition>> {
-    const { cluster, ports, settings } = this.#options
+    const { cluster, ports, settings, leftOpen } = this.#options
     // A dead owner's transaction keeps its offsets unstable until the coordinator aborts it: its timeout and a round
     // of the clean-up (10 s by default).
     const deadline = ports.clock.monotonic() + settings.transactionTimeoutMs + 30_000
@@ -291,7 +293,7 @@ export class TaskManager {
         cluster.forgetCoordinator('group', settings.applicationId)
         await ports.timers.sleep(missingOffsetsPauseMs)
       }
-      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline)
+      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline, leftOpen)
       for (const one of found) result.set(partitionId(one.topic, one.partition), one)
       missing = found.filter(({ offset }) => offset < 0)
     }
