@@ -200,7 +200,6 @@ const assemble = (given: Ingredients): Engine => {
     leftOpen,
     interrupted,
   })
-  const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   return {
     cluster,
     directory,
@@ -217,7 +216,7 @@ const assemble = (given: Ingredients): Engine => {
     manager,
     standbys,
     fetcher,
-    flow,
+    flow: new InputFlow(fetcher, manager, settings.bufferedBytesMax),
     purge: new RepartitionPurge(cluster, ports, settings, log),
     schemas: given.schemas,
     topology: topologyHash(plans),

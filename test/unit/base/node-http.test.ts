@@ -24,10 +24,14 @@ const get = (url: string, timeoutMs = 5000): Promise<HttpAnswer> =>
 
 describe('a request', () => {
   it('carries method, path, headers and body, and answers status and text', async () => {
-    const url = await serve(async (request, response) => {
+    const url = await serve((request, response) => {
       let body = ''
-      for await (const piece of request) body += String(piece)
-      response.writeHead(418).end(`${request.method} ${request.url} ${request.headers['x-a']} ${body} ä`)
+      request.on('data', (piece: Buffer) => {
+        body += piece.toString()
+      })
+      request.on('end', () =>
+        response.writeHead(418).end(`${request.method} ${request.url} ${request.headers['x-a']} ${body} ä`),
+      )
     })
     const answer = await nodeHttp.request({
       method: 'POST',
