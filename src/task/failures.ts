@@ -1,4 +1,4 @@
-// The errors of a task with their places, those of what it does between records (a punctuator, a portion of work) included.
+// The errors of what a task does: with a record, and between records (a punctuator, a portion of work).
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { RecordQueue } from './record-queue.ts'
 
@@ -6,11 +6,17 @@ import type { RecordQueue } from './record-queue.ts'
 export const schemaLookMs = 10
 
 /** The error with its place; what is no error of ours is the user's processor that threw. */
-export const located = (error: unknown, task: string, queue: RecordQueue | undefined): MillstreamError => {
+export const locatedError = (
+  error: unknown,
+  task: string,
+  queue: RecordQueue | undefined,
+): MillstreamError => {
   const cause = ensureError(error)
   const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-  if (isMillstreamError(cause))
-    return cause.reaction === 'policy' ? cause.relocated({ ...where, task }) : cause
+  if (isMillstreamError(cause)) {
+    if (cause.reaction !== 'policy') return cause
+    return cause.relocated({ ...where, task })
+  }
   return new MillstreamError('PROCESSING_FAILED', {
     what: `a processor threw ${cause.name}: ${cause.message}`,
     where: { ...where, task },
@@ -18,6 +24,13 @@ export const located = (error: unknown, task: string, queue: RecordQueue | undef
     cause,
   })
 }
+
+export const scheduledTooLate = (task: string): MillstreamError =>
+  new MillstreamError('CONTEXT_EXPIRED', {
+    what: 'schedule was called outside init',
+    where: { task },
+    fix: 'Schedule punctuators in the init of the processor.',
+  })
 
 export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
@@ -29,8 +42,8 @@ export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
 
 export const portionFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
-    what: `what a closed window led to failed: ${error.message}`,
+    what: `what a closed window or a timer led to failed: ${error.message}`,
     where: error.where,
-    fix: 'Mend the processor behind it. The transaction is aborted, and the window comes again after the restart.',
+    fix: 'Mend the processor. The transaction is aborted, and the window or timer comes again after the restart.',
     cause: error,
   })

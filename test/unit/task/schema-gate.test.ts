@@ -84,11 +84,13 @@ const fetched = (baseOffset: number, ...batches: number[][]) => {
   return { batches: views, nextOffset: offset, highWatermark: offset, lastStableOffset: offset }
 }
 
+const start = { offset: 0, partitionTime: -1 }
+
 const drain = (queue: RecordQueue): unknown[] => {
   const values: unknown[] = []
   while (queue.hasHead) {
     values.push(queue.head().value)
-    queue.pop(0)
+    queue.pop(true)
   }
   return values
 }
@@ -96,18 +98,18 @@ const drain = (queue: RecordQueue): unknown[] => {
 describe('a queue', () => {
   it('holds a batch back until all of its schemas are there, and asks for all at once', () => {
     const schemas = new Schemas()
-    const queue = new RecordQueue('topic', 0, sourceOf({ key: string, value: schemas.serde }), 0)
+    const queue = new RecordQueue('topic', 0, sourceOf({ key: string, value: schemas.serde }), start, () => 0)
     schemas.here.add(1)
-    queue.add(fetched(0, [1, 1], [1, 2, 3, 2]), 0)
+    queue.add(fetched(0, [1, 1], [1, 2, 3, 2]))
     expect(drain(queue)).toEqual([1, 1])
     expect(queue).toMatchObject({ isHeldBack: true, caughtUp: false, position: 2, hasHead: false })
     expect(queue.bufferedBytes).toBeGreaterThan(0)
     expect([...new Set(schemas.asked)]).toEqual([2, 3])
     schemas.here.add(2)
-    queue.tryGate(0)
+    queue.tryGate()
     expect(queue).toMatchObject({ isHeldBack: true, position: 2 })
     schemas.here.add(3)
-    queue.tryGate(0)
+    queue.tryGate()
     expect(drain(queue)).toEqual([1, 2, 3, 2])
     expect(queue).toMatchObject({ isHeldBack: false, caughtUp: true, position: 6, bufferedBytes: 0 })
   })
@@ -115,29 +117,29 @@ describe('a queue', () => {
   it('does not let a timestamp extractor see such records', () => {
     const schemas = new Schemas()
     const source = sourceOf({ key: string, value: schemas.serde }, (value) => 5000 + (value as number))
-    const queue = new RecordQueue('topic', 0, source, 0)
-    queue.add(fetched(0, [4]), 0)
+    const queue = new RecordQueue('topic', 0, source, start, () => 0)
+    queue.add(fetched(0, [4]))
     expect(queue.hasHead).toBe(false)
     schemas.here.add(4)
-    queue.tryGate(0)
+    queue.tryGate()
     expect(queue.headTimestamp).toBe(5004)
   })
 
   it('forgets what it waited for when it goes back', () => {
     const schemas = new Schemas()
-    const queue = new RecordQueue('topic', 0, sourceOf({ key: string, value: schemas.serde }), 0)
-    queue.add(fetched(0, [4]), 0)
+    const queue = new RecordQueue('topic', 0, sourceOf({ key: string, value: schemas.serde }), start, () => 0)
+    queue.add(fetched(0, [4]))
     queue.reset(0)
     expect(queue.isHeldBack).toBe(false)
     schemas.here.add(4)
-    queue.add(fetched(0, [4]), 0)
+    queue.add(fetched(0, [4]))
     expect(drain(queue)).toEqual([4])
   })
 
   it('looks at keys, too', () => {
     const schemas = new Schemas()
-    const queue = new RecordQueue('topic', 0, sourceOf({ key: schemas.serde, value: string }), 0)
-    queue.add(fetched(0, [4]), 0)
+    const queue = new RecordQueue('topic', 0, sourceOf({ key: schemas.serde, value: string }), start, () => 0)
+    queue.add(fetched(0, [4]))
     expect(queue.isHeldBack).toBe(true)
     expect(schemas.asked).toEqual(['k'.charCodeAt(0)])
   })
@@ -151,9 +153,10 @@ describe('bytes that are decoded too early', () => {
       'topic',
       0,
       sourceOf({ key: string, value: { ...schemas.serde, remote } }),
-      0,
+      start,
+      () => 0,
     )
-    queue.add(fetched(0, [4]), 0)
+    queue.add(fetched(0, [4]))
     expect(() => queue.head().value).toThrow(expect.objectContaining({ code: 'SCHEMA_PENDING' }))
   })
 })
@@ -161,16 +164,22 @@ describe('bytes that are decoded too early', () => {
 describe('the partitions of a task', () => {
   it('wait together', () => {
     const schemas = new Schemas()
-    const waiting = new RecordQueue('topic', 0, sourceOf({ key: string, value: schemas.serde }), 0)
-    const other = new RecordQueue('topic', 1, sourceOf({ key: string, value: string }), 0)
-    const group = new PartitionGroup([waiting, other])
-    waiting.add(fetched(0, [4]), 0)
-    other.add(fetched(0, [9]), 0)
+    const waiting = new RecordQueue(
+      'topic',
+      0,
+      sourceOf({ key: string, value: schemas.serde }),
+      start,
+      () => 0,
+    )
+    const other = new RecordQueue('topic', 1, sourceOf({ key: string, value: string }), start, () => 0)
+    const group = new PartitionGroup([waiting, other], { maxTaskIdleMs: -1, now: () => 0 })
+    waiting.add(fetched(0, [4]))
+    other.add(fetched(0, [9]))
     expect(group.next()).toBeUndefined()
-    expect(group.nextBehindGate(0)).toBeUndefined()
-    expect(group).toMatchObject({ isHeldBack: true, drained: false })
+    expect(group.nextBehindGate()).toBeUndefined()
+    expect(group).toMatchObject({ isHeldBack: true, drained: false, awaited: [waiting], idleUntilMs: 10 })
     schemas.here.add(4)
-    expect(group.nextBehindGate(0)).toBe(waiting)
+    expect(group.nextBehindGate()).toBe(waiting)
     expect(group.isHeldBack).toBe(false)
   })
 })
