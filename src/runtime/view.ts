@@ -209,10 +209,10 @@ const definitionOf = (
   const { name } = source.store
   const stores = source.topology.graph.subtopologies.flatMap((subtopology) => subtopology.stores)
   const found = stores.find((store) => store.name === name)
-  if (found === undefined || found.windowShape !== undefined)
+  if (found === undefined || found.plainKey !== undefined || found.sides !== undefined)
     throw new MillstreamError('TOPOLOGY_INVALID', {
       what: `the topology ${source.topology.name} has no key-value store ${name}`,
-      fix: 'Give the handle of a store that the topology keeps; windows have no view.',
+      fix: 'Give the handle of a store that the topology keeps; stores of windows, versions, timers, joins and of entries that live for a time have no view.',
     })
   const { key, value, plainValue } = found
   const whole =

@@ -27,8 +27,10 @@ export const remoteSerdes = (graph: TopologyGraph): RemoteSerdes => {
       if (node.kind === 'source') add(readers, node.topic.key, node.topic.value)
       if (node.kind === 'sink') for (const { key, value } of node.topics) add(writers, key, value)
     }
-    for (const { key, plainKey, value, plainValue } of stores)
-      add(writers, plainKey ?? key, plainValue ?? value)
+    for (const { key, plainKey, value, plainValue, sides, previous } of stores) {
+      add(writers, plainKey ?? key, ...(sides ?? [plainValue ?? value]))
+      if (previous !== undefined) add(readers, previous)
+    }
   }
   const only = readers.difference(writers)
   return {

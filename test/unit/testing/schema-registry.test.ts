@@ -1,6 +1,9 @@
 // Topologies whose serdes need a schema registry, in the test driver and in a simulation: nobody is asked.
 import {
   int64,
+  joinStore,
+  versionedStore,
+  within,
   MillstreamError,
   nullable,
   output as outputType,
@@ -116,6 +119,32 @@ describe('in the test driver', () => {
     driver.restart()
     driver.input(customers).send('c', 'Carl', { timestamp: 5 })
     expect(named.readAll().map(({ value }) => value)).toEqual(['Carl 7'])
+  })
+
+  it('stores of joins and of versions write with the schemas of their own changelogs', () => {
+    const paid = topic('paid', { key: word, value: number })
+    const both = topology('both', (t) => {
+      t.stream(orders)
+        .filter(({ value }) => value !== null)
+        .join(
+          t.stream(paid),
+          (placed, payment) => `${placed.cents} ${payment.n}`,
+          within({ beforeMs: 1000, afterMs: 1000, graceMs: 0 }),
+          joinStore('payments', { key: word, left: order, right: number }),
+        )
+        .to(labels)
+      t.table(customers, versionedStore('history', { key: word, value: text, historyMs: 1000 }))
+    })
+    using driver = testDriver(both)
+    driver.input(orders).send('o', { customer: 'c', cents: 5 }, { timestamp: 1 })
+    driver.input(paid).send('o', { n: 6 }, { timestamp: 2 })
+    driver.input(customers).send('c', 'Carla', { timestamp: 3 })
+    expect(
+      driver
+        .output(labels)
+        .readAll()
+        .map(({ value }) => value),
+    ).toEqual(['5 6'])
   })
 
   it('refuses a value that the schema refuses, by the policy', () => {
