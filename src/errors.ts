@@ -67,6 +67,11 @@ export const errorTable = {
     reaction: 'stop',
     text: 'The principal lacks a right on a topic, group or transactional id.',
   },
+  SCHEMA_REGISTRY_REFUSED: { reaction: 'refuse', text: 'The schema registry refused the credentials.' },
+  SCHEMA_REJECTED: {
+    reaction: 'refuse',
+    text: 'The schema registry does not take a schema to write with: it is not compatible, not valid, or not registered.',
+  },
   TOPIC_MISSING: { reaction: 'refuse', text: 'An input, output or internal topic does not exist.' },
   TOPIC_MISMATCH: {
     reaction: 'refuse',
@@ -96,6 +101,10 @@ export const errorTable = {
     text: 'A record batch grows beyond the limit when it is decompressed; it is never skipped.',
   },
   DESERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused the bytes of a record.' },
+  SCHEMA_PENDING: {
+    reaction: 'abort',
+    text: 'Bytes name a schema that is still being fetched from the schema registry; the record is processed when it is there.',
+  },
   SERIALIZATION_FAILED: { reaction: 'policy', text: 'The serde refused a value.' },
   TIMESTAMP_INVALID: { reaction: 'policy', text: 'The timestamp of a record is negative.' },
   RECORD_TOO_LARGE: { reaction: 'policy', text: 'A record is larger than its topic takes.' },
@@ -267,6 +276,10 @@ export class MillstreamError extends Error {
 
 export const isMillstreamError = (error: unknown): error is MillstreamError =>
   error instanceof MillstreamError
+
+/** Not a fault of the record: the schema that its bytes name is on its way. */
+export const isSchemaPending = (error: unknown): boolean =>
+  isMillstreamError(error) && error.code === 'SCHEMA_PENDING'
 
 /** Turns whatever was thrown into an Error. */
 export const ensureError = (thrown: unknown): Error =>

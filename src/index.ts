@@ -145,6 +145,8 @@ export type {
 export type { WorkerState } from './runtime/worker-state.ts'
 export { createProducer } from './runtime/create-producer.ts'
 export type { Appended, Producer, ProducerRecord } from './runtime/create-producer.ts'
+export { openView } from './runtime/view.ts'
+export type { StoreOfTopology, View, ViewOptions } from './runtime/view.ts'
 export type { SettingsInput } from './config/settings.ts'
 export type { Logger, LogFields, LogLevel } from './base/log.ts'
 

@@ -139,6 +139,11 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ],
   ['durable timers per key', 'not there; `timerStore`, `timers` and `onTimer` of `process`'],
   ['asynchronous processors', 'not there either; not yet here'],
+  [
+    'Avro, JSON Schema, Protobuf (not in Kafka Streams itself: Confluent)',
+    'yes: `millstream/schema-registry`',
+  ],
+  ['views of a topic or a store in any program (not there: Goka)', 'yes: `openView`'],
   ['interactive queries', 'not yet'],
 ]
 

@@ -9,6 +9,7 @@ import process from 'node:process'
 import tls from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import { ensureError } from '../errors.ts'
+import { nodeHttp } from './node-http.ts'
 import type {
   AcceptedSocket,
   Clock,
@@ -265,4 +266,4 @@ const threads: Threads = {
   },
 }
 
-export const nodePorts: Ports = { clock, timers, random, net: network, disk, threads }
+export const nodePorts: Ports = { clock, timers, random, net: network, disk, threads, http: nodeHttp }

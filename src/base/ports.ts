@@ -169,6 +169,26 @@ export interface Threads {
   start(module: URL, data: unknown, listener: ThreadListener): Thread
 }
 
+export interface HttpRequest {
+  readonly method: 'GET' | 'POST'
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string | undefined
+  /** For the whole of it, from the connection to the last byte of the answer. */
+  readonly timeoutMs: number
+  readonly tls?: ConnectionOptions | undefined
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  readonly body: string
+}
+
+export interface Http {
+  /** Rejects where no whole answer came; an answer of any status resolves. Redirects are not followed. */
+  request(request: HttpRequest): Promise<HttpAnswer>
+}
+
 export interface Ports {
   readonly clock: Clock
   readonly timers: Timers
@@ -177,4 +197,6 @@ export interface Ports {
   readonly disk: Disk
   /** Undefined where everything runs in one thread: in a simulation. */
   readonly threads?: Threads | undefined
+  /** Undefined where nothing but brokers can be reached: in a simulation. */
+  readonly http?: Http | undefined
 }

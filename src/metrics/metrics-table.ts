@@ -67,6 +67,17 @@ export const metricsTable = {
     text: 'Records that came after a window of theirs had closed. An aggregation leaves them out of it; a join of streams joins them with what it keeps still.',
   },
 
+  millstream_schemas_awaited: {
+    type: 'gauge',
+    labels: ['application'],
+    text: '1 while the start of the worker or records wait for schemas because a schema registry has not answered, else 0; the log names them.',
+  },
+  millstream_schema_requests_failed_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Requests to schema registries that were not answered, or with an error that may pass; they are repeated.',
+  },
+
   millstream_task_lag_records: {
     type: 'gauge',
     labels: ['application', 'task', 'topic', 'partition'],

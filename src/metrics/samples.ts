@@ -61,6 +61,8 @@ const workerValues = (status: WorkerStatus): Partial<Record<MetricName, number |
     millstream_restored_records_total: restored.records,
     millstream_restored_bytes_total: restored.bytes,
     millstream_diverged_stores_total: status.diverged,
+    millstream_schemas_awaited: status.awaitedSchemas === undefined ? 0 : 1,
+    millstream_schema_requests_failed_total: status.schemaRequestFailures,
     millstream_worker_blocked_total: counts.blocked,
     millstream_worker_blocked_seconds_total: counts.blockedMs / 1000,
     millstream_rebalances_total: counts.rebalanced,

@@ -70,6 +70,8 @@ export const collectStatus = (
     restore,
     restored,
     diverged,
+    awaitedSchemas: watch.schemas?.awaited,
+    schemaRequestFailures: watch.schemas?.failures ?? 0,
     failure,
   }
 }

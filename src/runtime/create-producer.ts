@@ -12,6 +12,7 @@ import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError, MillstreamError } from '../errors.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import type { RecordHeader } from '../record/record-cursor.ts'
+import type { RemoteUse } from '../serde/remote.ts'
 import { type OutputTopic, RecordCollector } from '../task/record-collector.ts'
 import type { TopicHandle } from '../topology/handles.ts'
 import { StreamRecord } from '../topology/stream-record.ts'
@@ -61,6 +62,8 @@ class FeedingProducer implements Producer {
   readonly #topics = new Map<object, Promise<OutputTopic>>()
   /** In the order of appending, per partition, of the batch being filled. */
   readonly #filling = new Map<string, Pending[]>()
+  /** Schema registries that are being asked. */
+  readonly #uses = new Set<RemoteUse>()
   readonly #sent = new Set<readonly Pending[]>()
   #collector: RecordCollector
   #connected: Promise<{ cluster: Cluster; producer: IdempotentProducer }> | undefined
@@ -111,6 +114,7 @@ class FeedingProducer implements Producer {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    for (const use of this.#uses) use.close()
     const connected = await this.#connected?.catch(() => undefined)
     if (connected === undefined) return
     this.#flush()
@@ -157,7 +161,8 @@ class FeedingProducer implements Producer {
   #output(cluster: Cluster, topic: OutputTopic): Promise<OutputTopic> {
     const known = this.#topics.get(topic)
     if (known !== undefined) return known
-    const found = describeTopics(cluster, [topic.name]).then(([description]) => {
+    const found = describeTopics(cluster, [topic.name]).then(async ([description]) => {
+      await this.#prepare(topic)
       if (description?.exists)
         return {
           name: topic.name,
@@ -175,6 +180,20 @@ class FeedingProducer implements Producer {
     this.#topics.set(topic, found)
     found.catch(() => this.#topics.delete(topic))
     return found
+  }
+
+  /** What has to be known to write to the topic. */
+  async #prepare({ key, value }: OutputTopic): Promise<void> {
+    for (const { remote } of [key, value]) {
+      if (remote === undefined) continue
+      const applicationId = this.#settings.applicationId
+      const use = remote.source.open({ ports: this.#ports, log: this.#log, applicationId })
+      this.#uses.add(use)
+      await remote.prepare(use, 'write').finally(() => {
+        use.close()
+        this.#uses.delete(use)
+      })
+    }
   }
 
   #pendingOf(topic: string, partition: number): Pending[] {

@@ -26,6 +26,7 @@ import { HandOver } from './hand-over.ts'
 import { InputFlow } from './input-flow.ts'
 import type { Claim } from './placement.ts'
 import { RepartitionPurge } from './repartition-purge.ts'
+import { SchemaUse } from './schema-use.ts'
 import { Slicer } from './slice.ts'
 import { Standbys } from './standbys.ts'
 import { TakeOver } from './take-over.ts'
@@ -67,6 +68,7 @@ export interface Engine {
   told(): void
   /** Makes the plans by the topics that the group reads from now on. @throws TOPOLOGY_INVALID */
   plan(assignment: Pick<Assignment, 'topology' | 'matched'>): void
+  readonly schemas: SchemaUse
   /** See `topologyHash`. */
   readonly topology: string
 }
@@ -104,10 +106,13 @@ export async function openEngine(
   let directory: StateDirectory | undefined
   let globals: Globals | undefined
   let heartbeats: Heartbeats | undefined
+  const schemas = new SchemaUse(topology.graph, settings.applicationId, ports, log)
+  owner.watch.schemas = schemas
   try {
     const catalog = await TopicCatalog.prepare(cluster, ports, topology.graph, settings, log)
     const plans = catalog.tasks()
     const hash = catalog.patterns.used ? patternHash(topology.graph) : topologyHash(plans)
+    await schemas.prepare(owner.closing, () => owner.watch.turned())
     const { stateDir, applicationId } = settings
     directory = new StateDirectory({
       disk: ports.disk,
@@ -142,8 +147,10 @@ export async function openEngine(
       globals,
       heartbeats,
       pulse,
+      schemas,
     })
   } catch (error) {
+    schemas.close()
     await heartbeats?.close()
     await globals?.close({ flush: true })
     directory?.close()
@@ -172,6 +179,7 @@ interface Ingredients {
   readonly globals: Globals
   readonly heartbeats: Heartbeats
   readonly pulse: Pulse
+  readonly schemas: SchemaUse
 }
 
 const assemble = (given: Ingredients): Engine => {
@@ -217,7 +225,6 @@ const assemble = (given: Ingredients): Engine => {
     leftOpen,
     interrupted,
   })
-  const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   catalog.patterns.follow(cluster, ports, log, settings.topicRefreshMs, notify)
   return {
     cluster,
@@ -236,9 +243,10 @@ const assemble = (given: Ingredients): Engine => {
     standbys,
     globals,
     fetcher,
-    flow,
+    flow: new InputFlow(fetcher, manager, settings.bufferedBytesMax),
     purge: new RepartitionPurge(cluster, ports, settings, log),
     ...agreementOf(given, standbys),
+    schemas: given.schemas,
     topology: given.hash,
   }
 }

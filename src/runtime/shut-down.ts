@@ -22,6 +22,7 @@ export const shutDown = async (
     patterns,
     directory,
     cluster,
+    schemas,
   }: Engine,
   leave: boolean,
   failure: MillstreamError | undefined,
@@ -32,6 +33,7 @@ export const shutDown = async (
   const steps: (() => unknown)[] = [
     () => patterns.close(),
     () => fetcher.close(),
+    () => schemas.close(),
     () => takeOver?.close(),
     () => leftOpen.close(),
     () => handOver.end(),

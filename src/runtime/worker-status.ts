@@ -61,6 +61,10 @@ export interface WorkerStatus {
   readonly restored: { readonly stores: number; readonly records: number; readonly bytes: number }
   /** Stores that came out of a restore as something else than what was committed. */
   readonly diverged: number
+  /** Schemas that its start or its records wait for, because a schema registry has not answered; undefined: none. */
+  readonly awaitedSchemas: string | undefined
+  /** Requests to schema registries that were not answered as they should be, of this process. */
+  readonly schemaRequestFailures: number
   /** What stopped it. */
   readonly failure: ErrorCode | undefined
 }

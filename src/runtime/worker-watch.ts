@@ -9,6 +9,7 @@ import {
   type RestoreProgress,
   sumProgress,
 } from './restore-progress.ts'
+import type { SchemaUse } from './schema-use.ts'
 import type { WorkerState } from './worker-state.ts'
 import type { CommitPhases, WorkerObserver } from './worker-status.ts'
 
@@ -24,6 +25,8 @@ export class WorkerWatch implements RestoreObserver {
     refuse: 0,
     retry: 0,
   }
+  /** Undefined before it is known which schemas the worker needs. */
+  schemas: SchemaUse | undefined
   readonly #clock: Clock
   readonly #log: Logger
   readonly #observers = new Set<WorkerObserver>()

@@ -27,6 +27,8 @@ export const nullable = <S extends SerdeOrSchema>(
     decodeNull: (): R => null,
     encodesNull: (value: W): boolean => value === null || inner.encodesNull?.(value) === true,
   }
+  if (inner.at) serde.at = (place) => nullable((inner.at?.(place) ?? inner) as S & Serde<R, W>)
+  if (inner.remote) serde.remote = inner.remote
   if (inner.encodeInto) {
     serde.encodeInto = (value: W, target: Buffer, offset: number): number => {
       refuseNull(value)

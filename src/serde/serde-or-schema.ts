@@ -2,6 +2,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { MillstreamError } from '../errors.ts'
 import { json } from './json.ts'
+import type { SerdePlace } from './remote.ts'
 import type { Serde } from './serde.ts'
 
 /** A serde, or a Standard Schema (zod, valibot, …), which means JSON checked by that schema. */
@@ -40,10 +41,14 @@ const serdesOfSchemas = new WeakMap<object, Serde<unknown>>()
 
 /**
  * The serde itself, or the JSON serde of a schema (the same one for the same schema). `place` names where it stands,
- * for instance `value of topic lines`.
+ * for instance `value of topic lines`; `topic` where its bytes lie, for serdes that depend on it.
  * @throws TOPOLOGY_INVALID where it is neither, or an asynchronous schema.
  */
-export const toSerde = <S extends SerdeOrSchema>(given: S, place: string): Serde<ReadOf<S>, WriteOf<S>> => {
+export const toSerde = <S extends SerdeOrSchema>(
+  given: S,
+  place: string,
+  topic?: SerdePlace,
+): Serde<ReadOf<S>, WriteOf<S>> => {
   const candidate: unknown = given
   if (isSchema(candidate)) {
     let serde = serdesOfSchemas.get(candidate)
@@ -62,7 +67,10 @@ export const toSerde = <S extends SerdeOrSchema>(given: S, place: string): Serde
     }
     return serde as Serde<ReadOf<S>, WriteOf<S>>
   }
-  if (isSerde(candidate)) return candidate as unknown as Serde<ReadOf<S>, WriteOf<S>>
+  if (isSerde(candidate)) {
+    const serde = topic === undefined ? candidate : (candidate.at?.(topic) ?? candidate)
+    return serde as unknown as Serde<ReadOf<S>, WriteOf<S>>
+  }
   throw new MillstreamError('TOPOLOGY_INVALID', {
     what: `${place} is neither a serde nor a Standard Schema but ${candidate === null ? 'null' : `of type ${typeof candidate}`}`,
     fix: 'Give one of string, int32, int64, bigint64, float64, bytes, json(), a Standard Schema, or a serde of your own.',

@@ -1,4 +1,5 @@
 // The contract of a serde: how a value of the user becomes bytes and comes back.
+import type { RemoteSerde, SerdePlace } from './remote.ts'
 
 /**
  * Converts between values and bytes. `R` is what is read, `W` what may be written (they differ for schemas that
@@ -32,4 +33,8 @@ export interface Serde<R, W = R> {
    */
   readonly primitive?: boolean
   check?(value: W): void
+  /** The serde as it stands at a place, where its bytes depend on that. Absent: it is the same everywhere. */
+  at?(place: SerdePlace): Serde<R, W>
+  /** What has to be fetched before bytes can be read and values written. Absent: nothing. */
+  readonly remote?: RemoteSerde
 }

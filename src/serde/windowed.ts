@@ -81,6 +81,9 @@ export const windowed = <S extends SerdeOrSchema>(
     decode: (bytes) => read(bufferOver(bytes), 0, bytes.length),
     decodeFrom: read,
   }
+  if (inner.at)
+    serde.at = (place) => windowed(inner.at?.(place) ?? inner, windows) as unknown as Serde<Windowed<unknown>>
+  if (inner.remote) serde.remote = inner.remote
   if (inner.encodeInto) {
     serde.encodeInto = (value, target, offset) => {
       const length = inner.encodeInto?.(value.key, target, offset) ?? -1

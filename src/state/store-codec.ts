@@ -1,6 +1,6 @@
 // Keys and values of a store as its layers hold them: keys as strings with one char per byte, values as themselves
 // (primitives) or as bytes that nobody else can reach.
-import { MillstreamError, ensureError } from '../errors.ts'
+import { MillstreamError, ensureError, isSchemaPending } from '../errors.ts'
 import { appendedSize } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import type { Serde } from '../serde/serde.ts'
@@ -215,6 +215,7 @@ export class StoreCodec<K, V> {
       // hand out the store's own bytes.
       return serde.decodeFrom ? serde.decodeFrom(bytes, 0, bytes.length) : serde.decode(new Uint8Array(bytes))
     } catch (error) {
+      if (isSchemaPending(error)) throw error
       throw new MillstreamError('DESERIALIZATION_FAILED', {
         what: `the serde ${serde.name} refused a ${field} of the store: ${ensureError(error).message}`,
         where: { store: this.#store },

@@ -2,6 +2,9 @@
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import type { RecordQueue } from './record-queue.ts'
 
+/** How often a task looks for a schema that it waits for, ms. */
+export const schemaLookMs = 10
+
 /** The error with its place; what is no error of ours is the user's processor that threw. */
 export const locatedError = (
   error: unknown,

@@ -1,4 +1,5 @@
 // The input partitions of a task: picks the next record, the lowest timestamp first.
+import { schemaLookMs } from './failures.ts'
 import type { RecordQueue } from './record-queue.ts'
 
 /** How long a task waits for an input that has nothing more (KIP-695). */
@@ -52,18 +53,36 @@ export class PartitionGroup {
     if (this.queues.length === 1 || !this.queues.some((queue) => queue.hasHead)) return []
     const now = this.#now()
     return this.queues.filter((queue, index) => {
+      if (queue.isHeldBack) return true
       if (queue.hasHead || !this.#waitsForKnown) return false
       return !queue.caughtUp || now < (this.#deadlines?.[index] ?? noDeadline)
     })
   }
 
-  /** When an input is no longer waited for, ms since the epoch; infinity without one. */
+  /** When an input is no longer waited for, or a schema is looked for again, ms since the epoch; infinity without one. */
   get idleUntilMs(): number {
+    if (this.isHeldBack) return this.#now() + schemaLookMs
     if (this.#deadlines === undefined) return Number.POSITIVE_INFINITY
     const now = this.#now()
     let until = Number.POSITIVE_INFINITY
     for (const deadline of this.#deadlines) if (deadline > now && deadline < until) until = deadline
     return until
+  }
+
+  /** The same where records waited for schemas that have come. */
+  nextBehindGate(): RecordQueue | undefined {
+    let opened = false
+    for (const queue of this.queues) {
+      if (!queue.isHeldBack) continue
+      queue.tryGate()
+      opened ||= !queue.isHeldBack
+    }
+    return opened ? this.next() : undefined
+  }
+
+  /** Whether records wait for schemas; those of the other partitions wait with them. */
+  get isHeldBack(): boolean {
+    return this.queues.some((queue) => queue.isHeldBack)
   }
 
   /** Whether nothing is buffered and the broker has nothing more. */
@@ -78,6 +97,8 @@ export class PartitionGroup {
   }
 
   #mustWait(queue: RecordQueue, index: number): boolean {
+    // Its next record is here, and may be the oldest.
+    if (queue.isHeldBack) return true
     if (!this.#waitsForKnown) return false
     const deadlines = this.#deadlines
     if (!queue.caughtUp) {

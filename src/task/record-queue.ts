@@ -5,6 +5,7 @@ import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { SourceNode } from '../topology/contracts.ts'
 import { StreamRecord } from '../topology/stream-record.ts'
+import { SchemaGate } from './schema-gate.ts'
 
 /** What a fetch brought for a partition: accepted data batches, and where reading goes on. */
 export interface FetchedRecords {
@@ -44,6 +45,8 @@ export class RecordQueue {
   #endOffset = -1
   #bufferedBytes = 0
   #cursorBytes = 0
+  readonly #gate: SchemaGate | undefined
+  #gateIsShut = false
 
   /** @param now wall-clock time, ms since the epoch */
   constructor(
@@ -61,6 +64,7 @@ export class RecordQueue {
     this.#partitionTime = partitionTime
     this.#committedPartitionTime = partitionTime
     this.#now = now
+    this.#gate = SchemaGate.of(source.topic)
   }
 
   /** The next position to read, past markers and aborted records that were seen: what is committed. */
@@ -96,9 +100,19 @@ export class RecordQueue {
     return this.#cursor.offset
   }
 
+  /** Whether the next batch waits for schemas. */
+  get isHeldBack(): boolean {
+    return this.#gateIsShut
+  }
+
+  /** Goes on where a batch was held back, if what it waits for has come. */
+  tryGate(): void {
+    if (this.#gateIsShut) this.#advance()
+  }
+
   /** Whether all that the broker could give is here: an empty queue that is not caught up will have records soon. */
   get caughtUp(): boolean {
-    return this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
+    return !this.#gateIsShut && this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
   }
 
   add(fetched: FetchedRecords): void {
@@ -148,6 +162,7 @@ export class RecordQueue {
     this.#headVerdict = undefined
     this.#bufferedBytes = 0
     this.#cursorBytes = 0
+    this.#gateIsShut = false
     this.#position = position
     this.#fetchedUpTo = position
     this.#endOffset = -1
@@ -168,14 +183,23 @@ export class RecordQueue {
       }
       this.#bufferedBytes -= this.#cursorBytes
       this.#cursorBytes = 0
-      const batch = this.#batches.shift()
+      const batch = this.#batches[0]
       if (batch === undefined) break
+      this.#gateIsShut = this.#gate?.lets(batch) === false
+      // The position stays where it is: before the first record of the batch.
+      if (this.#gateIsShut) return this.#holdBack()
+      this.#batches.shift()
       this.#cursorBytes = batch.sizeInBytes
       cursor.reset(batch)
     }
     cursor.release()
     this.#hasHead = false
     this.#position = this.#fetchedUpTo
+  }
+
+  #holdBack(): void {
+    this.#cursor.release()
+    this.#hasHead = false
   }
 
   #timestampOfHead(): number {

@@ -26,7 +26,7 @@ import type {
 import type { HeldBack } from '../topology/held-back.ts'
 import { CommitHolds } from './commit-holds.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { locatedError, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
+import { locatedError, portionFailed, punctuatorFailed, schemaLookMs, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
@@ -141,7 +141,7 @@ export class StreamTask implements TaskView {
       this.#punctuated = this.migrations.run()
       this.#graph.init()
     } catch (error) {
-      throw this.#located(error, undefined)
+      throw locatedError(error, this.id, undefined)
     } finally {
       this.#inInit = false
     }
@@ -173,7 +173,7 @@ export class StreamTask implements TaskView {
         done++
         continue
       }
-      const queue = this.group.next()
+      const queue = this.group.next() ?? this.group.nextBehindGate()
       if (queue === undefined || !this.#processHead(queue)) break
       done++
       faultPoint('mid-batch')
@@ -393,7 +393,7 @@ export class StreamTask implements TaskView {
         punctuator(timeMs)
       } catch (error) {
         this.#undo()
-        const failure = this.#located(error, undefined)
+        const failure = locatedError(error, this.id, undefined)
         if (failure.reaction !== 'policy') throw failure
         // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
         if (this.#policy.action !== 'skip') throw punctuatorFailed(failure)
@@ -419,7 +419,7 @@ export class StreamTask implements TaskView {
       work()
     } catch (error) {
       this.#undo()
-      const failure = this.#located(error, undefined)
+      const failure = locatedError(error, this.id, undefined)
       if (failure.reaction !== 'policy') throw failure
       if (this.#policy.action !== 'skip') throw portionFailed(failure)
       return failure
@@ -464,7 +464,11 @@ export class StreamTask implements TaskView {
   }
 
   #failed(queue: RecordQueue, error: unknown): boolean {
-    const failure = this.#located(error, queue)
+    const failure = locatedError(error, this.id, queue)
+    if (failure.code === 'SCHEMA_PENDING') {
+      this.#retryAtMs = this.#clock.now() + schemaLookMs
+      return false
+    }
     if (failure.reaction !== 'policy') throw failure
     this.#attempts++
     const action = queue.headVerdict ?? this.#policy.action
@@ -485,9 +489,5 @@ export class StreamTask implements TaskView {
     this.#log.warn('a record failed and is skipped', { cause: failure.message })
     queue.pop(false)
     return true
-  }
-
-  #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    return locatedError(error, this.id, queue)
   }
 }

@@ -1,5 +1,6 @@
 // What happens to a key of a table: the value before and the value after, either of which may be absent. Tables hand
 // changes to what is built on them, so that an aggregate can take out what a row gave it before it takes in the new one.
+import { embedded } from '../serde/remote.ts'
 import type { Serde } from '../serde/serde.ts'
 
 /** Undefined: absent. Both are where a suppressed table tells that a key is gone which it never told. */
@@ -30,6 +31,7 @@ const encoded = (serde: Serde<unknown>, value: unknown): Uint8Array | undefined 
  */
 export const changeSerde = <V>(serde: Serde<V>): Serde<Change<V>> => ({
   name: `change(${serde.name})`,
+  ...embedded(serde.remote),
   encode({ before, after }) {
     const first = encoded(serde as Serde<unknown>, before)
     const second = encoded(serde as Serde<unknown>, after)

@@ -7,6 +7,7 @@
 //
 // A response counts only where the row still has the foreign key that it was asked for by: else a later one is on its
 // way. All responses for one foreign key come from one partition in order, so the last one that counts is the last truth.
+import { embedded } from '../serde/remote.ts'
 import type { Serde } from '../serde/serde.ts'
 import { bytes } from '../serde/text.ts'
 import type { KeyValueStore } from '../state/contracts.ts'
@@ -48,6 +49,7 @@ const responseHeadBytes = 13
 /** bytes: has a value int8 · timestamp int64 · length of the foreign key int32 · foreign key · value */
 export const responseSerde = (value: Serde<unknown>): Serde<Response> => ({
   name: `response(${value.name})`,
+  ...embedded(value.remote),
   encode(response) {
     const head = Buffer.alloc(responseHeadBytes)
     head.writeInt8(response.value === undefined ? 0 : 1, 0)

@@ -11,6 +11,7 @@ import type {
   VersionSettings,
   WindowSettings,
 } from './contracts.ts'
+import { changelogPlace, topicPlace } from './places.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 // The members of serdes are methods, which TypeScript compares loosely (bivariantly). `accepts` exists for the types
@@ -91,8 +92,8 @@ export const topic = <KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
 ): TopicHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>> =>
   Object.freeze({
     name,
-    key: toSerde(options.key, `the key of topic ${name}`),
-    value: toSerde(options.value, `the value of topic ${name}`),
+    key: toSerde(options.key, `the key of topic ${name}`, topicPlace('key', name)),
+    value: toSerde(options.value, `the value of topic ${name}`, topicPlace('value', name)),
     timestampExtractor: options.timestamp as TimestampExtractor | undefined,
     onInvalidTimestamp: options.onInvalidTimestamp,
   })
@@ -139,8 +140,8 @@ export const store = <
 ): StoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
   Object.freeze({
     name,
-    key: toSerde(options.key, `the key of store ${name}`),
-    value: toSerde(options.value, `the value of store ${name}`),
+    key: toSerde(options.key, `the key of store ${name}`, changelogPlace('key', name)),
+    value: toSerde(options.value, `the value of store ${name}`, changelogPlace('value', name)),
     engine: options.engine ?? 'lmdb',
     changelogSettings: options.changelog ?? {},
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),

@@ -4,6 +4,7 @@ import { joinEntries } from '../state/join-entries.ts'
 import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { EngineKind, StoreDefinition, WindowSettings } from './contracts.ts'
+import { changelogPlace } from './places.ts'
 import { wholeFrom } from './windows.ts'
 
 /** How far apart the records of two streams may be. All times in ms. */
@@ -82,11 +83,19 @@ export const joinStore = <KS extends SerdeOrSchema, LS extends SerdeOrSchema, RS
   name: string,
   options: JoinStoreOptions<KS, LS, RS>,
 ): JoinStoreHandle<ReadOf<KS>, ReadOf<LS>, ReadOf<RS>, WriteOf<KS>, WriteOf<LS>, WriteOf<RS>> => {
-  const left = toSerde(options.left, `the left values of store ${name}`) as Serde<unknown>
-  const right = toSerde(options.right, `the right values of store ${name}`) as Serde<unknown>
+  const left = toSerde(
+    options.left,
+    `the left values of store ${name}`,
+    changelogPlace('value', `${name}-left`),
+  ) as Serde<unknown>
+  const right = toSerde(
+    options.right,
+    `the right values of store ${name}`,
+    changelogPlace('value', `${name}-right`),
+  ) as Serde<unknown>
   return Object.freeze({
     name,
-    key: toSerde(options.key, `the key of store ${name}`),
+    key: toSerde(options.key, `the key of store ${name}`, changelogPlace('key', name)),
     value: joinEntries(left, right) as never,
     windows: Object.freeze({ retentionMs: undefined }),
     sides: Object.freeze([right, left] as const),

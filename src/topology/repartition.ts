@@ -2,6 +2,7 @@
 import { type SerdeOrSchema, toSerde, type WriteOf } from '../serde/serde-or-schema.ts'
 import type { RepartitionDefinition, TopicDefinition } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
+import { repartitionPlace } from './places.ts'
 
 export interface RepartitionSettings {
   /** The topic is `<application.id>-<name>-repartition`. */
@@ -44,8 +45,16 @@ export const repartition = (
   const { name } = options
   const topic: TopicDefinition = Object.freeze({
     name,
-    key: toSerde(options.key, `the key of repartition topic ${name}`) as TopicDefinition['key'],
-    value: toSerde(options.value, `the value of repartition topic ${name}`) as TopicDefinition['value'],
+    key: toSerde(
+      options.key,
+      `the key of repartition topic ${name}`,
+      repartitionPlace('key', name),
+    ) as TopicDefinition['key'],
+    value: toSerde(
+      options.value,
+      `the value of repartition topic ${name}`,
+      repartitionPlace('value', name),
+    ) as TopicDefinition['value'],
   })
   builder.addRepartition(
     Object.freeze({ name, partitions: options.partitions, settings: options.settings ?? {} }),

@@ -1,5 +1,5 @@
 // A record on its way through the processors: immutable, decoded lazily, in place over the bytes of its batch.
-import { MillstreamError, ensureError } from '../errors.ts'
+import { MillstreamError, ensureError, isSchemaPending } from '../errors.ts'
 import { type RecordHeader, readHeaders } from '../record/record-cursor.ts'
 import type { Serde } from '../serde/serde.ts'
 
@@ -32,6 +32,7 @@ const decode = <T>(
       ? serde.decodeFrom(source, start, start + length)
       : serde.decode(source.subarray(start, start + length))
   } catch (error) {
+    if (isSchemaPending(error)) throw error
     throw new MillstreamError('DESERIALIZATION_FAILED', {
       what: `the serde ${serde.name} refused the ${field} of ${length} bytes: ${ensureError(error).message}`,
       fix: 'Check what the producer writes against the serde of the topic, or choose the policy skip for such records.',

@@ -18,6 +18,7 @@ import type { StoreHandle, VersionedStoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { RecordStream } from './stream.ts'
+import { repartitionPlace } from './places.ts'
 import { type GroupByOptions, repartition, type Writing } from './repartition.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { addSuppress, type SuppressOptions, type UntilTimeLimit, type UntilWindowCloses } from './suppress.ts'
@@ -238,10 +239,15 @@ export class TableStream<K, V, N extends null = never> {
   ): GroupedTable<ReadOf<KS>, ReadOf<VS>> {
     const call = this.#function<Regroup>('groupBy', regroup)
     const { name } = options
-    const key = toSerde(options.key, `the key of repartition topic ${name}`) as unknown as Serde<unknown>
+    const key = toSerde(
+      options.key,
+      `the key of repartition topic ${name}`,
+      repartitionPlace('key', name),
+    ) as unknown as Serde<unknown>
     const value = toSerde(
       options.value,
       `the value of repartition topic ${name}`,
+      repartitionPlace('value', name),
     ) as unknown as Serde<unknown>
     const node = this.#node([this.#changes()], 'groupBy', [], () => new RegroupOperator(call, key))
     const source = repartition(this.#builder, [{ node, output: '' }], {
@@ -334,10 +340,18 @@ export class TableStream<K, V, N extends null = never> {
       Serde<unknown>
     >
     const key = store.key as unknown as Serde<unknown>
-    const value = toSerde(serdes.value, `value of ${name}`) as unknown as Serde<unknown>
+    const value = toSerde(
+      serdes.value,
+      `value of ${name}`,
+      repartitionPlace('value', name),
+    ) as unknown as Serde<unknown>
     const join: ForeignKeyJoin = {
       foreignKeyOf: this.#function('the foreign key', foreignKey),
-      foreignKey: toSerde(serdes.foreignKey, `foreignKey of ${name}`) as unknown as Serde<unknown>,
+      foreignKey: toSerde(
+        serdes.foreignKey,
+        `foreignKey of ${name}`,
+        repartitionPlace('key', name),
+      ) as unknown as Serde<unknown>,
       key,
       left: this.#view,
       right: other.view,

@@ -3,6 +3,7 @@ import { int64 } from '../serde/numbers.ts'
 import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde/serde-or-schema.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { EngineKind, PunctuationType, StoreDefinition } from './contracts.ts'
+import { changelogPlace } from './places.ts'
 
 /** A store of timers, for one processor. `K`: keys as they are read; `KW`: as they may be given. */
 export interface TimerStoreHandle<K, KW = K> extends StoreDefinition {
@@ -34,7 +35,7 @@ export const timerStore = <KS extends SerdeOrSchema>(
 ): TimerStoreHandle<ReadOf<KS>, WriteOf<KS>> =>
   Object.freeze({
     name,
-    key: toSerde(options.key, `the key of timers ${name}`),
+    key: toSerde(options.key, `the key of timers ${name}`, changelogPlace('key', name)),
     value: int64 as Serde<unknown>,
     timers: true,
     engine: options.engine ?? 'lmdb',

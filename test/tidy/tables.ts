@@ -26,6 +26,7 @@ export const layerOfFile: Readonly<Record<string, number>> = { 'src/errors.ts': 
 
 /** The one home of each third-party package: paths of files, or folders with a slash at the end. */
 export const homeOf: Readonly<Record<string, readonly string[]>> = {
+  '@kafkajs/confluent-schema-registry': ['src/serde/registry/'],
   '@node-rs/crc32': ['src/record/crc32c.ts'],
   '@standard-schema/spec': ['src/serde/'],
   // plain-reader.ts: the other client of a recount, which must share nothing with ours.
@@ -49,6 +50,7 @@ export const homeOf: Readonly<Record<string, readonly string[]>> = {
 /** Files that may reach the clock, timers, randomness, network, disk and processes of the machine themselves. */
 export const portFiles: readonly string[] = [
   'src/base/node-ports.ts',
+  'src/base/node-http.ts',
   // The entry of a thread: it is made of the real ports, and writes a line by itself while the main thread cannot.
   'src/client/heartbeat-thread.ts',
   'src/testing/',

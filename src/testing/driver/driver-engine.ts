@@ -11,6 +11,7 @@ import { addCounts, noRecords } from '../../runtime/worker-counts.ts'
 import { RecordCollector } from '../../task/record-collector.ts'
 import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
 import type { Topology } from '../../topology/contracts.ts'
+import { prepareAlone } from '../../topology/remote-serdes.ts'
 import type { TestDriverCounts, TestDriverOptions } from './contracts.ts'
 import { DriverClock } from './driver-clock.ts'
 import { DriverGlobals } from './driver-globals.ts'
@@ -45,6 +46,7 @@ export class DriverEngine {
     this.settings = resolveSettings({ given: options.settings ?? {} }, topology.name, {
       withoutBrokers: true,
     })
+    prepareAlone(topology.graph, this.settings.applicationId)
     this.#recordsMax = options.recordsMax ?? defaultRecordsMax
     this.clock = new DriverClock(options.wallClock)
     const { partitions = 1, topics: others = [] } = options

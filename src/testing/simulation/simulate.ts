@@ -4,6 +4,7 @@ import type { SettingsInput } from '../../config/settings.ts'
 import { ensureError, MillstreamError } from '../../errors.ts'
 import type { Serde } from '../../serde/serde.ts'
 import type { Topology } from '../../topology/contracts.ts'
+import { prepareAlone } from '../../topology/remote-serdes.ts'
 import { misused } from '../driver/misused.ts'
 import type { SimulatedFeed, SimulatedSendOptions, SimulateOptions, SimulationSummary } from './contracts.ts'
 import { describeFault, type Fault } from './fault.ts'
@@ -130,6 +131,7 @@ const runOnce = async (
   faults: readonly Fault[],
 ): Promise<RunResult> => {
   const applicationId = options.settings?.applicationId ?? topologyOf(options).name
+  prepareAlone(topologyOf(options).graph, applicationId)
   let stopped: Error | undefined
   const scenario = new Scenario({
     ...clusterOf(seed),

@@ -36,6 +36,8 @@ describe('samplesOf', () => {
       restored_records_total: 20,
       restored_bytes_total: 300,
       diverged_stores_total: 13,
+      schemas_awaited: 1,
+      schema_requests_failed_total: 14,
       rebalances_total: 8,
       assigned_tasks: 1,
       running_tasks: 1,

@@ -41,6 +41,8 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
   restore: undefined,
   restored: { stores: 1, records: 20, bytes: 300 },
   diverged: 13,
+  awaitedSchemas: 'schema 7 of http://registry',
+  schemaRequestFailures: 14,
   failure: undefined,
   ...changes,
 })
