@@ -31,5 +31,7 @@ export interface Serde<R, W = R> {
    * read from: the digest of a store goes by the bytes.
    */
   readonly primitive?: boolean
+  /** Of a key: so many of its last bytes have no say in its partition. */
+  readonly partitionSuffixBytes?: number
   check?(value: W): void
 }

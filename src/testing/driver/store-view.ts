@@ -91,8 +91,10 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   /** Where the records of the key would be processed. */
   #ownerOf(key: unknown): Owned {
     const owned = this.#owned
-    const bytes =
-      owned.length === 1 ? Buffer.alloc(0) : (this.#definition.plainKey ?? this.#definition.key).encode(key)
-    return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as Owned
+    if (owned.length === 1) return owned[0] as Owned
+    const serde = this.#definition.plainKey ?? this.#definition.key
+    const bytes = serde.encode(key)
+    const length = bytes.length - (serde.partitionSuffixBytes ?? 0)
+    return owned[partitionForKey(bytes, 0, length, owned.length)] as Owned
   }
 }

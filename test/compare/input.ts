@@ -1,0 +1,76 @@
+// What both sides of the comparison read: records out of a seed, with times out of order, late by up to twice the grace,
+// and right where windows close; with keys that come often and keys that come seldom, and without a key or a value.
+import { below, type Random, seededRandom } from '../support/random.ts'
+
+/** How long windows wait for late records; the Java side has the same (Operators.java). */
+export const graceMs = 250
+/** All windows begin and end at multiples of it. */
+const gridMs = 50
+const firstMs = 1_700_000_000_000
+const hotKeys = 20
+const keys = 300
+const numbers = 10_000
+/** Below what any store of the comparison keeps its windows for: what is lost beyond is not compared. */
+const leapMaxMs = 150
+
+/** Undefined: null. */
+export interface InputRecord {
+  readonly timestamp: number
+  readonly key: string | undefined
+  /** `l` or `r`, the side of a join that it is of, and a number; the letter alone stands for null on that side. */
+  readonly value: string | undefined
+}
+
+/** Where stream time goes to with a record: on by little, onto a moment at which windows close, or by a leap. */
+const nextTime = (random: Random, streamTime: number): number => {
+  const kind = below(random, 200)
+  if (kind === 0) return streamTime + below(random, leapMaxMs)
+  if (kind < 12) return Math.ceil((streamTime + 1 - graceMs) / gridMs) * gridMs + graceMs
+  return streamTime + below(random, 4)
+}
+
+/** How much earlier than stream time a record is: not at all, a little, twice the grace at most, or on an edge of it. */
+const lateness = (random: Random): number => {
+  const kind = below(random, 20)
+  if (kind < 11) return 0
+  if (kind < 15) return below(random, graceMs / 2)
+  if (kind < 18) return below(random, 2 * graceMs + 1)
+  return graceMs + gridMs * below(random, 5) + (kind === 18 ? below(random, 3) - 1 : 10 + below(random, 3) - 1)
+}
+
+const valueOf = (random: Random): string | undefined => {
+  const kind = below(random, 100)
+  if (kind < 2) return undefined
+  const side = random() < 0.5 ? 'l' : 'r'
+  return kind < 10 ? side : `${side}${below(random, numbers)}`
+}
+
+/** Keys tell their seed, so that records of two seeds never meet. */
+export const keyOf = (seed: number, number: number): string => `s${seed}-k${number}`
+
+/** The records of a seed, in the order in which they are written. */
+export function* inputOf(seed: number, records: number): Generator<InputRecord> {
+  const random = seededRandom(seed)
+  let streamTime = firstMs
+  for (let index = 0; index < records; index++) {
+    streamTime = nextTime(random, streamTime)
+    const number = random() < 0.5 ? below(random, hotKeys) : below(random, keys)
+    yield {
+      timestamp: streamTime - lateness(random),
+      key: below(random, 100) === 0 ? undefined : keyOf(seed, number),
+      value: valueOf(random),
+    }
+  }
+}
+
+const word = (text: string | undefined): string =>
+  text === undefined ? '-' : Buffer.from(text).toString('hex')
+
+/** The records of a seed as lines for the other side (Lines.java). @param partition below 0: the one of the key */
+export function* linesOf(seed: number, records: number, partition: number): Generator<string> {
+  for (const { timestamp, key, value } of inputOf(seed, records)) {
+    // Where a record without a key goes to is not told by its key.
+    if (key !== undefined || partition >= 0)
+      yield `${partition} ${timestamp} ${word(key)} ${word(value)}\n`
+  }
+}
