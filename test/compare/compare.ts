@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { createWorker } from '../../src/index.ts'
-import { linesOf } from './input.ts'
+import { type Layout, linesOf } from './input.ts'
 import { type Operator, operators, topologyOf } from './operators.ts'
 import type { Peer } from './peer.ts'
 import { type Comparison, compareResults, readResults } from './results.ts'
@@ -22,25 +22,23 @@ export interface Stage {
   readonly graceMs: number
 }
 
-type Input = Operator['input']
-
 /** Far above what either side takes. */
 const timeoutMs = 300_000
 
-const inputTopic = (stage: Stage, input: Input): string => `${stage.prefix}-${input}`
+const inputTopic = (stage: Stage, layout: Layout): string => `${stage.prefix}-${layout}`
 
 /** Writes the inputs that these operators read: a partition for each seed, or as Kafka's partitioner has it by the key. */
 export const writeInputs = async (stage: Stage, names: readonly string[]): Promise<void> => {
-  for (const input of new Set(names.map((name) => (operators[name] as Operator).input))) {
-    const file = path.join(stage.directory, input)
+  for (const layout of new Set(names.map((name) => (operators[name] as Operator).input))) {
+    const file = path.join(stage.directory, layout)
     const stream = fs.createWriteStream(file)
     for (let index = 0; index < stage.seeds; index++)
-      for (const line of linesOf(stage.from + index, stage.records, input === 'by-seed' ? index : -1))
+      for (const line of linesOf(stage.from + index, stage.records, layout, index))
         if (!stream.write(line)) await once(stream, 'drain')
     stream.end()
     await once(stream, 'close')
-    await stage.peer.create(inputTopic(stage, input), stage.seeds)
-    await stage.peer.load(inputTopic(stage, input), file)
+    await stage.peer.create(inputTopic(stage, layout), stage.seeds)
+    await stage.peer.load(inputTopic(stage, layout), file)
     fs.rmSync(file)
   }
 }

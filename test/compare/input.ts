@@ -9,7 +9,6 @@ const gridMs = 50
 const firstMs = 1_700_000_000_000
 const hotKeys = 20
 const keys = 300
-const numbers = 10_000
 /** Below what any store of the comparison keeps its windows for: what is lost beyond is not compared. */
 const leapMaxMs = 150
 
@@ -35,10 +34,12 @@ const lateness = (random: Random): number => {
   if (kind < 11) return 0
   if (kind < 15) return below(random, graceMs / 2)
   if (kind < 18) return below(random, 2 * graceMs + 1)
-  return graceMs + gridMs * below(random, 5) + (kind === 18 ? below(random, 3) - 1 : 10 + below(random, 3) - 1)
+  return (
+    graceMs + gridMs * below(random, 5) + (kind === 18 ? below(random, 3) - 1 : 10 + below(random, 3) - 1)
+  )
 }
 
-const valueOf = (random: Random): string | undefined => {
+const valueOf = (random: Random, numbers: number): string | undefined => {
   const kind = below(random, 100)
   if (kind < 2) return undefined
   const side = random() < 0.5 ? 'l' : 'r'
@@ -48,8 +49,17 @@ const valueOf = (random: Random): string | undefined => {
 /** Keys tell their seed, so that records of two seeds never meet. */
 export const keyOf = (seed: number, number: number): string => `s${seed}-k${number}`
 
+/** How an input lies in its topic. by-seed: a partition holds one seed, in one order. by-key: partitioned by the key. */
+export type Layout = 'by-seed' | 'by-key'
+
+/**
+ * Numbers that values are taken of. Where there are few, rows are written again as they are: no change in millstream, while
+ * Kafka Streams tells it with its later timestamp, so that timestamps are compared where there are many.
+ */
+const numbersOf: Readonly<Record<Layout, number>> = { 'by-seed': 1_000_000_000, 'by-key': 200 }
+
 /** The records of a seed, in the order in which they are written. */
-export function* inputOf(seed: number, records: number): Generator<InputRecord> {
+export function* inputOf(seed: number, records: number, layout: Layout): Generator<InputRecord> {
   const random = seededRandom(seed)
   let streamTime = firstMs
   for (let index = 0; index < records; index++) {
@@ -58,7 +68,7 @@ export function* inputOf(seed: number, records: number): Generator<InputRecord> 
     yield {
       timestamp: streamTime - lateness(random),
       key: below(random, 100) === 0 ? undefined : keyOf(seed, number),
-      value: valueOf(random),
+      value: valueOf(random, numbersOf[layout]),
     }
   }
 }
@@ -66,11 +76,16 @@ export function* inputOf(seed: number, records: number): Generator<InputRecord> 
 const word = (text: string | undefined): string =>
   text === undefined ? '-' : Buffer.from(text).toString('hex')
 
-/** The records of a seed as lines for the other side (Lines.java). @param partition below 0: the one of the key */
-export function* linesOf(seed: number, records: number, partition: number): Generator<string> {
-  for (const { timestamp, key, value } of inputOf(seed, records)) {
+/** The records of a seed as lines for the other side (Lines.java). @param partition of the seed */
+export function* linesOf(
+  seed: number,
+  records: number,
+  layout: Layout,
+  partition: number,
+): Generator<string> {
+  for (const { timestamp, key, value } of inputOf(seed, records, layout)) {
     // Where a record without a key goes to is not told by its key.
-    if (key !== undefined || partition >= 0)
-      yield `${partition} ${timestamp} ${word(key)} ${word(value)}\n`
+    if (layout === 'by-key' && key === undefined) continue
+    yield `${layout === 'by-key' ? -1 : partition} ${timestamp} ${word(key)} ${word(value)}\n`
   }
 }

@@ -21,13 +21,14 @@ import {
   windowStore,
 } from '../../src/index.ts'
 
+import type { Layout } from './input.ts'
+import type { Compared } from './results.ts'
+
 export interface Operator {
   /** Whether its result hangs on the grace. */
   readonly grace?: true
-  /** by-seed: a partition holds one seed, in one order. by-key: partitioned by the key. */
-  readonly input: 'by-seed' | 'by-key'
-  /** sequences: all results of a key, in their order. final: the last one of each, where none is null. */
-  readonly compared: 'sequences' | 'final'
+  readonly input: Layout
+  readonly compared: Compared
   build(scope: Scope): void
 }
 
@@ -64,6 +65,10 @@ const counts = { key: string, value: int64 }
 const keptTexts = store('kept', texts)
 const keptNullable = store('kept', { key: string, value: nullable(string) })
 const keptCounts = store('kept', counts)
+/** Of windows told on close: as long as on the other side, where a leap of time would hide them from being told. */
+const retentionMs = 600_000
+const textsToClose = windowStore('kept', { ...texts, retentionMs })
+const countsToClose = windowStore('kept', { ...counts, retentionMs })
 const textsOfWindows = windowStore('kept', texts)
 const nullableOfWindows = windowStore('kept', { key: string, value: nullable(string) })
 const countsOfWindows = windowStore('kept', counts)
@@ -82,7 +87,14 @@ const sessionsOf = (graceMs: number) => sessions({ gapMs: 60, graceMs })
 const onClose = { emit: 'on-close' } as const
 
 const sequences = { input: 'by-seed', compared: 'sequences' } as const
+/**
+ * Kafka Streams tells a null where nothing was, a result again when a side of a join goes from nothing to nothing, and a
+ * sliding window twice that ends with a record and begins right after another.
+ */
+const changes = { input: 'by-seed', compared: 'changes' } as const
 const windows = { ...sequences, grace: true } as const
+/** Rows that are written as they are: only Kafka Streams tells them again. */
+const rows = { input: 'by-key', compared: 'values' } as const
 /** Rows travel through topics of several partitions to their group or partner, and meet others there in any order. */
 const final = { input: 'by-key', compared: 'final' } as const
 
@@ -114,7 +126,8 @@ export const operators: Readonly<Record<string, Operator>> = {
     },
   },
   'tumbling-reduce': {
-    ...windows,
+    ...changes,
+    grace: true,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = tumblingOf(graceMs)
       to(grouped().windowedBy(lengths).reduce(nullableOfWindows, tail).toStream(), lengths, nullableText)
@@ -125,7 +138,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     build({ graceMs, grouped, windowed: to }) {
       const lengths = tumblingOf(graceMs)
       to(
-        grouped().windowedBy(lengths).aggregate(textsOfWindows, foldTexts, onClose).toStream(),
+        grouped().windowedBy(lengths).aggregate(textsToClose, foldTexts, onClose).toStream(),
         lengths,
         string,
       )
@@ -142,11 +155,12 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...windows,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = hoppingOf(graceMs)
-      to(grouped().windowedBy(lengths).count(countsOfWindows, onClose).toStream(), lengths, int64)
+      to(grouped().windowedBy(lengths).count(countsToClose, onClose).toStream(), lengths, int64)
     },
   },
   'sliding-aggregate': {
-    ...windows,
+    ...changes,
+    grace: true,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = slidingOf(graceMs)
       to(grouped().windowedBy(lengths).aggregate(textsOfWindows, foldTexts).toStream(), lengths, string)
@@ -156,7 +170,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...windows,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = slidingOf(graceMs)
-      to(grouped().windowedBy(lengths).count(countsOfWindows, onClose).toStream(), lengths, int64)
+      to(grouped().windowedBy(lengths).count(countsToClose, onClose).toStream(), lengths, int64)
     },
   },
   'session-count': {
@@ -178,11 +192,15 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...windows,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = sessionsOf(graceMs)
-      to(grouped().windowedBy(lengths).count(countsOfWindows, onClose).toStream(), lengths, nullableCount)
+      to(grouped().windowedBy(lengths).count(countsToClose, onClose).toStream(), lengths, nullableCount)
     },
   },
+  table: {
+    ...rows,
+    build: ({ leftTable, texts: to }) => to(leftTable().toStream()),
+  },
   'table-filter': {
-    ...sequences,
+    ...rows,
     build: ({ leftTable, texts: to }) =>
       to(
         leftTable()
@@ -213,15 +231,15 @@ export const operators: Readonly<Record<string, Operator>> = {
     build: ({ left, rightTable, texts: to }) => to(left().leftJoin(rightTable(), both)),
   },
   'table-table-join': {
-    ...sequences,
+    ...changes,
     build: ({ leftTable, rightTable, texts: to }) => to(leftTable().join(rightTable(), both).toStream()),
   },
   'table-table-left-join': {
-    ...sequences,
+    ...changes,
     build: ({ leftTable, rightTable, texts: to }) => to(leftTable().leftJoin(rightTable(), both).toStream()),
   },
   'table-table-outer-join': {
-    ...sequences,
+    ...changes,
     build: ({ leftTable, rightTable, texts: to }) => to(leftTable().outerJoin(rightTable(), both).toStream()),
   },
   'foreign-key-join': {

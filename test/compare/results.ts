@@ -1,7 +1,13 @@
 // Compares what came out of the two sides, read as lines (Lines.java): byte by byte, with timestamps and partitions.
 import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
-import type { Operator } from './operators.ts'
+
+/**
+ * sequences: all results of a key in their order. changes: the same, where a result that says again what was said before
+ * counts once, and a null says nothing where nothing is. values: changes without their timestamps. final: the last of
+ * these.
+ */
+export type Compared = 'sequences' | 'changes' | 'values' | 'final'
 
 /** Of each key in its partition its results in order, each as `timestamp value` in hex. */
 type Results = ReadonlyMap<string, readonly string[]>
@@ -23,28 +29,40 @@ export interface Comparison {
 
 const shownMax = 3
 
+const valueOf = (result: string | undefined): string =>
+  result === undefined ? '-' : result.slice(result.indexOf(' ') + 1)
+
+const add = (known: string[], timestamp: string, value: string, compared: Compared): void => {
+  if (compared === 'final') known[0] = `? ${value}`
+  else if (compared === 'sequences' || valueOf(known.at(-1)) !== value)
+    known.push(`${compared === 'values' ? '?' : timestamp} ${value}`)
+}
+
+/** @param lines records as the other side reads them (Lines.java) */
 export const resultsOf = async (
   lines: AsyncIterable<string> | Iterable<string>,
-  compared: Operator['compared'],
+  compared: Compared,
 ): Promise<Results> => {
   const results = new Map<string, string[]>()
   for await (const line of lines) {
-    const [partition, timestamp, key, value] = line.split(' ')
-    const place = `${partition} ${key}`
-    const result = `${timestamp} ${value}`
-    const known = results.get(place)
-    if (known === undefined) results.set(place, [result])
-    else if (compared === 'final') known[0] = result
-    else known.push(result)
+    const [partition, timestamp = '', key, value = ''] = line.split(' ')
+    // Where a record without a key goes to is the free choice of a producer.
+    const place = key === '-' ? `any ${key}` : `${partition} ${key}`
+    let known = results.get(place)
+    if (known === undefined) {
+      known = []
+      results.set(place, known)
+    }
+    add(known, timestamp, value, compared)
   }
-  // A row that is taken out is no row, whether it was told or not.
-  if (compared === 'final')
-    for (const [place, [last]] of results) if (last?.endsWith(' -') === true) results.delete(place)
+  results.get('any -')?.sort()
+  for (const [place, list] of results)
+    if (compared !== 'sequences' && list.every((result) => valueOf(result) === '-')) results.delete(place)
   return results
 }
 
 /** Of a file that was read by the other side. */
-export const readResults = (file: string, compared: Operator['compared']): Promise<Results> =>
+export const readResults = (file: string, compared: Compared): Promise<Results> =>
   resultsOf(createInterface({ input: createReadStream(file, 'latin1') }), compared)
 
 const printable = /^[\x20-\x7e]*$/
@@ -67,7 +85,7 @@ const readable = (hex: string): string => {
 const described = (result: string | undefined): string => {
   if (result === undefined) return 'nothing'
   const [timestamp, value = ''] = result.split(' ')
-  return `${readable(value)} at ${timestamp}`
+  return timestamp === '?' ? readable(value) : `${readable(value)} at ${timestamp}`
 }
 
 const firstDifference = (
@@ -80,7 +98,7 @@ const firstDifference = (
   while (at < length && ours?.[at] === theirs?.[at]) at++
   const [partition, key = ''] = place.split(' ')
   return {
-    key: `${readable(key)} in partition ${partition}, result ${at + 1} of ${length}`,
+    key: `${readable(key)} in partition ${partition}: result ${at + 1} of ${length}`,
     ours: described(ours?.[at]),
     theirs: described(theirs?.[at]),
   }

@@ -83,6 +83,7 @@ final class Operators {
       entry("session-on-close", scope -> scope.sessionCounts(
           scope.grouped().windowedBy(SESSIONS).emitStrategy(EmitStrategy.onWindowClose()).count(
               scope.sessions(Serdes.Long()).withRetention(LONG_RETENTION)))),
+      entry("table", scope -> scope.texts(scope.leftTable())),
       entry("table-filter", scope -> scope.texts(scope.leftTable().filter((key, value) -> number(value) % 3 != 0))),
       entry("table-aggregate", scope -> scope.counts(
           scope.leftTable()
