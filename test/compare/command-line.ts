@@ -62,9 +62,10 @@ export const parseCommandLine = (args: string[]): CommandLine | 'help' => {
   }
   if (words.help) return 'help'
   const graceOffByOne = words['grace-off-by-one']
-  const names = chosen(words.operators)
+  const names = chosen(words.operators).filter((name) => !graceOffByOne || operators[name]?.grace === true)
+  if (names.length === 0) throw new UsageError('none of these operators has a grace')
   return {
-    operators: graceOffByOne ? names.filter((name) => operators[name]?.grace === true) : names,
+    operators: names,
     seeds: wholeNumber('seeds', words.seeds),
     records: wholeNumber('records', words.records),
     from: wholeNumber('from', words.from),

@@ -11,6 +11,7 @@ const hotKeys = 20
 const keys = 300
 /** Below what any store of the comparison keeps its windows for: what is lost beyond is not compared. */
 const leapMaxMs = 150
+const recordsOnEdge = 6
 
 /** Undefined: null. */
 export interface InputRecord {
@@ -20,12 +21,36 @@ export interface InputRecord {
   readonly value: string | undefined
 }
 
-/** Where stream time goes to with a record: on by little, onto a moment at which windows close, or by a leap. */
-const nextTime = (random: Random, streamTime: number): number => {
-  const kind = below(random, 200)
-  if (kind === 0) return streamTime + below(random, leapMaxMs)
-  if (kind < 12) return Math.ceil((streamTime + 1 - graceMs) / gridMs) * gridMs + graceMs
-  return streamTime + below(random, 4)
+/** Stream time as it goes on: by little, by a leap, or onto the edge of a window's grace, where it stays for some records. */
+class Times {
+  readonly #random: Random
+  #now = firstMs
+  #staying = 0
+
+  constructor(random: Random) {
+    this.#random = random
+  }
+
+  /** The timestamp of the next record. */
+  next(): number {
+    if (this.#staying > 0) {
+      this.#staying--
+      return this.#now - lateness(this.#random)
+    }
+    const kind = below(this.#random, 100)
+    if (kind < 5) {
+      this.#staying = recordsOnEdge
+      this.#now = this.#edge() - below(this.#random, 2)
+      return this.#now
+    }
+    this.#now += below(this.#random, kind === 5 ? leapMaxMs : 4)
+    return this.#now - lateness(this.#random)
+  }
+
+  /** The next moment at which a window may close; a millisecond before it takes records yet. */
+  #edge(): number {
+    return Math.ceil((this.#now + 2 - graceMs) / gridMs) * gridMs + graceMs
+  }
 }
 
 /** How much earlier than stream time a record is: not at all, a little, twice the grace at most, or on an edge of it. */
@@ -34,9 +59,7 @@ const lateness = (random: Random): number => {
   if (kind < 11) return 0
   if (kind < 15) return below(random, graceMs / 2)
   if (kind < 18) return below(random, 2 * graceMs + 1)
-  return (
-    graceMs + gridMs * below(random, 5) + (kind === 18 ? below(random, 3) - 1 : 10 + below(random, 3) - 1)
-  )
+  return graceMs + gridMs * below(random, 5) + (kind === 18 ? 0 : 10) + below(random, 3) - 1
 }
 
 const valueOf = (random: Random, numbers: number): string | undefined => {
@@ -61,12 +84,11 @@ const numbersOf: Readonly<Record<Layout, number>> = { 'by-seed': 1_000_000_000, 
 /** The records of a seed, in the order in which they are written. */
 export function* inputOf(seed: number, records: number, layout: Layout): Generator<InputRecord> {
   const random = seededRandom(seed)
-  let streamTime = firstMs
+  const times = new Times(random)
   for (let index = 0; index < records; index++) {
-    streamTime = nextTime(random, streamTime)
     const number = random() < 0.5 ? below(random, hotKeys) : below(random, keys)
     yield {
-      timestamp: streamTime - lateness(random),
+      timestamp: times.next(),
       key: below(random, 100) === 0 ? undefined : keyOf(seed, number),
       value: valueOf(random, numbersOf[layout]),
     }
