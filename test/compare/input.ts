@@ -62,15 +62,12 @@ const lateness = (random: Random): number => {
   return graceMs + gridMs * below(random, 5) + (kind === 18 ? 0 : 10) + below(random, 3) - 1
 }
 
-const valueOf = (random: Random, numbers: number): string | undefined => {
+const valueFor = (random: Random, numbers: number): string | undefined => {
   const kind = below(random, 100)
   if (kind < 2) return undefined
   const side = random() < 0.5 ? 'l' : 'r'
   return kind < 10 ? side : `${side}${below(random, numbers)}`
 }
-
-/** Keys tell their seed, so that records of two seeds never meet. */
-export const keyOf = (seed: number, number: number): string => `s${seed}-k${number}`
 
 /** How an input lies in its topic. by-seed: a partition holds one seed, in one order. by-key: partitioned by the key. */
 export type Layout = 'by-seed' | 'by-key'
@@ -81,7 +78,7 @@ export type Layout = 'by-seed' | 'by-key'
  */
 const numbersOf: Readonly<Record<Layout, number>> = { 'by-seed': 1_000_000_000, 'by-key': 200 }
 
-/** The records of a seed, in the order in which they are written. */
+/** The records of a seed, in the order in which they are written. Keys tell their seed, so that two seeds never meet. */
 export function* inputOf(seed: number, records: number, layout: Layout): Generator<InputRecord> {
   const random = seededRandom(seed)
   const times = new Times(random)
@@ -89,8 +86,8 @@ export function* inputOf(seed: number, records: number, layout: Layout): Generat
     const number = random() < 0.5 ? below(random, hotKeys) : below(random, keys)
     yield {
       timestamp: times.next(),
-      key: below(random, 100) === 0 ? undefined : keyOf(seed, number),
-      value: valueOf(random, numbersOf[layout]),
+      key: below(random, 100) === 0 ? undefined : `s${seed}-k${number}`,
+      value: valueFor(random, numbersOf[layout]),
     }
   }
 }

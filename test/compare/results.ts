@@ -29,12 +29,12 @@ export interface Comparison {
 
 const shownMax = 3
 
-const valueOf = (result: string | undefined): string =>
+const valueIn = (result: string | undefined): string =>
   result === undefined ? '-' : result.slice(result.indexOf(' ') + 1)
 
 const add = (known: string[], timestamp: string, value: string, compared: Compared): void => {
   if (compared === 'final') known[0] = `? ${value}`
-  else if (compared === 'sequences' || valueOf(known.at(-1)) !== value)
+  else if (compared === 'sequences' || valueIn(known.at(-1)) !== value)
     known.push(`${compared === 'values' ? '?' : timestamp} ${value}`)
 }
 
@@ -57,7 +57,7 @@ export const resultsOf = async (
   }
   results.get('any -')?.sort()
   for (const [place, list] of results)
-    if (compared !== 'sequences' && list.every((result) => valueOf(result) === '-')) results.delete(place)
+    if (compared !== 'sequences' && list.every((result) => valueIn(result) === '-')) results.delete(place)
   return results
 }
 
