@@ -1,6 +1,6 @@
 // Turns the figures of all turns into medians, ratios (ours divided by theirs), the table and the JSON file.
 import type { Work } from './contestants/works.ts'
-import type { Contestant, Peer, Plan, Turn } from './plan.ts'
+import { type Contestant, knows, type Peer, type Plan, type Turn } from './plan.ts'
 import { type Figures, isLatency } from './turns.ts'
 
 export interface Result {
@@ -80,7 +80,9 @@ export const reportOf = (plan: Plan, results: readonly Result[]): Report => {
     const summaries = (contestant: Contestant): Summaries =>
       allMeasures((measure) => summarise(results, work, contestant, measure))
     const ours = summaries('millstream')
-    const theirs = plan.against.map((peer) => [peer, summaries(peer)] as const)
+    const theirs = plan.against
+      .filter((peer) => knows(peer, work))
+      .map((peer) => [peer, summaries(peer)] as const)
     ratios[work] = {
       against: Object.fromEntries(
         theirs.map(([peer, summary]) => [

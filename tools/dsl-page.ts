@@ -92,8 +92,8 @@ grace that is one millisecond off is noticed. It knows ${Object.keys(operators).
 - From nothing to nothing is no change here. Kafka Streams tells a null (\`reduce\` in windows, joins of tables), or the same
   result of an outer join again.
 - A sliding window that ends with a record and begins right after another one is told once here, and twice there.
-- Windows told on close are all told here. There a leap of stream time beyond the retention loses those that were open, so
-  that the comparison gives both a long one.
+- With the least retention, Kafka Streams loses windows told on close that a leap of stream time passes, and does not find the
+  sliding window before a record that is just not late; here none of these is lost. The comparison gives both a long one.
 - What travels through topics of several partitions (\`groupBy\` of tables, foreign-key joins) is equal in the end; what is told on
   the way depends on who comes first, in both.
 - Records without a key that an outer join keeps go to any partition.`

@@ -23,7 +23,7 @@ export interface Stage {
 }
 
 /** Far above what either side takes. */
-const timeoutMs = 300_000
+const timeoutMs = 900_000
 
 const inputTopic = (stage: Stage, layout: Layout): string => `${stage.prefix}-${layout}`
 

@@ -65,10 +65,10 @@ const counts = { key: string, value: int64 }
 const keptTexts = store('kept', texts)
 const keptNullable = store('kept', { key: string, value: nullable(string) })
 const keptCounts = store('kept', counts)
-/** Of windows told on close: as long as on the other side, where a leap of time would hide them from being told. */
+/** As long as on the other side, where the least retention hides windows that are needed yet (docs/dsl.md). */
 const retentionMs = 600_000
-const textsToClose = windowStore('kept', { ...texts, retentionMs })
-const countsToClose = windowStore('kept', { ...counts, retentionMs })
+const textsForLong = windowStore('kept', { ...texts, retentionMs })
+const countsForLong = windowStore('kept', { ...counts, retentionMs })
 const textsOfWindows = windowStore('kept', texts)
 const nullableOfWindows = windowStore('kept', { key: string, value: nullable(string) })
 const countsOfWindows = windowStore('kept', counts)
@@ -138,7 +138,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     build({ graceMs, grouped, windowed: to }) {
       const lengths = tumblingOf(graceMs)
       to(
-        grouped().windowedBy(lengths).aggregate(textsToClose, foldTexts, onClose).toStream(),
+        grouped().windowedBy(lengths).aggregate(textsForLong, foldTexts, onClose).toStream(),
         lengths,
         string,
       )
@@ -155,7 +155,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...windows,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = hoppingOf(graceMs)
-      to(grouped().windowedBy(lengths).count(countsToClose, onClose).toStream(), lengths, int64)
+      to(grouped().windowedBy(lengths).count(countsForLong, onClose).toStream(), lengths, int64)
     },
   },
   'sliding-aggregate': {
@@ -163,14 +163,14 @@ export const operators: Readonly<Record<string, Operator>> = {
     grace: true,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = slidingOf(graceMs)
-      to(grouped().windowedBy(lengths).aggregate(textsOfWindows, foldTexts).toStream(), lengths, string)
+      to(grouped().windowedBy(lengths).aggregate(textsForLong, foldTexts).toStream(), lengths, string)
     },
   },
   'sliding-on-close': {
     ...windows,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = slidingOf(graceMs)
-      to(grouped().windowedBy(lengths).count(countsToClose, onClose).toStream(), lengths, int64)
+      to(grouped().windowedBy(lengths).count(countsForLong, onClose).toStream(), lengths, int64)
     },
   },
   'session-count': {
@@ -192,7 +192,7 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...windows,
     build({ graceMs, grouped, windowed: to }) {
       const lengths = sessionsOf(graceMs)
-      to(grouped().windowedBy(lengths).count(countsToClose, onClose).toStream(), lengths, nullableCount)
+      to(grouped().windowedBy(lengths).count(countsForLong, onClose).toStream(), lengths, nullableCount)
     },
   },
   table: {

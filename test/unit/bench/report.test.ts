@@ -60,4 +60,12 @@ describe('turnsOf', () => {
       'count millstream',
     ])
   })
+
+  it('has no turn of kafkajs where it has no such work', () => {
+    const plan = planOf({ works: ['table-join'], against: ['kafka-streams', 'kafkajs'], quick: false })
+    expect(new Set(turnsOf(plan).map(({ contestant }) => contestant))).toEqual(
+      new Set(['millstream', 'kafka-streams']),
+    )
+    expect(Object.keys(reportOf(plan, []).results['table-join']?.against ?? {})).toEqual(['kafka-streams'])
+  })
 })
