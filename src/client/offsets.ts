@@ -20,6 +20,7 @@ import { Backoff } from './backoff.ts'
 import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
 import { withCoordinator } from './coordinator.ts'
+import type { LeftOpen } from './left-open.ts'
 
 export interface CommittedPosition extends TopicPartition {
   /** Next offset to read, or -1 where the group has committed none. */
@@ -55,6 +56,7 @@ const NONE = 0
  * The committed offsets of these partitions, in their order, all of them stable.
  * @param deadline on the monotonic clock; an undecided transaction lasts until its timeout (transactionTimeoutMs of
  * its owner) plus the broker's clean-up interval at most
+ * @param leftOpen ends what would last longer
  * @throws MillstreamError REQUEST_TIMED_OUT (names the partitions that stay unstable), AUTHORIZATION_FAILED
  */
 export const fetchCommitted = async (
@@ -63,8 +65,10 @@ export const fetchCommitted = async (
   group: string,
   partitions: readonly TopicPartition[],
   deadline: number,
+  leftOpen?: LeftOpen,
 ): Promise<CommittedPosition[]> => {
   const found = new Map<string, CommittedPosition>()
+  const startedMs = ports.clock.monotonic()
   const backoff = new Backoff(ports, { maxMs: 500 })
   let missing = partitions
   while (missing.length > 0) {
@@ -98,7 +102,9 @@ export const fetchCommitted = async (
       }
     }
     missing = missing.filter(({ topic, partition }) => !found.has(partitionId(topic, partition)))
-    if (missing.length > 0 && !(await backoff.wait(deadline))) throw stayedUnstable(group, missing)
+    if (missing.length === 0) break
+    leftOpen?.suspectOffsets(group, startedMs)
+    if (!(await backoff.wait(deadline))) throw stayedUnstable(group, missing)
   }
   return partitions.map(
     ({ topic, partition }) => found.get(partitionId(topic, partition)) as CommittedPosition,

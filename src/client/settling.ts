@@ -5,7 +5,7 @@ import type { Ports } from '../base/ports.ts'
 import type { Cluster } from './cluster.ts'
 import {
   type EndedTransaction,
-  Endings,
+  type Endings,
   type GuardedPartition,
   type GuardedProducer,
   isSettled,
@@ -22,7 +22,7 @@ export class Settling {
   readonly #cluster: Cluster
   readonly #guard: MarkerGuard
   readonly #requests: TransactionRequests
-  readonly #endings = new Endings()
+  readonly #endings: Endings
   /** Reasons to look at partitions again: a leader had to be looked up, or a transaction did not end by a commit. */
   #doubts = 0
   /** For the partition with the offsets of the group, what a lane has for the others. */
@@ -34,10 +34,12 @@ export class Settling {
     settings: MarkerGuardSettings,
     log: Logger,
     requests: TransactionRequests,
+    endings: Endings,
   ) {
     this.#cluster = cluster
     this.#guard = new MarkerGuard(cluster, ports, settings, log)
     this.#requests = requests
+    this.#endings = endings
   }
 
   doubted(): void {

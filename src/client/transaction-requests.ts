@@ -8,6 +8,24 @@ import { backoffMs, givenUp, isRepeatable } from './answers.ts'
 import type { Cluster, CoordinatorType } from './cluster.ts'
 import { unlessAborted } from './unless-aborted.ts'
 
+export interface Question<Request, Response> {
+  readonly type: CoordinatorType
+  /** The transactional id, or the group. */
+  readonly key: string
+  readonly api: Api<Request, Response>
+  readonly request: Request
+  /** The error code of an answer that decides. */
+  readonly errorOf: (response: Response) => number
+  /** When repeating ends, on the monotonic clock. */
+  readonly deadlineMs: number
+  /** Awaited before each attempt. */
+  readonly before?: () => Promise<void>
+  /** Called each time that it was sent. */
+  readonly sent?: () => void
+  /** When it is given up; by default with the transaction. */
+  readonly signal?: AbortSignal
+}
+
 export class TransactionRequests {
   readonly #cluster: Cluster
   readonly #ports: Ports
@@ -27,24 +45,14 @@ export class TransactionRequests {
 
   /**
    * Repeats a request until its answer is neither "wait" nor "ask another broker", or the deadline is over.
-   * @param errorOf the error code of an answer that decides
-   * @param deadlineMs when repeating ends, on the monotonic clock
-   * @param sent called each time that it was sent
-   * @param signal when it is given up; by default with the transaction
    * @throws MillstreamError REQUEST_TIMED_OUT when it is given up, and what Cluster.send and Cluster.coordinator throw
    */
-  async ask<Request, Response>(
-    type: CoordinatorType,
-    key: string,
-    api: Api<Request, Response>,
-    request: Request,
-    errorOf: (response: Response) => number,
-    deadlineMs: number,
-    sent?: () => void,
-    signal: AbortSignal = this.#patience.signal,
-  ): Promise<Response> {
+  async ask<Request, Response>(question: Question<Request, Response>): Promise<Response> {
+    const { type, key, api, request, errorOf, deadlineMs, before, sent } = question
+    const signal = question.signal ?? this.#patience.signal
     for (let attempt = 0; ; attempt++) {
       const over = this.#ports.clock.monotonic() >= deadlineMs
+      await before?.()
       try {
         const node = await unlessAborted(signal, this.#cluster.coordinator(type, key), givenUp)
         const answer = this.#cluster.send(node, 'coordinator', api, request)

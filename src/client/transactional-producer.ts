@@ -25,6 +25,7 @@ import { txnOffsetCommit } from '../protocol/txn-offset-commit.ts'
 import type { BatchBuilder } from '../record/batch-builder.ts'
 import { transactionFailure, byTopic, firstError, initErrorOf } from './answers.ts'
 import type { Cluster } from './cluster.ts'
+import { Endings } from './marker-guard.ts'
 import { type Lane, Outbox, type OutboxSettings, type ProducerIdentity } from './outbox.ts'
 import type { CommittingProducer, Membership, MembershipSource, OffsetToCommit } from './producer.ts'
 import { Settling } from './settling.ts'
@@ -71,7 +72,14 @@ export class TransactionalProducer implements CommittingProducer {
   #offsetsCommitted = false
   #initialising = false
 
-  constructor(cluster: Cluster, ports: Ports, settings: TransactionalProducerSettings, log: Logger) {
+  /** @param endings where it notes how its transactions ended */
+  constructor(
+    cluster: Cluster,
+    ports: Ports,
+    settings: TransactionalProducerSettings,
+    log: Logger,
+    endings: Endings = new Endings(),
+  ) {
     this.#cluster = cluster
     this.#ports = ports
     this.#settings = settings
@@ -80,7 +88,7 @@ export class TransactionalProducer implements CommittingProducer {
     this.#requests = new TransactionRequests(cluster, ports, log, () => {
       this.#ghostPossible = true
     })
-    this.#settling = new Settling(cluster, ports, settings, log, this.#requests)
+    this.#settling = new Settling(cluster, ports, settings, log, this.#requests, endings)
     this.#outbox = new Outbox(cluster, ports, settings, log, {
       identity: () => this.#identity(),
       beforeProduce: (lanes) => this.#beforeProduce(lanes),
@@ -140,24 +148,24 @@ export class TransactionalProducer implements CommittingProducer {
     await this.#outbox.quiesce()
     const known = !fresh && this.#producerId >= 0
     this.#settling.doubted()
-    await this.#settling.findLast()
     const codeOf = ({ errorCode }: InitProducerIdResponse): number => initErrorOf(errorCode, known)
-    const response = await this.#requests.ask(
-      'transaction',
-      this.#settings.transactionalId,
-      initProducerId,
-      {
-        transactionalId: this.#settings.transactionalId,
-        transactionTimeoutMs: this.#settings.transactionTimeoutMs,
+    const { transactionalId, transactionTimeoutMs, requestTimeoutMs } = this.#settings
+    const response = await this.#requests.ask({
+      type: 'transaction',
+      key: transactionalId,
+      api: initProducerId,
+      request: {
+        transactionalId,
+        transactionTimeoutMs,
         producerId: known ? this.#producerId : -1,
         producerEpoch: known ? this.#epoch : -1,
       },
-      codeOf,
+      errorOf: codeOf,
       // An open transaction is aborted first, which takes the coordinator as long as its markers take.
-      this.#ports.clock.monotonic() +
-        this.#settings.transactionTimeoutMs +
-        2 * this.#settings.requestTimeoutMs,
-    )
+      deadlineMs: this.#ports.clock.monotonic() + transactionTimeoutMs + 2 * requestTimeoutMs,
+      // Each time: what is open is decided by the first attempt, and forgotten by the one that succeeds.
+      before: () => this.#settling.findLast(),
+    })
     const errorCode = codeOf(response)
     if (errorCode !== 0) throw transactionFailure('InitProducerId', errorCode, this.#place())
     this.#becomeReady(response.producerId, response.producerEpoch)
@@ -284,11 +292,11 @@ export class TransactionalProducer implements CommittingProducer {
     offsets: readonly OffsetToCommit[],
     source: MembershipSource,
   ): Promise<boolean> {
-    const response = await this.#requests.ask(
-      'group',
-      membership.groupId,
-      txnOffsetCommit,
-      {
+    const response = await this.#requests.ask({
+      type: 'group',
+      key: membership.groupId,
+      api: txnOffsetCommit,
+      request: {
         transactionalId: this.#settings.transactionalId,
         groupId: membership.groupId,
         producerId: this.#producerId,
@@ -298,11 +306,11 @@ export class TransactionalProducer implements CommittingProducer {
         groupInstanceId: membership.instanceId ?? null,
         topics: byTopic(offsets.map((one) => ({ ...one, leaderEpoch: -1 }))),
       },
-      (answer) =>
+      errorOf: (answer) =>
         firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
-      this.#deadlineMs,
-      () => faultPoint('offset-commit-sent'),
-    )
+      deadlineMs: this.#deadlineMs,
+      sent: () => faultPoint('offset-commit-sent'),
+    })
     for (const { topic, partitions } of response.topics) {
       for (const { partition, errorCode } of partitions) {
         if (errorCode === 0) continue
@@ -321,22 +329,20 @@ export class TransactionalProducer implements CommittingProducer {
   /** The answer to EndTxn. @throws OUTCOME_UNKNOWN, in state `lost`, when there is none. */
   async #endTxn(commit: boolean): Promise<EndTxnResponse> {
     try {
-      const asked = this.#requests.ask(
-        'transaction',
-        this.#settings.transactionalId,
-        endTxn,
-        {
+      return await this.#requests.ask({
+        type: 'transaction',
+        key: this.#settings.transactionalId,
+        api: endTxn,
+        request: {
           transactionalId: this.#settings.transactionalId,
           producerId: this.#producerId,
           producerEpoch: this.#epoch,
           committed: commit,
         },
-        (answer) => answer.errorCode,
-        this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs,
-        commit ? () => faultPoint('end-txn-sent') : undefined,
-        commit ? undefined : this.#requests.grace,
-      )
-      return await asked
+        errorOf: (answer) => answer.errorCode,
+        deadlineMs: this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs,
+        ...(commit ? { sent: () => faultPoint('end-txn-sent') } : { signal: this.#requests.grace }),
+      })
     } catch (error) {
       this.#lose()
       throw this.#outcomeUnknown('EndTxn was not answered', error)
@@ -389,11 +395,11 @@ export class TransactionalProducer implements CommittingProducer {
     if (this.#cluster.transactionVersion === 2) return
     const missing = lanes.filter((lane) => !lane.added)
     if (missing.length === 0) return
-    const response = await this.#requests.ask(
-      'transaction',
-      this.#settings.transactionalId,
-      addPartitionsToTxn,
-      {
+    const response = await this.#requests.ask({
+      type: 'transaction',
+      key: this.#settings.transactionalId,
+      api: addPartitionsToTxn,
+      request: {
         transactionalId: this.#settings.transactionalId,
         producerId: this.#producerId,
         producerEpoch: this.#epoch,
@@ -402,10 +408,10 @@ export class TransactionalProducer implements CommittingProducer {
           partitions: partitions.map((lane) => lane.partition),
         })),
       },
-      (answer) =>
+      errorOf: (answer) =>
         firstError(answer.topics.flatMap((topic) => topic.partitions.map(({ errorCode }) => errorCode))),
-      this.#deadlineMs,
-    )
+      deadlineMs: this.#deadlineMs,
+    })
     const decisive = firstError(
       response.topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode)),
     )
@@ -419,19 +425,19 @@ export class TransactionalProducer implements CommittingProducer {
   }
 
   async #addOffsets(groupId: string): Promise<void> {
-    const response = await this.#requests.ask(
-      'transaction',
-      this.#settings.transactionalId,
-      addOffsetsToTxn,
-      {
+    const response = await this.#requests.ask({
+      type: 'transaction',
+      key: this.#settings.transactionalId,
+      api: addOffsetsToTxn,
+      request: {
         transactionalId: this.#settings.transactionalId,
         producerId: this.#producerId,
         producerEpoch: this.#epoch,
         groupId,
       },
-      (answer) => answer.errorCode,
-      this.#deadlineMs,
-    )
+      errorOf: (answer) => answer.errorCode,
+      deadlineMs: this.#deadlineMs,
+    })
     if (response.errorCode !== 0)
       throw transactionFailure('AddOffsetsToTxn', response.errorCode, { group: groupId })
   }

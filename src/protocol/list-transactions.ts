@@ -11,6 +11,8 @@ import { type Api, defineApi } from './api.ts'
 export interface ListTransactionsRequest {
   /** Empty, Ongoing, PrepareCommit, PrepareAbort, CompleteCommit, CompleteAbort, PrepareEpochFence; none: all of them. */
   readonly states: readonly string[]
+  /** None: those of all producers. */
+  readonly producerIds?: readonly number[]
 }
 
 export interface ListedTransaction {
@@ -35,7 +37,7 @@ export const listTransactions: Api<ListTransactionsRequest, ListTransactionsResp
 
   encode(writer, version, request) {
     writer.array(request.states, (state) => writer.string(state))
-    writer.array([], (producerId: number) => writer.int64(producerId))
+    writer.array(request.producerIds ?? [], (producerId) => writer.int64(producerId))
     if (version >= 1) writer.int64(-1) // open for however long
     writer.tags()
   },

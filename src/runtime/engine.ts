@@ -12,6 +12,8 @@ import { openHeartbeats } from '../client/heartbeat-carrier.ts'
 import type { TaskName } from '../client/heartbeat-messages.ts'
 import type { Heartbeats } from '../client/heartbeats.ts'
 import { IdempotentProducer } from '../client/idempotent-producer.ts'
+import { LeftOpen } from '../client/left-open.ts'
+import { Endings } from '../client/marker-guard.ts'
 import type { CommittingProducer } from '../client/producer.ts'
 import { TransactionalProducer } from '../client/transactional-producer.ts'
 import { hasShortSession } from '../config/short-sessions.ts'
@@ -29,7 +31,7 @@ import { TaskManager } from './task-manager.ts'
 import { planTasks, type TaskPlan } from './task-plan.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { Transaction } from './transaction.ts'
-import { transactionalIdOf } from './transactional-id.ts'
+import { isWorkerOf, transactionalIdOf } from './transactional-id.ts'
 import { WorkerMembership } from './worker-membership.ts'
 import type { CommitPhases } from './worker-status.ts'
 import type { WorkerWatch } from './worker-watch.ts'
@@ -42,6 +44,7 @@ export interface Engine {
   readonly membership: WorkerMembership
   /** Undefined where sessions are long enough to do without. */
   readonly takeOver: TakeOver | undefined
+  readonly leftOpen: LeftOpen
   readonly heartbeats: Heartbeats
   readonly handOver: HandOver
   readonly pulse: Pulse
@@ -149,7 +152,9 @@ const assemble = (given: Ingredients): Engine => {
   // session of its former self to expire.
   const instanceId = settings.instanceId ?? keptInstanceName(ports, directory)
   const transactionalId = transactionalIdOf(applicationId, instanceId)
-  const producer = createProducer(given, transactionalId)
+  const endings = new Endings()
+  const producer = createProducer(given, transactionalId, endings)
+  const leftOpen = createLeftOpen(given, endings)
   const protocol: GroupProtocol = createGroupProtocol({
     ...settings,
     tasks: plans,
@@ -184,10 +189,10 @@ const assemble = (given: Ingredients): Engine => {
     collector,
     standbys,
     observer: owner.watch,
+    leftOpen,
     interrupted,
   })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
-  const purge = new RepartitionPurge(cluster, ports, settings, log)
   return {
     cluster,
     directory,
@@ -195,6 +200,7 @@ const assemble = (given: Ingredients): Engine => {
     member,
     membership,
     takeOver,
+    leftOpen,
     heartbeats,
     handOver,
     pulse,
@@ -204,9 +210,15 @@ const assemble = (given: Ingredients): Engine => {
     standbys,
     fetcher,
     flow,
-    purge,
+    purge: new RepartitionPurge(cluster, ports, settings, log),
     topology: topologyHash(plans),
   }
+}
+
+const createLeftOpen = ({ settings, cluster, ports, log }: Ingredients, endings: Endings): LeftOpen => {
+  const { applicationId, requestTimeoutMs } = settings
+  const isOurs = (id: string): boolean => isWorkerOf(applicationId, id)
+  return new LeftOpen(cluster, ports, { requestTimeoutMs, isOurs }, endings, log)
 }
 
 const createTakeOver = (given: Ingredients, member: GroupMember): TakeOver | undefined =>
@@ -240,10 +252,11 @@ const createFetcher = ({ settings, cluster, ports, log, owner }: Ingredients): F
 const createProducer = (
   { settings, cluster, ports, log }: Ingredients,
   transactionalId: string,
+  endings: Endings,
 ): CommittingProducer => {
   const outbox = { ...settings, requestBytesMax: produceRequestBytesMax }
   return settings.guarantee === 'exactly_once'
-    ? new TransactionalProducer(cluster, ports, { ...outbox, transactionalId, markerWaitMs }, log)
+    ? new TransactionalProducer(cluster, ports, { ...outbox, transactionalId, markerWaitMs }, log, endings)
     : new IdempotentProducer(
         cluster,
         ports,

@@ -11,6 +11,7 @@ import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import type { Cluster } from '../client/cluster.ts'
 import { Fetcher, type FetchedPartition } from '../client/fetcher.ts'
+import type { LeftOpen } from '../client/left-open.ts'
 import { MillstreamError } from '../errors.ts'
 import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
@@ -46,13 +47,22 @@ export class Restorer {
   readonly #limits: RestoreLimits
   readonly #log: Logger
   readonly #observer: RestoreObserver
+  readonly #leftOpen: LeftOpen
 
-  constructor(cluster: Cluster, ports: Ports, limits: RestoreLimits, log: Logger, observer: RestoreObserver) {
+  constructor(
+    cluster: Cluster,
+    ports: Ports,
+    limits: RestoreLimits,
+    log: Logger,
+    observer: RestoreObserver,
+    leftOpen: LeftOpen,
+  ) {
     this.#cluster = cluster
     this.#ports = ports
     this.#limits = limits
     this.#log = log
     this.#observer = observer
+    this.#leftOpen = leftOpen
   }
 
   /**
@@ -103,6 +113,7 @@ export class Restorer {
   ): Promise<'restored' | 'interrupted'> {
     const started = this.#ports.clock.monotonic()
     let reportedMs = started
+    let advancedMs = started
     while (open.size > 0) {
       if (interrupted()) return 'interrupted'
       for (const fetched of fetcher.take()) {
@@ -110,6 +121,7 @@ export class Restorer {
         const job = open.get(id)
         if (job === undefined) continue
         meter.advanced(id, job.to - fetched.nextOffset, this.#apply(job, fetched), fetched.bytes)
+        advancedMs = this.#ports.clock.monotonic()
         faultPoint('restore-batch')
         if (reached(fetched) < job.to) continue
         fetcher.remove(job.topic, job.partition)
@@ -122,6 +134,7 @@ export class Restorer {
         this.#log.info('restoring', { ...meter.progress })
         this.#observer.restoreReported()
       }
+      this.#leftOpen.suspect([...open.values()], advancedMs)
       if (open.size > 0) await wakeup.wait(this.#limits.fetchWaitMs)
     }
     const { records, bytes } = meter

@@ -13,6 +13,7 @@ export const shutDown = async (
     member,
     handOver,
     takeOver,
+    leftOpen,
     heartbeats,
     fetcher,
     manager,
@@ -29,6 +30,7 @@ export const shutDown = async (
   const steps: (() => unknown)[] = [
     () => fetcher.close(),
     () => takeOver?.close(),
+    () => leftOpen.close(),
     () => handOver.end(),
     // An open transaction would hold up readers and the next owner until it times out.
     () => (producer.inTransaction ? producer.abort() : undefined),

@@ -4,6 +4,7 @@
 import { invariant } from '../base/assert.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
+import type { LeftOpen } from '../client/left-open.ts'
 import {
   type CommittedPosition,
   fetchCommitted,
@@ -12,7 +13,7 @@ import {
 } from '../client/offsets.ts'
 import { MillstreamError } from '../errors.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
-import { RecordQueue } from '../task/record-queue.ts'
+import { type QueueStart, RecordQueue } from '../task/record-queue.ts'
 import { StreamTask } from '../task/stream-task.ts'
 import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
@@ -30,6 +31,7 @@ import {
   storedPosition,
   type TaskStores,
 } from './task-stores.ts'
+import { migrationsOf } from './store-layouts.ts'
 import { decodeWitness } from './witness.ts'
 import { restoreInterrupted } from './worker-errors.ts'
 
@@ -44,6 +46,7 @@ export interface TaskManagerOptions extends StoreParts {
   readonly collector: RecordCollector
   readonly standbys: Standbys
   readonly observer: RestoreObserver
+  readonly leftOpen: LeftOpen
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
@@ -55,7 +58,7 @@ interface OpenTask extends TaskStores {
 
 /** Where a task begins: what the group committed, or the start of the input. */
 interface Start {
-  readonly positions: ReadonlyMap<string, number>
+  readonly positions: ReadonlyMap<string, QueueStart>
   readonly streamTime: number
   /** Some input has no committed offset: the start positions are committed before the first record. */
   readonly fresh: boolean
@@ -73,9 +76,9 @@ export class TaskManager {
 
   constructor(options: TaskManagerOptions) {
     this.#options = options
-    const { cluster, ports, settings, log, observer } = options
+    const { cluster, ports, settings, log, observer, leftOpen } = options
     this.#refreshedAtMs = ports.clock.now()
-    this.#restorer = new Restorer(cluster, ports, settings, log, observer)
+    this.#restorer = new Restorer(cluster, ports, settings, log, observer, leftOpen)
   }
 
   /** The tasks that run, in the order of their ids. */
@@ -242,8 +245,10 @@ export class TaskManager {
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
-      const task = open.task === undefined ? this.#create(open, start) : open.task
-      if (open.task !== undefined) task.rewind(start.positions, start.streamTime)
+      const migrations = migrationsOf(open, committed, this.#options.settings)
+      const task = open.task === undefined ? this.#create(open, start, migrations) : open.task
+      open.task?.migrations.expect(migrations)
+      open.task?.rewind(start.positions, start.streamTime)
       open.task = task
       if (start.fresh) fresh.add(task)
     }
@@ -251,7 +256,7 @@ export class TaskManager {
     return fresh
   }
 
-  #create({ plan, stores }: OpenTask, start: Start): StreamTask {
+  #create({ plan, stores }: OpenTask, start: Start, migrations: ReadonlyMap<string, number>): StreamTask {
     const { settings, catalog, ports, log, collector } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
@@ -260,7 +265,13 @@ export class TaskManager {
       subtopology: plan.subtopology,
       queues: plan.inputs.map(
         ({ topic, partition, source }) =>
-          new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
+          new RecordQueue(
+            topic,
+            partition,
+            source,
+            start.positions.get(partitionId(topic, partition)) as QueueStart,
+            () => ports.clock.now(),
+          ),
       ),
       stores,
       collector,
@@ -269,17 +280,19 @@ export class TaskManager {
       clock: ports.clock,
       log,
       streamTime: start.streamTime,
+      migrations,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
     })
     task.init()
     log.info('task running', {
       task: plan.id,
-      positions: [...start.positions].map(([id, offset]) => `${id}@${offset}`).join(' '),
+      positions: [...start.positions].map(([id, { offset }]) => `${id}@${offset}`).join(' '),
     })
     return task
   }
 
   async #committed(inputs: readonly TopicPartition[]): Promise<ReadonlyMap<string, CommittedPosition>> {
-    const { cluster, ports, settings } = this.#options
+    const { cluster, ports, settings, leftOpen } = this.#options
     // A dead owner's transaction keeps its offsets unstable until the coordinator aborts it: its timeout and a round
     // of the clean-up (10 s by default).
     const deadline = ports.clock.monotonic() + settings.transactionTimeoutMs + 30_000
@@ -291,7 +304,7 @@ export class TaskManager {
         cluster.forgetCoordinator('group', settings.applicationId)
         await ports.timers.sleep(missingOffsetsPauseMs)
       }
-      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline)
+      const found = await fetchCommitted(cluster, ports, settings.applicationId, missing, deadline, leftOpen)
       for (const one of found) result.set(partitionId(one.topic, one.partition), one)
       missing = found.filter(({ offset }) => offset < 0)
     }
@@ -328,7 +341,7 @@ export class TaskManager {
         if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
       }
       this.#checkOffsets(open, found)
-      const positions = new Map<string, number>()
+      const positions = new Map<string, QueueStart>()
       let streamTime = -1
       let fresh = false
       for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
@@ -339,7 +352,8 @@ export class TaskManager {
         // Nor may a digest stay behind that is no longer kept up: it would be held against the store one day.
         fresh ||= offset < 0 || (!keepsDigests(this.#options.settings) && (witness?.stores.length ?? 0) > 0)
         // A start that was chosen before is kept: asked anew, `latest` would pass over what came in meanwhile.
-        positions.set(id, offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset)
+        const begin = offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset
+        positions.set(id, { offset: begin, partitionTime: witness?.partitionTime ?? -1 })
         streamTime = Math.max(streamTime, witness?.streamTime ?? -1)
       }
       starts.set(open, { positions, streamTime, fresh })
@@ -370,7 +384,7 @@ export class TaskManager {
    * of a task carries its start positions, so committed state without any committed offset cannot come about by itself.
    */
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
-    const withState = [...stores.values()].find(({ store }) => !store.all().next().done)
+    const withState = [...stores.values()].find(({ store }) => !store.isEmpty)
     if (withState === undefined || plan.inputs.length === 0) return
     const place = {
       task: plan.id,

@@ -9,30 +9,33 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import { ensureError, type MillstreamError } from '../errors.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
-  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
   Punctuator,
   PunctuationType,
   RecordMetadata,
+  ScheduleOptions,
   SinkNode,
   StoreDefinition,
   Subtopology,
   TableStore,
 } from '../topology/contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { portionFailed, punctuatorFailed } from './failures.ts'
+import { locatedError, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
-import type { FetchedRecords, RecordQueue } from './record-queue.ts'
-import { viewOf, windowTableOf } from './store-access.ts'
+import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
+import { StoreMigrations } from './store-migrations.ts'
+import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
+import type { StoreState, TaskPosition } from './task-state.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
@@ -57,21 +60,10 @@ export interface StreamTaskOptions {
   readonly log: Logger
   /** Stream time as it was committed, ms; -1 where there is none. */
   readonly streamTime: number
-}
-
-export interface TaskPosition {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-}
-
-/** A store as the transaction leaves it that is being committed. */
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
+  /** Stores that have to be migrated, and from which version. */
+  readonly migrations?: ReadonlyMap<string, number>
+  /** See PartitionGroup. */
+  readonly maxTaskIdleMs: number
 }
 
 export class StreamTask implements TaskView {
@@ -80,6 +72,7 @@ export class StreamTask implements TaskView {
   readonly partition: number
   readonly group: PartitionGroup
   readonly stores: ReadonlyMap<string, TaskStore>
+  readonly migrations: StoreMigrations
   /** Counted since the start. */
   readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
   readonly #collector: RecordCollector
@@ -102,7 +95,7 @@ export class StreamTask implements TaskView {
   #attempts = 0
   #lateAtMark = 0
   #retryAtMs = 0
-  /** Something happened since the last commit beside positions that moved: a punctuator or a portion ran. */
+  /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
 
   constructor(options: StreamTaskOptions) {
@@ -110,10 +103,12 @@ export class StreamTask implements TaskView {
     this.id = options.id
     this.partition = options.partition
     this.stores = options.stores
-    this.group = new PartitionGroup(options.queues)
+    this.migrations = new StoreMigrations(options.stores, options.migrations)
+    const { clock, maxTaskIdleMs } = options
+    this.group = new PartitionGroup(options.queues, { maxTaskIdleMs, now: () => clock.now() })
     this.#collector = options.collector
     this.#policy = options.policy
-    this.#clock = options.clock
+    this.#clock = clock
     this.#log = options.log
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
@@ -133,9 +128,10 @@ export class StreamTask implements TaskView {
     return this.#streamTime
   }
 
-  /** When the next wall-clock punctuator or retry is due, ms since the epoch; infinity without one. */
+  /** When the next wall-clock punctuator or retry is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, this.#wallTimers.dueMs) : this.#wallTimers.dueMs
+    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    return Math.min(retryAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
@@ -158,6 +154,7 @@ export class StreamTask implements TaskView {
   init(): void {
     this.#inInit = true
     try {
+      this.#punctuated = this.migrations.run()
       this.#graph.init()
     } catch (error) {
       throw this.#located(error, undefined)
@@ -167,7 +164,7 @@ export class StreamTask implements TaskView {
   }
 
   addRecords(topic: string, fetched: FetchedRecords): void {
-    this.queue(topic).add(fetched, this.#streamTime)
+    this.queue(topic).add(fetched)
   }
 
   queue(topic: string): RecordQueue {
@@ -226,23 +223,25 @@ export class StreamTask implements TaskView {
       topic: queue.topic,
       partition: queue.partition,
       offset: queue.position,
+      partitionTime: queue.partitionTime,
     }))
   }
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
   storeStates(): StoreState[] {
-    return [...this.stores.values()].flatMap(({ store, changelog }) => {
+    return [...this.stores.values()].flatMap(({ definition: { layout = '' }, store, changelog }) => {
       const digest = store.nextDigest
       if (digest === undefined) return []
       const written = this.#collector.nextOffset(changelog.name, this.partition)
       const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-      return [{ store: store.name, changelogEnd, digest }]
+      return [{ store: store.name, changelogEnd, digest, layout }]
     })
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
   postCommit(nowMs: number): void {
     this.commitStores(nowMs)
+    this.migrations.done()
     this.#punctuated = false
     this.#committedStreamTime = this.#streamTime
     this.#streamTimers.settle()
@@ -254,6 +253,7 @@ export class StreamTask implements TaskView {
       })
       this.#committed[index] = queue.position
       this.#isCommitted[index] = true
+      queue.settle()
     }
   }
 
@@ -280,12 +280,12 @@ export class StreamTask implements TaskView {
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
-  rewind(positions: ReadonlyMap<string, number>, streamTime: number = this.#committedStreamTime): void {
+  rewind(positions: ReadonlyMap<string, QueueStart>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
     for (const [index, queue] of this.group.queues.entries()) {
-      const position =
-        positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
-      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position)
+      const start = positions.get(partitionId(queue.topic, queue.partition))
+      const position = start?.offset ?? (this.#committed[index] as number)
+      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position, start?.partitionTime)
       this.#committed[index] = position
     }
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
@@ -294,7 +294,7 @@ export class StreamTask implements TaskView {
     this.#portions.wakeAll()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
-    this.#punctuated = false
+    this.#punctuated = this.migrations.run()
     this.#attempts = 0
     this.#retryAtMs = 0
   }
@@ -332,17 +332,26 @@ export class StreamTask implements TaskView {
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
-    const found = this.stores.get(name)
-    return found && viewOf(found, () => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime))
+    const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
+    return viewOf(this.stores.get(name), this, timestamp)
   }
 
   tableStore(name: string): TableStore | undefined {
-    return this.stores.get(name)?.store as TableStore | undefined
+    return tableStoreOf(this.stores.get(name), this)
   }
 
-  windowTable(name: string): AnyWindowTable | undefined {
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined {
+    return windowTableOf(this.stores.get(name))
+  }
+
+  timerTable(name: string): TimerTable | undefined {
     const found = this.stores.get(name)
-    return found && windowTableOf(found)
+    return found && timerTableOf(found)
+  }
+
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {
+    invariant(this.#inInit, 'an alarm is announced in init', { task: this.id })
+    return (type === 'stream-time' ? this.#streamTimers : this.#wallTimers).addAlarm(ring)
   }
 
   inPortions(work: PortionedWork): () => void {
@@ -354,17 +363,16 @@ export class StreamTask implements TaskView {
     this.counts.late++
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    if (!this.#inInit) {
-      throw new MillstreamError('CONTEXT_EXPIRED', {
-        what: 'schedule was called outside init',
-        where: { task: this.id },
-        fix: 'Schedule punctuators in the init of the processor.',
-      })
-    }
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
+    if (!this.#inInit) throw scheduledTooLate(this.id)
     return type === 'stream-time'
-      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
-      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
+      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime, options)
+      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now(), options)
   }
 
   /** @returns false when the record stays at hand for a retry. */
@@ -382,7 +390,7 @@ export class StreamTask implements TaskView {
       return this.#failed(queue, error)
     }
     this.#finish()
-    queue.pop(this.#streamTime)
+    queue.pop(true)
     this.#attempts = 0
     this.counts.processed++
     if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
@@ -422,7 +430,10 @@ export class StreamTask implements TaskView {
       if (this.#policy.action !== 'skip') throw portionFailed(located)
       if (!this.#portions.skipFailed()) return
       this.counts.skipped++
-      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: located.message })
+      this.#log.warn('a closed window or a timer failed and is skipped', {
+        task: this.id,
+        cause: located.message,
+      })
       return
     }
     this.#finish()
@@ -461,7 +472,8 @@ export class StreamTask implements TaskView {
     const located = this.#located(error, queue)
     if (located.reaction !== 'policy') throw located
     this.#attempts++
-    const verdict = judgeFailure(this.#policy, this.#attempts)
+    const action = queue.headVerdict ?? this.#policy.action
+    const verdict = judgeFailure({ ...this.#policy, action }, this.#attempts)
     if (verdict.action === 'fail') throw located
     if (verdict.action === 'retry') {
       this.counts.retried++
@@ -476,23 +488,11 @@ export class StreamTask implements TaskView {
     this.counts.skipped++
     this.#attempts = 0
     this.#log.warn('a record failed and is skipped', { cause: located.message })
-    queue.pop(this.#streamTime)
+    queue.pop(false)
     return true
   }
 
-  /** The error with its place; what is no error of ours is the user's processor that threw. */
   #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    const cause = ensureError(error)
-    const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-    if (isMillstreamError(cause)) {
-      if (cause.reaction !== 'policy') return cause
-      return cause.relocated({ ...where, task: this.id })
-    }
-    return new MillstreamError('PROCESSING_FAILED', {
-      what: `a processor threw ${cause.name}: ${cause.message}`,
-      where: { ...where, task: this.id },
-      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
-      cause,
-    })
+    return locatedError(error, this.id, queue)
   }
 }

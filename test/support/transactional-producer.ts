@@ -2,10 +2,16 @@
 import { silentLogger } from '../../src/base/log.ts'
 import { nodePorts } from '../../src/base/node-ports.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
+import type { Endings } from '../../src/client/marker-guard.ts'
+import type { MembershipSource } from '../../src/client/producer.ts'
 import { TransactionalProducer } from '../../src/client/transactional-producer.ts'
 import { BatchBuilder } from '../../src/record/batch-builder.ts'
 
-export const producerOn = (cluster: Cluster, transactionalId: string): TransactionalProducer =>
+export const producerOn = (
+  cluster: Cluster,
+  transactionalId: string,
+  endings?: Endings,
+): TransactionalProducer =>
   new TransactionalProducer(
     cluster,
     nodePorts,
@@ -18,6 +24,7 @@ export const producerOn = (cluster: Cluster, transactionalId: string): Transacti
       markerWaitMs: 2,
     },
     silentLogger,
+    endings,
   )
 
 /** One batch of this one record. */
@@ -33,10 +40,17 @@ export const send = (
   producer.send(topic, partition, builder)
 }
 
-/** With an offset of a group that nobody is a member of. */
+/** A group of no members, which takes offsets from anybody. */
+export const groupOf = (topic: string): string => `${topic}-group`
+
+/** The membership of nobody, in the group of a topic. */
+export const nobodyOf = (topic: string): MembershipSource => {
+  const nobody = { groupId: groupOf(topic), memberId: '', generationId: -1, instanceId: undefined }
+  return { current: () => Promise.resolve(nobody), outlives: () => Promise.resolve(false) }
+}
+
+/** With an offset. */
 export const commit = async (producer: TransactionalProducer, topic: string): Promise<void> => {
-  const nobody = { groupId: `${topic}-group`, memberId: '', generationId: -1, instanceId: undefined }
-  const source = { current: () => Promise.resolve(nobody), outlives: () => Promise.resolve(false) }
-  await producer.commitOffsets(source, [{ topic, partition: 0, offset: 0, metadata: '' }])
+  await producer.commitOffsets(nobodyOf(topic), [{ topic, partition: 0, offset: 0, metadata: '' }])
   await producer.commit()
 }

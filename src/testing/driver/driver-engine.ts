@@ -213,7 +213,7 @@ export class DriverEngine {
    * to go on, so the position behind the record is committed, too.
    */
   #passOver(task: StreamTask): void {
-    task.group.next()?.pop(task.streamTime)
+    task.group.next()?.pop(false)
     this.#commit()
     this.#rewind([task])
   }
@@ -240,15 +240,17 @@ export class DriverEngine {
   }
 
   #commitOffsets(task: StreamTask): void {
-    const metadata = encodeWitness({
+    const witness = {
       transactionalId: 'test-driver',
       incarnation: 'test-driver',
       transaction: this.#transactions,
       streamTime: task.streamTime,
       stores: task.storeStates(),
-    })
-    for (const { topic, partition, offset } of task.positions())
+    }
+    for (const { topic, partition, offset, partitionTime } of task.positions()) {
+      const metadata = encodeWitness({ ...witness, partitionTime })
       this.#committed.set(partitionId(topic, partition), { offset, metadata })
+    }
   }
 
   #abort(): void {

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.LongNode;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +30,7 @@ import org.apache.kafka.clients.admin.ProducerState;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.admin.TransactionListing;
 import org.apache.kafka.clients.admin.UpdateFeaturesOptions;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.common.IsolationLevel;
@@ -37,6 +39,8 @@ import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 
 final class Cluster {
+    private static final int LIST_ATTEMPTS = 60;
+    private static final long LIST_PAUSE_MS = 500;
     private final Admin admin;
 
     Cluster(String brokers) {
@@ -204,11 +208,23 @@ final class Cluster {
 
     JsonNode listTransactions(JsonNode request) throws Exception {
         ArrayNode list = Judge.JSON.createArrayNode();
-        admin.listTransactions().all().get().forEach(entry -> {
+        transactions().forEach(entry -> {
             ObjectNode node = list.addObject().put("transactionalId", entry.transactionalId());
             node.put("producerId", entry.producerId()).put("state", entry.state().toString());
         });
         return list;
+    }
+
+    /** Kafka's admin looks a broker up again that was lost in between, and then refuses its own question: it is asked anew. */
+    private Collection<TransactionListing> transactions() throws Exception {
+        for (int attempt = 0; ; attempt++) {
+            try {
+                return admin.listTransactions().all().get();
+            } catch (ExecutionException failed) {
+                if (!(failed.getCause() instanceof IllegalArgumentException) || attempt == LIST_ATTEMPTS) throw failed;
+                Thread.sleep(LIST_PAUSE_MS);
+            }
+        }
     }
 
     JsonNode describeTransactions(JsonNode request) throws Exception {
