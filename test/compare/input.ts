@@ -12,6 +12,9 @@ const keys = 300
 /** Below what any store of the comparison keeps its windows for: what is lost beyond is not compared. */
 const leapMaxMs = 150
 const recordsOnEdge = 6
+const lateByLittleMs = 40
+const restSteps = 40
+const restStepMs = 30
 
 /** Undefined: null. */
 export interface InputRecord {
@@ -24,18 +27,20 @@ export interface InputRecord {
 /** Stream time as it goes on: by little, by a leap, or onto the edge of a window's grace, where it stays for some records. */
 class Times {
   readonly #random: Random
+  readonly #lateness: (random: Random) => number
   #now = firstMs
   #staying = 0
 
-  constructor(random: Random) {
+  constructor(random: Random, lateness: (random: Random) => number) {
     this.#random = random
+    this.#lateness = lateness
   }
 
   /** The timestamp of the next record. */
   next(): number {
     if (this.#staying > 0) {
       this.#staying--
-      return this.#now - lateness(this.#random)
+      return this.#now - this.#lateness(this.#random)
     }
     const kind = below(this.#random, 100)
     if (kind < 5) {
@@ -44,7 +49,7 @@ class Times {
       return this.#now
     }
     this.#now += below(this.#random, kind === 5 ? leapMaxMs : 4)
-    return this.#now - lateness(this.#random)
+    return this.#now - this.#lateness(this.#random)
   }
 
   /** The next moment at which a window may close; a millisecond before it takes records yet. */
@@ -62,6 +67,8 @@ const lateness = (random: Random): number => {
   return graceMs + gridMs * below(random, 5) + (kind === 18 ? 0 : 10) + below(random, 3) - 1
 }
 
+const lateByLittle = (random: Random): number => (below(random, 4) === 0 ? below(random, lateByLittleMs) : 0)
+
 const valueFor = (random: Random, numbers: number): string | undefined => {
   const kind = below(random, 100)
   if (kind < 2) return undefined
@@ -69,27 +76,48 @@ const valueFor = (random: Random, numbers: number): string | undefined => {
   return kind < 10 ? side : `${side}${below(random, numbers)}`
 }
 
-/** How an input lies in its topic. by-seed: a partition holds one seed, in one order. by-key: partitioned by the key. */
-export type Layout = 'by-seed' | 'by-key'
+/**
+ * How an input lies in its topic. by-seed: a partition holds one seed, in one order. nearly-in-order: the same, with records
+ * that are late by less than any window is long. by-key: partitioned by the key.
+ */
+export type Layout = 'by-seed' | 'nearly-in-order' | 'by-key'
 
 /**
  * Numbers that values are taken of. Where there are few, rows are written again as they are: no change in millstream, while
  * Kafka Streams tells it with its later timestamp, so that timestamps are compared where there are many.
  */
-const numbersOf: Readonly<Record<Layout, number>> = { 'by-seed': 1_000_000_000, 'by-key': 200 }
+const numbersOf: Readonly<Record<Layout, number>> = {
+  'by-seed': 1_000_000_000,
+  'nearly-in-order': 1_000_000_000,
+  'by-key': 200,
+}
 
 /** The records of a seed, in the order in which they are written. Keys tell their seed, so that two seeds never meet. */
 export function* inputOf(seed: number, records: number, layout: Layout): Generator<InputRecord> {
   const random = seededRandom(seed)
-  const times = new Times(random)
+  let latest = firstMs
+  const times = new Times(random, layout === 'nearly-in-order' ? lateByLittle : lateness)
   for (let index = 0; index < records; index++) {
     const number = random() < 0.5 ? below(random, hotKeys) : below(random, keys)
+    const timestamp = times.next()
+    latest = Math.max(latest, timestamp)
     yield {
-      timestamp: times.next(),
+      timestamp,
       key: below(random, 100) === 0 ? undefined : `s${seed}-k${number}`,
       value: valueFor(random, numbersOf[layout]),
     }
   }
+  if (layout === 'nearly-in-order') yield* rest(seed, latest)
+}
+
+/**
+ * Records behind the others that meet each other, until all that came alone has been told: Kafka Streams tells some of it
+ * later than it is due.
+ */
+function* rest(seed: number, from: number): Generator<InputRecord> {
+  for (let step = 1; step <= restSteps; step++)
+    for (const side of ['l', 'r'])
+      yield { timestamp: from + step * restStepMs, key: `s${seed}-rest`, value: `${side}${step}` }
 }
 
 const word = (text: string | undefined): string =>

@@ -4,6 +4,7 @@ import {
   type GroupedStream,
   hopping,
   int64,
+  joinStore,
   nullable,
   type RecordStream,
   type Serde,
@@ -16,9 +17,11 @@ import {
   topic,
   topology,
   tumbling,
+  versionedStore,
   type Windowed,
   windowed,
   windowStore,
+  within,
 } from '../../src/index.ts'
 
 import type { Layout } from './input.ts'
@@ -37,8 +40,9 @@ interface Scope {
   readonly graceMs: number
   grouped(): GroupedStream<string, string | null>
   left(): RecordStream<string | null, string | null>
+  right(): RecordStream<string | null, string | null>
   leftTable(): TableStream<string, string, null>
-  rightTable(): TableStream<string, string, null>
+  rightTable(kept?: typeof versions): TableStream<string, string, null>
   texts<K extends string | null, V extends string | null>(results: RecordStream<K, V>): void
   counts<V extends number | null>(results: RecordStream<string, V>): void
   windowed<V>(results: RecordStream<Windowed<string>, V>, windows: WindowLength, value: Serde<V>): void
@@ -80,6 +84,10 @@ const foldTexts = {
   add: ({ value }: { readonly value: string | null }, sum: string) => tail(sum, value),
 }
 
+const versions = versionedStore('right', { ...texts, historyMs: 300 })
+const met = joinStore('kept', { key: string, left: string, right: string })
+
+const withinOf = (graceMs: number) => within({ beforeMs: 100, afterMs: 50, graceMs })
 const tumblingOf = (graceMs: number) => tumbling({ sizeMs: 200, graceMs })
 const hoppingOf = (graceMs: number) => hopping({ sizeMs: 300, advanceMs: 100, graceMs })
 const slidingOf = (graceMs: number) => sliding({ sizeMs: 150, graceMs })
@@ -93,6 +101,8 @@ const sequences = { input: 'by-seed', compared: 'sequences' } as const
  */
 const changes = { input: 'by-seed', compared: 'changes' } as const
 const windows = { ...sequences, grace: true } as const
+/** Left and outer joins of streams are equal where no record is later than its partners may be (decision 0020). */
+const alone = { input: 'nearly-in-order', compared: 'sets' } as const
 /** Rows that are written as they are: only Kafka Streams tells them again. */
 const rows = { input: 'by-key', compared: 'values' } as const
 /** Rows travel through topics of several partitions to their group or partner, and meet others there in any order. */
@@ -230,6 +240,29 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...sequences,
     build: ({ left, rightTable, texts: to }) => to(left().leftJoin(rightTable(), both)),
   },
+  'stream-versioned-join': {
+    ...sequences,
+    build: ({ left, rightTable, texts: to }) => to(left().join(rightTable(versions), both)),
+  },
+  'stream-versioned-join-grace': {
+    ...windows,
+    build: ({ graceMs, left, rightTable, texts: to }) =>
+      to(left().join(rightTable(versions), both, { graceMs, store: store('waiting', texts) })),
+  },
+  'stream-stream-join': {
+    ...windows,
+    build: ({ graceMs, left, right, texts: to }) => to(left().join(right(), both, withinOf(graceMs), met)),
+  },
+  'stream-stream-left-join': {
+    ...alone,
+    build: ({ graceMs, left, right, texts: to }) =>
+      to(left().leftJoin(right(), both, withinOf(graceMs), met)),
+  },
+  'stream-stream-outer-join': {
+    ...alone,
+    build: ({ graceMs, left, right, texts: to }) =>
+      to(left().outerJoin(right(), both, withinOf(graceMs), met)),
+  },
   'table-table-join': {
     ...changes,
     build: ({ leftTable, rightTable, texts: to }) => to(leftTable().join(rightTable(), both).toStream()),
@@ -275,16 +308,17 @@ export const topologyOf = (
       sides()
         .filter(({ value }) => value === null || value.startsWith('l'))
         .mapValues((value) => payload(value))
+    const right = (): RecordStream<string | null, string | null> =>
+      sides()
+        .filter(({ value }) => value?.startsWith('r') === true)
+        .mapValues((value) => payload(value))
     operator.build({
       graceMs,
       grouped: () => t.stream(topic(topics.input, { key: string, value: nullableText })).groupByKey(),
       left,
       leftTable: () => left().toTable(store('left', texts)),
-      rightTable: () =>
-        sides()
-          .filter(({ value }) => value?.startsWith('r') === true)
-          .mapValues((value) => payload(value))
-          .toTable(store('right', texts)),
+      right,
+      rightTable: (kept) => right().toTable(kept ?? store('right', texts)),
       texts: (results) => results.to(topic(topics.output, { key: nullableText, value: nullableText })),
       counts: (results) => results.to(topic(topics.output, { key: string, value: nullableCount })),
       windowed: (results, lengths, value) =>

@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline'
 /**
  * sequences: all results of a key in their order. changes: the same, where a result that says again what was said before
  * counts once, and a null says nothing where nothing is. values: changes without their timestamps. final: the last of
- * these.
+ * these. sets: sequences in any order.
  */
-export type Compared = 'sequences' | 'changes' | 'values' | 'final'
+export type Compared = 'sequences' | 'changes' | 'values' | 'final' | 'sets'
 
 /** Of each key in its partition its results in order, each as `timestamp value` in hex. */
 type Results = ReadonlyMap<string, readonly string[]>
@@ -34,7 +34,7 @@ const valueIn = (result: string | undefined): string =>
 
 const add = (known: string[], timestamp: string, value: string, compared: Compared): void => {
   if (compared === 'final') known[0] = `? ${value}`
-  else if (compared === 'sequences' || valueIn(known.at(-1)) !== value)
+  else if (compared === 'sequences' || compared === 'sets' || valueIn(known.at(-1)) !== value)
     known.push(`${compared === 'values' ? '?' : timestamp} ${value}`)
 }
 
@@ -56,8 +56,10 @@ export const resultsOf = async (
     add(known, timestamp, value, compared)
   }
   results.get('any -')?.sort()
+  if (compared === 'sets') for (const list of results.values()) list.sort()
+  const tellsNulls = compared === 'sequences' || compared === 'sets'
   for (const [place, list] of results)
-    if (compared !== 'sequences' && list.every((result) => valueIn(result) === '-')) results.delete(place)
+    if (!tellsNulls && list.every((result) => valueIn(result) === '-')) results.delete(place)
   return results
 }
 

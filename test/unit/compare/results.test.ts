@@ -53,6 +53,13 @@ describe('the results of npm run compare', () => {
     expect(await differing(['0 1 a x', '0 1 a y'], ['0 1 a y'], 'values')).toBe(1)
   })
 
+  it('are in any order, as sets', async () => {
+    expect(await differing(['0 1 a x', '0 1 a y'], ['0 1 a y', '0 1 a x'], 'sets')).toBe(0)
+    expect(await differing(['0 1 a x', '0 1 a x'], ['0 1 a x'], 'sets')).toBe(1)
+    expect(await differing(['0 1 a x'], ['0 2 a x'], 'sets')).toBe(1)
+    expect(await differing(['0 1 a null'], [], 'sets')).toBe(1)
+  })
+
   it('are the last value, as final', async () => {
     expect(await differing(['0 1 a x', '0 1 a y'], ['0 2 a y'], 'final')).toBe(0)
     expect(await differing(['0 1 a y', '0 1 a x'], ['0 2 a y'], 'final')).toBe(1)

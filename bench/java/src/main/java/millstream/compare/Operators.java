@@ -15,6 +15,7 @@ import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.EmitStrategy;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Joined;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KGroupedStream;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
@@ -22,11 +23,13 @@ import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.SessionWindows;
 import org.apache.kafka.streams.kstream.SlidingWindows;
+import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.SessionStore;
+import org.apache.kafka.streams.state.Stores;
 import org.apache.kafka.streams.state.WindowStore;
 
 final class Operators {
@@ -43,6 +46,9 @@ final class Operators {
       SlidingWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(150), GRACE);
   private static final SessionWindows SESSIONS =
       SessionWindows.ofInactivityGapAndGrace(Duration.ofMillis(60), GRACE);
+  private static final JoinWindows WITHIN =
+      JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(50), GRACE).before(Duration.ofMillis(100));
+  private static final Duration HISTORY = Duration.ofMillis(300);
   /** Where the least retention hides windows that are needed yet (docs/dsl.md). */
   private static final Duration LONG_RETENTION = Duration.ofMinutes(10);
 
@@ -94,6 +100,17 @@ final class Operators {
           scope.left().join(scope.rightTable(), Operators::both, Joined.with(STRING, STRING, STRING)))),
       entry("stream-table-left-join", scope -> scope.streams(
           scope.left().leftJoin(scope.rightTable(), Operators::both, Joined.with(STRING, STRING, STRING)))),
+      entry("stream-versioned-join", scope -> scope.streams(
+          scope.left().join(scope.versionedTable(), Operators::both, Joined.with(STRING, STRING, STRING)))),
+      entry("stream-versioned-join-grace", scope -> scope.streams(
+          scope.left().join(scope.versionedTable(), Operators::both,
+              Joined.with(STRING, STRING, STRING, "waiting", GRACE)))),
+      entry("stream-stream-join", scope -> scope.streams(
+          scope.left().join(scope.right(), Operators::both, WITHIN, StreamJoined.with(STRING, STRING, STRING)))),
+      entry("stream-stream-left-join", scope -> scope.streams(
+          scope.left().leftJoin(scope.right(), Operators::both, WITHIN, StreamJoined.with(STRING, STRING, STRING)))),
+      entry("stream-stream-outer-join", scope -> scope.streams(
+          scope.left().outerJoin(scope.right(), Operators::both, WITHIN, StreamJoined.with(STRING, STRING, STRING)))),
       entry("table-table-join", scope -> scope.texts(scope.leftTable().join(scope.rightTable(), Operators::both))),
       entry("table-table-left-join", scope -> scope.texts(
           scope.leftTable().leftJoin(scope.rightTable(), Operators::both))),
@@ -162,9 +179,17 @@ final class Operators {
       return left().toTable(kept("left", STRING));
     }
 
+    KStream<String, String> right() {
+      return input.filter((key, value) -> value != null && value.startsWith("r")).mapValues(Scope::payload);
+    }
+
     KTable<String, String> rightTable() {
-      return input.filter((key, value) -> value != null && value.startsWith("r")).mapValues(Scope::payload)
-          .toTable(kept("right", STRING));
+      return right().toTable(kept("right", STRING));
+    }
+
+    KTable<String, String> versionedTable() {
+      return right().toTable(Materialized.<String, String>as(Stores.persistentVersionedKeyValueStore("right", HISTORY))
+          .withKeySerde(STRING).withValueSerde(STRING));
     }
 
     private static <V> Materialized<String, V, KeyValueStore<Bytes, byte[]>> kept(String name, Serde<V> value) {
