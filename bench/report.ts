@@ -109,10 +109,14 @@ const numberText = (value: number, decimals: number): string =>
   value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
 
 const summaryText = (summary: Summary, measure: Measure): string => {
+  if (summary.turns === 0) return 'not measured'
   const text = (value: number): string => numberText(value, digits[measure])
   const spread = summary.turns > 1 ? ` (${text(summary.min)} - ${text(summary.max)})` : ''
   return text(summary.median) + spread
 }
+
+const ratioText = (ratio: number): string =>
+  Number.isNaN(ratio) ? '' : `${numberText(ratio, ratio < 1 ? 3 : 2)} x`
 
 const alignedTable = (rows: readonly (readonly string[])[]): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
@@ -135,10 +139,7 @@ const workTable = (plan: Plan, report: Report, work: Work): string => {
   for (const peer of plan.against) {
     const ratios = report.results[work]?.against[peer]
     if (ratios === undefined) continue
-    rows.push([
-      `millstream / ${peer}`,
-      ...measures.map((measure) => `${numberText(ratios[measure], ratios[measure] < 1 ? 3 : 2)} x`),
-    ])
+    rows.push([`millstream / ${peer}`, ...measures.map((measure) => ratioText(ratios[measure]))])
   }
   return alignedTable(rows)
 }

@@ -2,6 +2,7 @@
 import { createWorker, type Topology } from '../../src/index.ts'
 import { countTopology } from './millstream-count.ts'
 import { mapTopology } from './millstream-map.ts'
+import { streamJoinTopology } from './millstream-stream-join.ts'
 import { tableJoinTopology } from './millstream-table-join.ts'
 import { windowedCountTopology } from './millstream-windowed-count.ts'
 import { Stopwatch, serveUntilClosed } from './stopwatch.ts'
@@ -12,6 +13,7 @@ const topologyOf: Readonly<Record<Work, (input: string, output: string, onRecord
     map: mapTopology,
     count: countTopology,
     'windowed-count': windowedCountTopology,
+    'stream-join': streamJoinTopology,
     'table-join': tableJoinTopology,
   }
 

@@ -7,16 +7,19 @@ export const mapped = (value: string): string => `{"checked":true,${value.slice(
 export const windowMs = 60_000
 export const windowGraceMs = 10_000
 
-/** Whether a record is a row of the left table of `table-join`: its id, the first field, is even. */
+/** How far apart the records of `stream-join` may be, either way. */
+export const joinMs = 60_000
+
+/** Whether a record is of the left side of a join: its id, the first field, is even. */
 export const isLeft = (value: string): boolean => (value.charCodeAt(value.indexOf(',') - 1) & 1) === 0
 
-/** Both rows; nothing stands for the one that is not there. */
+/** Both values; nothing stands for the one that is not there. */
 export const joined = (left: string | undefined, right: string | undefined): string =>
   `${left ?? ''}|${right ?? ''}`
 
-export type Work = 'map' | 'count' | 'windowed-count' | 'table-join'
+export type Work = 'map' | 'count' | 'windowed-count' | 'stream-join' | 'table-join'
 
-export const works: readonly Work[] = ['map', 'count', 'windowed-count', 'table-join']
+export const works: readonly Work[] = ['map', 'count', 'windowed-count', 'stream-join', 'table-join']
 
 /** Those of a quick run, unless others are asked for. */
 export const quickWorks: readonly Work[] = ['map', 'count']

@@ -16,10 +16,12 @@ import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
 import org.apache.kafka.streams.state.KeyValueStore;
@@ -94,6 +96,15 @@ public final class Contestant {
       KTable<String, String> left = rows.filter((key, value) -> Works.isLeft(value)).toTable(texts("left"));
       KTable<String, String> right = rows.filterNot((key, value) -> Works.isLeft(value)).toTable(texts("right"));
       left.outerJoin(right, Works::joined).toStream().to(output, Produced.with(Serdes.String(), Serdes.String()));
+    } else if (work.equals("stream-join")) {
+      KStream<String, String> rows = builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()))
+          .peek((key, value) -> stopwatch.record());
+      JoinWindows windows =
+          JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(Works.JOIN_MS), Duration.ofMillis(Works.GRACE_MS));
+      rows.filter((key, value) -> Works.isLeft(value))
+          .join(rows.filterNot((key, value) -> Works.isLeft(value)), Works::joined, windows,
+              StreamJoined.with(Serdes.String(), Serdes.String(), Serdes.String()).withName("joined").withStoreName("joined"))
+          .to(output, Produced.with(Serdes.String(), Serdes.String()));
     } else {
       throw new IllegalArgumentException("no such work: " + work);
     }

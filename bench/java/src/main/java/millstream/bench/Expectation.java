@@ -3,9 +3,12 @@
 package millstream.bench;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.zip.CRC32C;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 final class Expectation {
   final int partitions;
@@ -17,6 +20,9 @@ final class Expectation {
   /** Digest of the joined rows that `table-join` must tell for a key, in their order, and the checksum of the last one. */
   final long[] joinedOfKey;
   final long[] lastJoinedOfKey;
+  /** How many pairs `stream-join` must tell for a key, and the sum of their checksums: in any order. */
+  final int[] pairsOfKey;
+  final long[] pairSumOfKey;
   /** Records of each key, by the start of their window. */
   final Map<Long, int[]> recordsOfWindow = new HashMap<>();
   final long[] recordsOfPartition;
@@ -30,6 +36,8 @@ final class Expectation {
     mappedOfKey = new long[keys];
     joinedOfKey = new long[keys];
     lastJoinedOfKey = new long[keys];
+    pairsOfKey = new int[keys];
+    pairSumOfKey = new long[keys];
     recordsOfPartition = new long[partitions];
   }
 
@@ -38,6 +46,7 @@ final class Expectation {
     CRC32C crc = new CRC32C();
     byte[][] left = new byte[keys][];
     byte[][] right = new byte[keys][];
+    Map<Integer, Deque<ConsumerRecord<byte[], byte[]>>> recent = new HashMap<>();
     TopicReader.read(brokers, topics, input, record -> {
       int key = keyNumber(record.key(), keys);
       if (key < 0) throw new IllegalStateException("a key of the input is not ours, offset " + record.offset());
@@ -49,6 +58,8 @@ final class Expectation {
       (isLeft ? left : right)[key] = record.value();
       expected.lastJoinedOfKey[key] = checksum(crc, left[key], right[key]);
       expected.joinedOfKey[key] = chain(expected.joinedOfKey[key], expected.lastJoinedOfKey[key]);
+      expected.pair(crc, key, isLeft, record, recent.computeIfAbsent(key * 2 + (isLeft ? 1 : 0), side -> new ArrayDeque<>(2)),
+          recent.getOrDefault(key * 2 + (isLeft ? 0 : 1), NONE));
       long window = record.timestamp() - record.timestamp() % Works.WINDOW_MS;
       expected.recordsOfWindow.computeIfAbsent(window, start -> new int[keys])[key]++;
       expected.partitionOfKey[key] = record.partition();
@@ -57,6 +68,20 @@ final class Expectation {
       expected.records++;
     });
     return expected;
+  }
+
+  private static final Deque<ConsumerRecord<byte[], byte[]>> NONE = new ArrayDeque<>();
+
+  /** The pairs of a record with those of the other side before it: records of a key come in the order of their time. */
+  private void pair(CRC32C crc, int key, boolean isLeft, ConsumerRecord<byte[], byte[]> record,
+      Deque<ConsumerRecord<byte[], byte[]>> own, Deque<ConsumerRecord<byte[], byte[]>> others) {
+    own.addLast(record);
+    while (!others.isEmpty() && others.peekFirst().timestamp() < record.timestamp() - Works.JOIN_MS) others.removeFirst();
+    for (ConsumerRecord<byte[], byte[]> other : others) {
+      pairsOfKey[key]++;
+      pairSumOfKey[key] += isLeft
+          ? checksum(crc, record.value(), other.value()) : checksum(crc, other.value(), record.value());
+    }
   }
 
   private static long checksum(CRC32C crc, byte[] left, byte[] right) {

@@ -3,6 +3,7 @@
 //   count: each key counts upwards to the number of its input records, in the key's partition. With `every=true` each
 //          count occurs once (1, 2, 3, ...); a record cache, which Kafka Streams has by default, may leave some out.
 //   windowed-count: the same for each key and window.
+//   stream-join: each key has told its pairs, once, in any order.
 //   table-join: each key ends with both of its last rows; with `every=true` it has told each change, once, in order.
 package millstream.bench;
 
@@ -76,6 +77,7 @@ final class OutputCheck {
       case "map" -> checkMap(output);
       case "count" -> checkCount(output, every);
       case "windowed-count" -> checkWindowedCount(output, every);
+      case "stream-join" -> checkStreamJoin(output);
       case "table-join" -> checkTableJoin(output, every);
       default -> throw new IllegalArgumentException("no such work: " + work);
     }
@@ -165,6 +167,29 @@ final class OutputCheck {
         }
       }
     });
+  }
+
+  private void checkStreamJoin(String output) throws Exception {
+    long[] sumOfKey = new long[recordsOfKey.length];
+    CRC32C crc = new CRC32C();
+    TopicReader.read(brokers, topics, output, record -> {
+      int key = keyOf(record);
+      if (key < 0) return;
+      if (record.value() == null) {
+        finding("a null value" + place(record));
+        return;
+      }
+      crc.reset();
+      crc.update(record.value(), 0, record.value().length);
+      sumOfKey[key] += crc.getValue();
+    });
+    for (int key = 0; key < sumOfKey.length; key++) {
+      if (recordsOfKey[key] != expected.pairsOfKey[key]) {
+        finding("key user-" + key + " has " + recordsOfKey[key] + " pairs instead of " + expected.pairsOfKey[key]);
+      } else if (sumOfKey[key] != expected.pairSumOfKey[key]) {
+        finding("key user-" + key + " has other pairs than its input gives");
+      }
+    }
   }
 
   private void checkTableJoin(String output, boolean every) throws Exception {

@@ -7,7 +7,9 @@ final class Works {
   /** Windows of `windowed-count`, one after another. */
   static final long WINDOW_MS = 60_000;
   static final long GRACE_MS = 10_000;
-  /** Between the two rows of `table-join`. */
+  /** How far apart the records of `stream-join` may be, either way. */
+  static final long JOIN_MS = 60_000;
+  /** Between the two rows of `table-join`, and the two records of `stream-join`. */
   static final char SEPARATOR = '|';
   static final String MAP_PREFIX = "{\"checked\":true,";
   static final byte[] MAP_PREFIX_BYTES = MAP_PREFIX.getBytes(StandardCharsets.UTF_8);
@@ -19,12 +21,12 @@ final class Works {
     return MAP_PREFIX + value.substring(1);
   }
 
-  /** Whether a record is a row of the left table: its id, the first field, is even. */
+  /** Whether a record is of the left side of a join: its id, the first field, is even. */
   static boolean isLeft(String value) {
     return (value.charAt(value.indexOf(',') - 1) & 1) == 0;
   }
 
-  /** Both rows; nothing stands for the one that is not there. */
+  /** Both values; nothing stands for the one that is not there. */
   static String joined(String left, String right) {
     return (left == null ? "" : left) + SEPARATOR + (right == null ? "" : right);
   }
