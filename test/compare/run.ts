@@ -33,7 +33,7 @@ const sayDifferences = (name: string, { differing, differences }: Comparison): v
 }
 
 const row = (name: string, cells: readonly (string | number)[]): string =>
-  `  ${name.padEnd(26)}${cells.map((cell) => String(cell).padStart(12)).join('')}`
+  `  ${name.padEnd(30)}${cells.map((cell) => String(cell).padStart(12)).join('')}`
 
 const tableOf = (line: CommandLine, compared: ReadonlyMap<string, Comparison>): string[] => [
   row('', ['seeds', 'records', 'results', 'equal']),
