@@ -1,6 +1,6 @@
 // Turns the figures of all turns into medians, ratios (ours divided by theirs), the table and the JSON file.
 import type { Work } from './contestants/works.ts'
-import type { Contestant, Peer, Plan, Turn } from './plan.ts'
+import { type Contestant, knows, type Peer, type Plan, type Turn } from './plan.ts'
 import { type Figures, isLatency } from './turns.ts'
 
 export interface Result {
@@ -80,7 +80,9 @@ export const reportOf = (plan: Plan, results: readonly Result[]): Report => {
     const summaries = (contestant: Contestant): Summaries =>
       allMeasures((measure) => summarise(results, work, contestant, measure))
     const ours = summaries('millstream')
-    const theirs = plan.against.map((peer) => [peer, summaries(peer)] as const)
+    const theirs = plan.against
+      .filter((peer) => knows(peer, work))
+      .map((peer) => [peer, summaries(peer)] as const)
     ratios[work] = {
       against: Object.fromEntries(
         theirs.map(([peer, summary]) => [
@@ -107,10 +109,14 @@ const numberText = (value: number, decimals: number): string =>
   value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
 
 const summaryText = (summary: Summary, measure: Measure): string => {
+  if (summary.turns === 0) return 'not measured'
   const text = (value: number): string => numberText(value, digits[measure])
   const spread = summary.turns > 1 ? ` (${text(summary.min)} - ${text(summary.max)})` : ''
   return text(summary.median) + spread
 }
+
+const ratioText = (ratio: number): string =>
+  Number.isNaN(ratio) ? '' : `${numberText(ratio, ratio < 1 ? 3 : 2)} x`
 
 const alignedTable = (rows: readonly (readonly string[])[]): string => {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
@@ -133,10 +139,7 @@ const workTable = (plan: Plan, report: Report, work: Work): string => {
   for (const peer of plan.against) {
     const ratios = report.results[work]?.against[peer]
     if (ratios === undefined) continue
-    rows.push([
-      `millstream / ${peer}`,
-      ...measures.map((measure) => `${numberText(ratios[measure], ratios[measure] < 1 ? 3 : 2)} x`),
-    ])
+    rows.push([`millstream / ${peer}`, ...measures.map((measure) => ratioText(ratios[measure]))])
   }
   return alignedTable(rows)
 }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { ensureError } from '../src/errors.ts'
 import { startKafka } from '../src/testing/kafka/start-kafka.ts'
-import { type Work, works } from './contestants/works.ts'
+import { quickWorks, type Work, works } from './contestants/works.ts'
 import { buildJava } from './java-project.ts'
 import { type Peer, type Plan, peers, planOf, type Turn, turnsOf } from './plan.ts'
 import { type Report, type Result, reportOf, tableOf } from './report.ts'
@@ -15,8 +15,8 @@ import { describeTurn, type Figures, isLatency, runTurn, type Stage } from './tu
 
 const usage = `npm run bench -- [WORK...] [options]
 
-WORK                    ${works.join(', ')}; default: all
---quick                 fewer records and rounds; ends within 5 minutes
+WORK                    ${works.join(', ')}; default: all, of a quick run ${quickWorks.join(', ')}
+--quick                 fewer records and rounds; ends within 5 minutes by default
 --json FILE             write the ratios (and the figures behind them) there
 --against PEER          ${peers.join(', ')}; may be given twice; default: all
 --records N             records of a throughput turn
@@ -78,7 +78,7 @@ const readCommandLine = (args: string[]): CommandLine | 'help' => {
   const chosen: Work[] = positionals.map((word) => oneOf(works, 'WORK', word))
   const against: Peer[] = (values.against ?? []).map((word) => oneOf(peers, '--against', word))
   const plan = planOf({
-    works: chosen.length === 0 ? works : [...new Set(chosen)],
+    works: chosen.length > 0 ? [...new Set(chosen)] : values.quick ? quickWorks : works,
     against: against.length === 0 ? peers : [...new Set(against)],
     quick: values.quick,
     records: numberOption('records', values.records, 1),

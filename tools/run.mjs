@@ -29,6 +29,7 @@ const programs = {
   build: ['tools/build.ts'],
   docs: [source, 'tools/docs.ts'],
   bench: [source, 'bench/run.ts'],
+  compare: [source, 'test/compare/run.ts'],
   faults: [source, 'test/system/faults/run.ts'],
   soak: [source, 'test/system/soak/run.ts'],
   sim: [source, 'test/sim/run.ts'],

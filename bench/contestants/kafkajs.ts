@@ -53,6 +53,8 @@ const count = async (transaction: Transaction, { batch }: EachBatchPayload): Pro
   await transaction.send({ topic: changelog, messages: [...changed.values()] })
 }
 
+if (given.work !== 'map' && given.work !== 'count')
+  throw new Error(`kafkajs has no ${given.work}: neither windows nor tables`)
 const work = given.work === 'map' ? map : count
 
 // A consumer that stopped for good would leave the benchmark waiting for its time limit.

@@ -1,16 +1,27 @@
-// The millstream contestant: one worker runs `map` or `count` through the public API.
-import { createWorker } from '../../src/index.ts'
+// The millstream contestant: one worker runs a work through the public API.
+import { createWorker, type Topology } from '../../src/index.ts'
 import { countTopology } from './millstream-count.ts'
 import { mapTopology } from './millstream-map.ts'
+import { streamJoinTopology } from './millstream-stream-join.ts'
+import { tableJoinTopology } from './millstream-table-join.ts'
+import { windowedCountTopology } from './millstream-windowed-count.ts'
 import { Stopwatch, serveUntilClosed } from './stopwatch.ts'
-import { readArguments } from './works.ts'
+import { readArguments, type Work } from './works.ts'
+
+const topologyOf: Readonly<Record<Work, (input: string, output: string, onRecord: () => void) => Topology>> =
+  {
+    map: mapTopology,
+    count: countTopology,
+    'windowed-count': windowedCountTopology,
+    'stream-join': streamJoinTopology,
+    'table-join': tableJoinTopology,
+  }
 
 const given = readArguments(process.argv.slice(2))
 const stopwatch = new Stopwatch(given.warmUpRecords)
 const onRecord = (): void => stopwatch.record()
-const build = given.work === 'map' ? mapTopology : countTopology
 
-const worker = createWorker(build(given.input, given.output, onRecord), {
+const worker = createWorker(topologyOf[given.work](given.input, given.output, onRecord), {
   brokers: given.brokers,
   applicationId: given.applicationId,
   stateDir: given.stateDir,

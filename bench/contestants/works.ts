@@ -3,9 +3,26 @@
 /** One more field at the front of the JSON object: the text is decoded, changed and encoded, but not parsed. */
 export const mapped = (value: string): string => `{"checked":true,${value.slice(1)}`
 
-export type Work = 'map' | 'count'
+/** Windows of `windowed-count`, one after another. */
+export const windowMs = 60_000
+export const windowGraceMs = 10_000
 
-export const works: readonly Work[] = ['map', 'count']
+/** How far apart the records of `stream-join` may be, either way. */
+export const joinMs = 60_000
+
+/** Whether a record is of the left side of a join: its id, the first field, is even. */
+export const isLeft = (value: string): boolean => (value.charCodeAt(value.indexOf(',') - 1) & 1) === 0
+
+/** Both values; nothing stands for the one that is not there. */
+export const joined = (left: string | undefined, right: string | undefined): string =>
+  `${left ?? ''}|${right ?? ''}`
+
+export type Work = 'map' | 'count' | 'windowed-count' | 'stream-join' | 'table-join'
+
+export const works: readonly Work[] = ['map', 'count', 'windowed-count', 'stream-join', 'table-join']
+
+/** Those of a quick run, unless others are asked for. */
+export const quickWorks: readonly Work[] = ['map', 'count']
 
 export interface ContestantArguments {
   readonly brokers: string[]
@@ -42,7 +59,7 @@ export const readArguments = (words: readonly string[]): ContestantArguments => 
     !stateDir
   ) {
     throw new Error(
-      'arguments: BROKERS map|count INPUT OUTPUT APPLICATION_ID STATE_DIR WARM_UP_RECORDS, each of them given',
+      `arguments: BROKERS ${works.join('|')} INPUT OUTPUT APPLICATION_ID STATE_DIR WARM_UP_RECORDS, each of them given`,
     )
   }
   return {

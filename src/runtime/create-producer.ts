@@ -169,6 +169,7 @@ class FeedingProducer implements Producer {
           partitions: description.partitions,
           batchBytesMax,
           key: topic.key,
+          keySuffixBytes: topic.key.partitionSuffixBytes ?? 0,
           value: topic.value,
         }
       throw new MillstreamError('TOPIC_MISSING', {

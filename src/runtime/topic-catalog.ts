@@ -160,6 +160,7 @@ export class TopicCatalog {
       partitions: this.partitionsOf(name),
       batchBytesMax: this.#number(name, 'max.message.bytes', defaultBatchBytesMax),
       key,
+      keySuffixBytes: key.partitionSuffixBytes ?? 0,
       value,
     }
     this.#outputs.set(id, output)

@@ -19,6 +19,7 @@ export const nullable = <S extends SerdeOrSchema>(
     name: `nullable(${inner.name})`,
     acceptsAllBytes: inner.acceptsAllBytes === true,
     primitive: inner.primitive === true,
+    partitionSuffixBytes: inner.partitionSuffixBytes ?? 0,
     encode(value: W): Uint8Array {
       refuseNull(value)
       return inner.encode(value)

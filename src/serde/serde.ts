@@ -32,6 +32,8 @@ export interface Serde<R, W = R> {
    * read from: the digest of a store goes by the bytes.
    */
   readonly primitive?: boolean
+  /** Of a key: so many of its last bytes have no say in its partition. */
+  readonly partitionSuffixBytes?: number
   check?(value: W): void
   /** The serde as it stands at a place, where its bytes depend on that. Absent: it is the same everywhere. */
   at?(place: SerdePlace): Serde<R, W>

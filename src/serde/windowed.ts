@@ -71,6 +71,8 @@ export const windowed = <S extends SerdeOrSchema>(
   }
   const serde: { -readonly [F in keyof Serde<Windowed<unknown>>]: Serde<Windowed<unknown>>[F] } = {
     name: `windowed(${inner.name})`,
+    // All windows of a key are in the partition of the key, as Kafka Streams writes them.
+    partitionSuffixBytes: suffix + (inner.partitionSuffixBytes ?? 0),
     encode(value) {
       const bytes = inner.encode(value.key)
       const target = Buffer.allocUnsafe(bytes.length + suffix)

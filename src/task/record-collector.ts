@@ -16,6 +16,8 @@ export interface OutputTopic {
   /** max.message.bytes of the topic: what a batch may weigh at most. */
   readonly batchBytesMax: number
   readonly key: Serde<unknown>
+  /** Of a key: so many of its last bytes have no say in its partition. */
+  readonly keySuffixBytes: number
   readonly value: Serde<unknown>
 }
 
@@ -150,7 +152,7 @@ export class RecordCollector {
     const partition =
       this.#keyLength < 0
         ? spare % topic.partitions
-        : partitionForKey(this.#key, this.#keyStart, this.#keyLength, topic.partitions)
+        : partitionForKey(this.#key, this.#keyStart, this.#keyLength - topic.keySuffixBytes, topic.partitions)
     this.#appendRecord(topic, partition, record)
     return partition
   }

@@ -95,7 +95,8 @@ export class DriverTopics {
   }
 
   writable(name: string, { key, value }: Pick<OutputTopic, 'key' | 'value'>): OutputTopic {
-    return { name, partitions: this.partitionsOf(name), batchBytesMax, key, value }
+    const keySuffixBytes = key.partitionSuffixBytes ?? 0
+    return { name, partitions: this.partitionsOf(name), batchBytesMax, key, keySuffixBytes, value }
   }
 
   /** Ends the open transaction in every topic. */

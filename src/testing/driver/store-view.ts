@@ -17,8 +17,10 @@ interface Owned {
 
 /** Where the records of the key would be processed. */
 export const ownerOf = <T>(definition: StoreDefinition, owned: readonly T[], key: unknown): T => {
-  const bytes = owned.length === 1 ? Buffer.alloc(0) : (definition.plainKey ?? definition.key).encode(key)
-  return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as T
+  if (owned.length === 1) return owned[0] as T
+  const serde = definition.plainKey ?? definition.key
+  const bytes = serde.encode(key)
+  return owned[partitionForKey(bytes, 0, bytes.length - (serde.partitionSuffixBytes ?? 0), owned.length)] as T
 }
 
 export class StoreView implements KeyValueStore<unknown, unknown> {

@@ -1,7 +1,7 @@
 // The arithmetic of the benchmark's report and the order of its turns.
 import { describe, expect, it } from 'vitest'
 import { planOf, turnsOf } from '../../../bench/plan.ts'
-import { median, type Result, reportOf } from '../../../bench/report.ts'
+import { median, type Result, reportOf, tableOf } from '../../../bench/report.ts'
 
 const plan = planOf({ works: ['map'], against: ['kafka-streams'], quick: false })
 
@@ -59,5 +59,20 @@ describe('turnsOf', () => {
       'count kafka-streams',
       'count millstream',
     ])
+  })
+
+  it('has no turn of kafkajs where it has no such work', () => {
+    const plan = planOf({ works: ['table-join'], against: ['kafka-streams', 'kafkajs'], quick: false })
+    expect(new Set(turnsOf(plan).map(({ contestant }) => contestant))).toEqual(
+      new Set(['millstream', 'kafka-streams']),
+    )
+    expect(Object.keys(reportOf(plan, []).results['table-join']?.against ?? {})).toEqual(['kafka-streams'])
+  })
+
+  it('has no latency of a join of streams', () => {
+    const plan = planOf({ works: ['stream-join'], against: ['kafka-streams'], quick: false })
+    expect(turnsOf(plan).every(({ kind }) => kind === 'throughput')).toBe(true)
+    expect(tableOf(plan, reportOf(plan, []))).toContain('not measured')
+    expect(tableOf(plan, reportOf(plan, []))).not.toMatch(/NaN|∞/)
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { json } from '../../../src/serde/json.ts'
+import { nullable } from '../../../src/serde/nullable.ts'
 import { string } from '../../../src/serde/text.ts'
 import { windowed } from '../../../src/serde/windowed.ts'
 import { tumbling } from '../../../src/topology/windows.ts'
@@ -23,6 +24,14 @@ describe('keys in windows', () => {
     const session = { key: 'a', start: 1, end: 258 }
     expect(Buffer.from(serde.encode(session)).toString('hex')).toBe('6100000000000001020000000000000001')
     expect(serde.decode(serde.encode(session))).toEqual(session)
+  })
+
+  it('are partitioned by the key alone', () => {
+    const time = windowed(string, { kind: 'sliding', sizeMs: 5 })
+    expect(time.partitionSuffixBytes).toBe(8)
+    expect(nullable(time).partitionSuffixBytes).toBe(8)
+    expect(windowed(string, { kind: 'sessions' }).partitionSuffixBytes).toBe(16)
+    expect(windowed(time, { kind: 'sessions' }).partitionSuffixBytes).toBe(24)
   })
 
   it('of a serde without the quick paths, and bytes that are too short', () => {

@@ -1,5 +1,5 @@
 // Several partitions in the test driver: the partitioner and the plan of production, and stores over all of them.
-import { int64, nullable, store, string, topic, topology } from 'millstream'
+import { int64, nullable, store, string, topic, topology, tumbling, windowed, windowStore } from 'millstream'
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 import wordCount, { counts, lines, totals } from '../../../processors/word-count/index.ts'
@@ -29,6 +29,51 @@ describe('partitions', () => {
     expect([...driver.store(totals).all()]).toHaveLength(new Set(words.split(' ')).size)
     driver.restart()
     expect(driver.store(totals).get('the')).toBe(15)
+  })
+
+  it('are those of the key of a window, for all windows of it', () => {
+    const lengths = tumbling({ sizeMs: 10, graceMs: 0 })
+    const inWindows = topic('in-windows', { key: windowed(string, lengths), value: int64 })
+    const app = topology('windows', (t) =>
+      t
+        .stream(lines)
+        .groupByKey()
+        .windowedBy(lengths)
+        .count(windowStore('per-window', { key: string, value: int64 }))
+        .toStream()
+        .to(inWindows),
+    )
+    using driver = testDriver(app, { partitions: { lines: 2, 'in-windows': 5 } })
+    for (const timestamp of [5, 15, 25, 35])
+      for (const key of ['a', 'b', 'c']) driver.input(lines).send(key, 'x', { timestamp })
+    const results = driver.output(inWindows).readAll()
+    expect(results).toHaveLength(12)
+    for (const { key, partition } of results) expect(partition).toBe(partitionOf(key.key, 5))
+  })
+
+  it('are those of the key of a window in stores as well, where windows are regrouped', () => {
+    const lengths = tumbling({ sizeMs: 10, graceMs: 0 })
+    const key = windowed(string, lengths)
+    const regrouped = store('regrouped', { key, value: int64 })
+    const app = topology('regrouping', (t) =>
+      t
+        .stream(lines)
+        .groupByKey()
+        .windowedBy(lengths)
+        .count(windowStore('per-window', { key: string, value: int64 }))
+        .groupBy((value, window) => ({ key: window, value }), { name: 'again', key, value: int64 })
+        .count(regrouped),
+    )
+    using driver = testDriver(app, { partitions: { lines: 4 } })
+    for (const name of ['a', 'b', 'c', 'd', 'e']) {
+      driver.input(lines).send(name, 'x', { timestamp: 25 })
+      const window = { key: name, start: 20, end: 30 }
+      const at = partitionOf(name, 4)
+      expect(driver.store(regrouped, { partition: at }).get(window)).toBe(1)
+      driver.store(regrouped).delete(window)
+      driver.store(regrouped).put(window, 7)
+      expect(driver.store(regrouped, { partition: at }).get(window)).toBe(7)
+    }
   })
 
   it('can be chosen, and are taken in turn without a key', () => {

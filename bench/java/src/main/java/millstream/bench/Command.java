@@ -4,8 +4,8 @@ package millstream.bench;
 import java.util.HashMap;
 import java.util.Map;
 
-record Command(String name, Map<String, String> arguments) {
-  static Command parse(String line) {
+public record Command(String name, Map<String, String> arguments) {
+  public static Command parse(String line) {
     String[] words = line.trim().split(" +");
     Map<String, String> arguments = new HashMap<>();
     for (int i = 1; i < words.length; i++) {
@@ -16,13 +16,13 @@ record Command(String name, Map<String, String> arguments) {
     return new Command(words[0], arguments);
   }
 
-  String text(String key) {
+  public String text(String key) {
     String value = arguments.get(key);
     if (value == null) throw new IllegalArgumentException("the command " + name + " needs " + key + "=");
     return value;
   }
 
-  int number(String key) {
+  public int number(String key) {
     return Integer.parseInt(text(key));
   }
 }

@@ -1,4 +1,4 @@
-// The Kafka Streams contestant: one stream thread runs `map` or `count` until it is told over standard input that the
+// The Kafka Streams contestant: one stream thread runs a work until it is told over standard input that the
 // last record's transaction is committed.
 package millstream.bench;
 
@@ -16,9 +16,16 @@ import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.JoinWindows;
+import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.StreamJoined;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.WindowedSerdes;
 import org.apache.kafka.streams.state.KeyValueStore;
+import org.apache.kafka.streams.state.WindowStore;
 
 public final class Contestant {
   /** Counts the records seen and notes time and CPU at the first one after the warm-up. Used by the stream thread. */
@@ -71,10 +78,43 @@ public final class Contestant {
               .withValueSerde(Serdes.Long()))
           .toStream()
           .to(output, Produced.with(Serdes.String(), Serdes.Long()));
+    } else if (work.equals("windowed-count")) {
+      TimeWindows windows =
+          TimeWindows.ofSizeAndGrace(Duration.ofMillis(Works.WINDOW_MS), Duration.ofMillis(Works.GRACE_MS));
+      builder.stream(input, Consumed.with(Serdes.String(), Serdes.ByteArray()))
+          .peek((key, value) -> stopwatch.record())
+          .groupByKey(Grouped.with(Serdes.String(), Serdes.ByteArray()))
+          .windowedBy(windows)
+          .count(Materialized.<String, Long, WindowStore<Bytes, byte[]>>as("counts")
+              .withKeySerde(Serdes.String())
+              .withValueSerde(Serdes.Long()))
+          .toStream()
+          .to(output, Produced.with(WindowedSerdes.timeWindowedSerdeFrom(String.class, Works.WINDOW_MS), Serdes.Long()));
+    } else if (work.equals("table-join")) {
+      KStream<String, String> rows = builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()))
+          .peek((key, value) -> stopwatch.record());
+      KTable<String, String> left = rows.filter((key, value) -> Works.isLeft(value)).toTable(texts("left"));
+      KTable<String, String> right = rows.filterNot((key, value) -> Works.isLeft(value)).toTable(texts("right"));
+      left.outerJoin(right, Works::joined).toStream().to(output, Produced.with(Serdes.String(), Serdes.String()));
+    } else if (work.equals("stream-join")) {
+      KStream<String, String> rows = builder.stream(input, Consumed.with(Serdes.String(), Serdes.String()))
+          .peek((key, value) -> stopwatch.record());
+      JoinWindows windows =
+          JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(Works.JOIN_MS), Duration.ofMillis(Works.GRACE_MS));
+      rows.filter((key, value) -> Works.isLeft(value))
+          .join(rows.filterNot((key, value) -> Works.isLeft(value)), Works::joined, windows,
+              StreamJoined.with(Serdes.String(), Serdes.String(), Serdes.String()).withName("joined").withStoreName("joined"))
+          .to(output, Produced.with(Serdes.String(), Serdes.String()));
     } else {
       throw new IllegalArgumentException("no such work: " + work);
     }
     return builder.build();
+  }
+
+  private static Materialized<String, String, KeyValueStore<Bytes, byte[]>> texts(String name) {
+    return Materialized.<String, String, KeyValueStore<Bytes, byte[]>>as(name)
+        .withKeySerde(Serdes.String())
+        .withValueSerde(Serdes.String());
   }
 
   private static Properties settings(String brokers, String applicationId, String stateDir) {

@@ -22,16 +22,22 @@ import org.apache.kafka.common.TopicPartition;
 final class LatencyRun {
   /** Keys of their own, so that counts begin at 1 and what was warm-up is told apart. */
   private static final String KEY_PREFIX = "lat-";
-  /** So many that a record cache does not merge two updates of a key, whatever stalls for less than 5 s. */
-  private static final int KEYS = 5000;
+  /**
+   * So many that a record cache does not merge two updates of a key, whatever stalls for less than 5 s. An odd number: a
+   * key is on the left side of a join and on the right one in turn.
+   */
+  private static final int KEYS = 4999;
   private static final byte[] MAPPED_START = (Works.MAP_PREFIX + "\"id\":").getBytes(StandardCharsets.US_ASCII);
+  private static final byte[] ID_START = "{\"id\":".getBytes(StandardCharsets.US_ASCII);
   private static final long GRACE_NANOS = 20_000_000_000L;
 
   private final String brokers;
   private final Topics topics;
   private final String input;
   private final String output;
-  private final boolean counts;
+  private final String work;
+  /** One for all, in a window of its own behind what was there before: counts in windows go on for the whole run. */
+  private final long timestamp = (System.currentTimeMillis() / Works.WINDOW_MS + 1) * Works.WINDOW_MS;
   private final int rate;
   private final int bytes;
   private final int discarded;
@@ -46,7 +52,7 @@ final class LatencyRun {
     this.topics = topics;
     input = command.text("input");
     output = command.text("output");
-    counts = command.text("work").equals("count");
+    work = command.text("work");
     rate = command.number("rate");
     bytes = command.number("bytes");
     discarded = rate * command.number("discardSeconds");
@@ -67,7 +73,7 @@ final class LatencyRun {
         String key = KEY_PREFIX + i % KEYS;
         byte[] value = Loader.value(i, key, i % 1000, bytes);
         sentNanos.set(i, System.nanoTime());
-        producer.send(new ProducerRecord<>(input, key, value), (sent, error) -> {
+        producer.send(new ProducerRecord<>(input, null, timestamp, key, value), (sent, error) -> {
           if (error != null) senderFailure.compareAndSet(null, error);
         });
       }
@@ -83,15 +89,30 @@ final class LatencyRun {
     return i == from ? -1 : number;
   }
 
+  private static long idAt(byte[] value, int from, byte[] start) {
+    int end = from + start.length;
+    boolean isThere = end <= value.length && Arrays.equals(value, from, end, start, 0, start.length);
+    return isThere ? digits(value, end) : -1;
+  }
+
+  private static int separator(byte[] value) {
+    int at = 0;
+    while (at < value.length && value[at] != Works.SEPARATOR) at++;
+    return at;
+  }
+
   /** Which of the records sent this output belongs to: the id in its value, or the how-manieth of its key it is. */
   private int numberOf(ConsumerRecord<byte[], byte[]> record) {
     byte[] key = record.key();
     byte[] value = record.value();
     if (key == null || value == null || key.length <= KEY_PREFIX.length()) return -1;
     for (int i = 0; i < KEY_PREFIX.length(); i++) if (key[i] != KEY_PREFIX.charAt(i)) return -1;
-    long number = counts
-        ? (value.length == 8 ? (ByteBuffer.wrap(value).getLong() - 1) * KEYS + digits(key, KEY_PREFIX.length()) : -1)
-        : (Arrays.mismatch(value, MAPPED_START) == MAPPED_START.length ? digits(value, MAPPED_START.length) : -1);
+    long number = switch (work) {
+      case "map" -> idAt(value, 0, MAPPED_START);
+      case "table-join" -> Math.max(idAt(value, 0, ID_START), idAt(value, separator(value) + 1, ID_START));
+      // The start of a window, behind the key, begins with a zero byte.
+      default -> value.length == 8 ? (ByteBuffer.wrap(value).getLong() - 1) * KEYS + digits(key, KEY_PREFIX.length()) : -1;
+    };
     if (number < 0 || number >= total) throw new IllegalStateException("an output that no input gives: " + record);
     return (int) number;
   }

@@ -1,5 +1,5 @@
 // Fills an input topic with JSON records of one size, keys chosen at random from a fixed seed, so that every run of the
-// benchmark has the same input.
+// benchmark has the same input. Each record is a millisecond later than the one before, and the last one is of now.
 package millstream.bench;
 
 import java.nio.charset.StandardCharsets;
@@ -41,12 +41,14 @@ final class Loader {
     int keys = command.number("keys");
     int bytes = command.number("bytes");
     Random random = new Random(command.number("seed"));
+    long startMs = System.currentTimeMillis() - records;
     AtomicReference<Exception> failure = new AtomicReference<>();
     Map<String, Object> settings = Map.of("batch.size", 65536, "linger.ms", 20, "buffer.memory", 134217728L);
     try (KafkaProducer<String, byte[]> producer = producer(brokers, settings)) {
       for (long id = 0; id < records && failure.get() == null; id++) {
         String key = KEY_PREFIX + random.nextInt(keys);
-        producer.send(new ProducerRecord<>(topic, key, value(id, key, random.nextInt(1000), bytes)), (sent, error) -> {
+        byte[] value = value(id, key, random.nextInt(1000), bytes);
+        producer.send(new ProducerRecord<>(topic, null, startMs + id, key, value), (sent, error) -> {
           if (error != null) failure.compareAndSet(null, error);
         });
       }

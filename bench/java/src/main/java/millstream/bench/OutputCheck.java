@@ -2,11 +2,16 @@
 //   map:   each key has its mapped values, all of them, once, in order, and in the key's partition.
 //   count: each key counts upwards to the number of its input records, in the key's partition. With `every=true` each
 //          count occurs once (1, 2, 3, ...); a record cache, which Kafka Streams has by default, may leave some out.
+//   windowed-count: the same for each key and window.
+//   stream-join: each key has told its pairs, once, in any order.
+//   table-join: each key ends with both of its last rows; with `every=true` it has told each change, once, in order.
 package millstream.bench;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.zip.CRC32C;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
@@ -44,9 +49,14 @@ final class OutputCheck {
   }
 
   private int keyOf(ConsumerRecord<byte[], byte[]> record) {
+    return keyOf(record, record.key() == null ? 0 : record.key().length);
+  }
+
+  /** The number of the key in the first bytes of that of the record. */
+  private int keyOf(ConsumerRecord<byte[], byte[]> record, int length) {
     records++;
     recordsOfPartition[record.partition()]++;
-    int key = Expectation.keyNumber(record.key(), recordsOfKey.length);
+    int key = record.key() == null ? -1 : Expectation.keyNumber(record.key(), length, recordsOfKey.length);
     if (key < 0 || expected.recordsOfKey[key] == 0) {
       finding("a key that the input does not hold" + place(record));
       return -1;
@@ -62,8 +72,15 @@ final class OutputCheck {
     String work = command.text("work");
     String output = command.text("output");
     if (topics.partitionsOf(output).size() != expected.partitions) throw new IllegalStateException("partitions differ");
-    if (work.equals("map")) checkMap(output);
-    else checkCount(output, Boolean.parseBoolean(command.text("every")));
+    boolean every = Boolean.parseBoolean(command.text("every"));
+    switch (work) {
+      case "map" -> checkMap(output);
+      case "count" -> checkCount(output, every);
+      case "windowed-count" -> checkWindowedCount(output, every);
+      case "stream-join" -> checkStreamJoin(output);
+      case "table-join" -> checkTableJoin(output, every);
+      default -> throw new IllegalArgumentException("no such work: " + work);
+    }
     if (findingCount > 0) {
       if (findingCount > findings.size()) findings.add("and " + (findingCount - findings.size()) + " more");
       throw new Tool.CheckFailed(findings);
@@ -116,6 +133,86 @@ final class OutputCheck {
     for (int key = 0; key < countOfKey.length; key++) {
       if (countOfKey[key] != expected.recordsOfKey[key]) {
         finding("key user-" + key + " was counted " + countOfKey[key] + " times instead of " + expected.recordsOfKey[key]);
+      }
+    }
+  }
+
+  private void checkWindowedCount(String output, boolean every) throws Exception {
+    Map<Long, int[]> counted = new HashMap<>();
+    TopicReader.read(brokers, topics, output, record -> {
+      int length = record.key() == null ? 0 : record.key().length - Long.BYTES;
+      int key = keyOf(record, length);
+      if (key < 0) return;
+      if (record.value() == null || record.value().length != Long.BYTES) {
+        finding("a value that is no int64" + place(record));
+        return;
+      }
+      long window = ByteBuffer.wrap(record.key()).getLong(length);
+      int[] counts = counted.computeIfAbsent(window, start -> new int[countOfKey.length]);
+      long count = ByteBuffer.wrap(record.value()).getLong();
+      if (every ? count != counts[key] + 1 : count <= counts[key]) {
+        finding("key user-" + key + " goes from " + counts[key] + " to " + count + " in the window of " + window + place(record));
+      }
+      counts[key] = (int) count;
+    });
+    if (!counted.keySet().equals(expected.recordsOfWindow.keySet())) {
+      finding("there are " + counted.size() + " windows instead of " + expected.recordsOfWindow.size());
+      return;
+    }
+    expected.recordsOfWindow.forEach((window, counts) -> {
+      for (int key = 0; key < counts.length; key++) {
+        int count = counted.get(window)[key];
+        if (count != counts[key]) {
+          finding("key user-" + key + " was counted " + count + " times instead of " + counts[key] + " in the window of " + window);
+        }
+      }
+    });
+  }
+
+  private void checkStreamJoin(String output) throws Exception {
+    long[] sumOfKey = new long[recordsOfKey.length];
+    CRC32C crc = new CRC32C();
+    TopicReader.read(brokers, topics, output, record -> {
+      int key = keyOf(record);
+      if (key < 0) return;
+      if (record.value() == null) {
+        finding("a null value" + place(record));
+        return;
+      }
+      crc.reset();
+      crc.update(record.value(), 0, record.value().length);
+      sumOfKey[key] += crc.getValue();
+    });
+    for (int key = 0; key < sumOfKey.length; key++) {
+      if (recordsOfKey[key] != expected.pairsOfKey[key]) {
+        finding("key user-" + key + " has " + recordsOfKey[key] + " pairs instead of " + expected.pairsOfKey[key]);
+      } else if (sumOfKey[key] != expected.pairSumOfKey[key]) {
+        finding("key user-" + key + " has other pairs than its input gives");
+      }
+    }
+  }
+
+  private void checkTableJoin(String output, boolean every) throws Exception {
+    long[] joinedOfKey = new long[recordsOfKey.length];
+    long[] lastOfKey = new long[recordsOfKey.length];
+    CRC32C crc = new CRC32C();
+    TopicReader.read(brokers, topics, output, record -> {
+      int key = keyOf(record);
+      if (key < 0) return;
+      if (record.value() == null) {
+        finding("a null value" + place(record));
+        return;
+      }
+      crc.reset();
+      crc.update(record.value(), 0, record.value().length);
+      lastOfKey[key] = crc.getValue();
+      joinedOfKey[key] = Expectation.chain(joinedOfKey[key], lastOfKey[key]);
+    });
+    for (int key = 0; key < lastOfKey.length; key++) {
+      if (lastOfKey[key] != expected.lastJoinedOfKey[key]) {
+        finding("key user-" + key + " does not end with the last rows of its input");
+      } else if (every && joinedOfKey[key] != expected.joinedOfKey[key]) {
+        finding("key user-" + key + " has other rows, or in another order, than its input gives");
       }
     }
   }

@@ -65,6 +65,21 @@ public final class Tool {
     return cause instanceof CheckFailed ? cause.getMessage() : cause.toString();
   }
 
+  /** What runs a command and answers one line of JSON. */
+  public interface Runs {
+    String run(Command command) throws Exception;
+  }
+
+  /** The answer to a line, also where it cannot be had. */
+  public static String answer(String line, Runs runs) {
+    try {
+      return runs.run(Command.parse(line));
+    } catch (Exception error) {
+      if (!(error instanceof CheckFailed)) error.printStackTrace();
+      return "{\"error\":" + quote(describe(error)) + "}";
+    }
+  }
+
   public static void main(String[] args) throws Exception {
     String brokers = args[0];
     Map<String, Object> settings = Map.of("bootstrap.servers", brokers);
@@ -73,24 +88,17 @@ public final class Tool {
       BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
       String line;
       while ((line = in.readLine()) != null && !line.equals("close")) {
-        String answer;
-        try {
-          answer = tool.run(Command.parse(line));
-        } catch (Exception error) {
-          if (!(error instanceof CheckFailed)) error.printStackTrace();
-          answer = "{\"error\":" + quote(describe(error)) + "}";
-        }
-        System.out.println(answer);
+        System.out.println(answer(line, tool::run));
       }
     }
     System.exit(0);
   }
 
   /** An output that is not what its input asks for. */
-  static final class CheckFailed extends Exception {
+  public static final class CheckFailed extends Exception {
     private static final long serialVersionUID = 1L;
 
-    CheckFailed(List<String> findings) {
+    public CheckFailed(List<String> findings) {
       super(String.join("; ", findings));
     }
   }

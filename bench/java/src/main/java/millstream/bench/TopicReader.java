@@ -10,8 +10,8 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
-final class TopicReader {
-  interface Visitor {
+public final class TopicReader {
+  public interface Visitor {
     void visit(ConsumerRecord<byte[], byte[]> record);
   }
 
@@ -25,7 +25,7 @@ final class TopicReader {
     return new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
   }
 
-  static void read(String brokers, Topics topics, String topic, Visitor visitor) throws Exception {
+  public static void read(String brokers, Topics topics, String topic, Visitor visitor) throws Exception {
     Map<TopicPartition, Long> ends = topics.settledEndOffsets(topic, 30_000);
     Map<String, Object> settings = Map.of("max.poll.records", 10_000, "check.crcs", true);
     try (KafkaConsumer<byte[], byte[]> consumer = consumer(brokers, settings)) {

@@ -22,7 +22,7 @@ import org.apache.kafka.common.errors.GroupIdNotFoundException;
 import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.UnstableOffsetCommitException;
 
-final class Topics {
+public final class Topics {
   private static final int PROGRESS_INTERVAL_MS = 5000;
   /** How exactly the end of a run is seen; the fastest run takes a hundred times as long. */
   private static final int POLL_INTERVAL_MS = 10;
@@ -32,12 +32,16 @@ final class Topics {
 
   private final Admin admin;
 
-  Topics(Admin admin) {
+  public Topics(Admin admin) {
     this.admin = admin;
   }
 
   String create(String topic, int partitions) throws Exception {
-    admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1))).all().get();
+    return create(topic, partitions, Map.of());
+  }
+
+  public String create(String topic, int partitions, Map<String, String> settings) throws Exception {
+    admin.createTopics(List.of(new NewTopic(topic, partitions, (short) 1).configs(settings))).all().get();
     awaitLeaders(topic, partitions);
     return "{\"partitions\":" + partitions + "}";
   }
@@ -65,7 +69,7 @@ final class Topics {
   }
 
   /** Removes every topic and then every group of that prefix; what a contestant made internally carries it too. */
-  String deletePrefix(String prefix) throws Exception {
+  public String deletePrefix(String prefix) throws Exception {
     Set<String> topics = admin.listTopics().names().get().stream()
         .filter(name -> name.startsWith(prefix)).collect(Collectors.toSet());
     admin.deleteTopics(topics).all().get();
@@ -83,14 +87,14 @@ final class Topics {
     return "{\"topics\":" + topics.size() + ",\"groups\":" + deletedGroups + "}";
   }
 
-  List<TopicPartition> partitionsOf(String topic) throws Exception {
+  public List<TopicPartition> partitionsOf(String topic) throws Exception {
     int count = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
     List<TopicPartition> partitions = new ArrayList<>();
     for (int partition = 0; partition < count; partition++) partitions.add(new TopicPartition(topic, partition));
     return partitions;
   }
 
-  Map<TopicPartition, Long> endOffsets(List<TopicPartition> partitions, IsolationLevel isolation) throws Exception {
+  public Map<TopicPartition, Long> endOffsets(List<TopicPartition> partitions, IsolationLevel isolation) throws Exception {
     Map<TopicPartition, OffsetSpec> wanted = new HashMap<>();
     for (TopicPartition partition : partitions) wanted.put(partition, OffsetSpec.latest());
     Map<TopicPartition, ListOffsetsResultInfo> found =
