@@ -19,6 +19,7 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import { hasShortSession } from '../config/short-sessions.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
+import { CallSlots } from '../task/async-calls.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { createGroupProtocol, topologyHash } from './assignor.ts'
 import { HandOver } from './hand-over.ts'
@@ -191,6 +192,8 @@ const assemble = (given: Ingredients): Engine => {
     observer: owner.watch,
     leftOpen,
     interrupted,
+    notify,
+    slots: new CallSlots(settings.asyncInFlightMax, notify),
   })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   return {

@@ -12,6 +12,7 @@ import {
   listOffsets,
 } from '../client/offsets.ts'
 import { MillstreamError } from '../errors.ts'
+import type { CallSlots } from '../task/async-calls.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { RecordQueue } from '../task/record-queue.ts'
 import { StreamTask } from '../task/stream-task.ts'
@@ -46,6 +47,10 @@ export interface TaskManagerOptions extends StoreParts {
   readonly standbys: Standbys
   readonly observer: RestoreObserver
   readonly leftOpen: LeftOpen
+  /** Of asynchronous processors, over all tasks. */
+  readonly slots: CallSlots
+  /** Something happened that the loop is to look at. */
+  readonly notify: () => void
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
@@ -254,7 +259,7 @@ export class TaskManager {
   }
 
   #create({ plan, stores }: OpenTask, start: Start): StreamTask {
-    const { settings, catalog, ports, log, collector } = this.#options
+    const { settings, catalog, ports, log, collector, slots, notify } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
       id: plan.id,
@@ -270,6 +275,8 @@ export class TaskManager {
       policy: { ...settings, action: settings.onFailure },
       clock: ports.clock,
       log,
+      slots,
+      notify,
       streamTime: start.streamTime,
     })
     task.init()

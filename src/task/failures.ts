@@ -1,5 +1,6 @@
-// The errors of what a task does between records: a punctuator, a portion of work.
-import { MillstreamError } from '../errors.ts'
+// The errors of what a task does: with a record, and between records (a punctuator, a portion of work).
+import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
+import type { RecordPlace } from './taken-record.ts'
 
 export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
@@ -15,4 +16,27 @@ export const portionFailed = (error: MillstreamError): MillstreamError =>
     where: error.where,
     fix: 'Mend the processor behind it. The transaction is aborted, and the window comes again after the restart.',
     cause: error,
+  })
+
+/** An error with its place; what is no error of ours is the user's processor that threw. */
+export const located = (error: unknown, task: string, place: RecordPlace | undefined): MillstreamError => {
+  const cause = ensureError(error)
+  const where = place && { topic: place.topic, partition: place.partition, offset: place.headOffset }
+  if (isMillstreamError(cause)) {
+    if (cause.reaction !== 'policy') return cause
+    return cause.relocated({ ...where, task })
+  }
+  return new MillstreamError('PROCESSING_FAILED', {
+    what: `a processor threw ${cause.name}: ${cause.message}`,
+    where: { ...where, task },
+    fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
+    cause,
+  })
+}
+
+export const scheduledTooLate = (task: string): MillstreamError =>
+  new MillstreamError('CONTEXT_EXPIRED', {
+    what: 'schedule was called outside init',
+    where: { task },
+    fix: 'Schedule punctuators in the init of the processor.',
   })

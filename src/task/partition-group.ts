@@ -27,9 +27,9 @@ export class PartitionGroup {
     return best
   }
 
-  /** Whether nothing is buffered and the broker has nothing more. */
+  /** Whether nothing is buffered or under way, and the broker has nothing more. */
   get drained(): boolean {
-    return this.queues.every((queue) => !queue.hasHead && queue.caughtUp)
+    return this.queues.every((queue) => !queue.hasHead && queue.caughtUp && !queue.hasTaken)
   }
 
   get bufferedBytes(): number {

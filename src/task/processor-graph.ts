@@ -1,7 +1,9 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
+import { invariant } from '../base/assert.ts'
 import { MillstreamError } from '../errors.ts'
 import type {
   AnyWindowTable,
+  AsyncWork,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -18,7 +20,9 @@ import type {
 } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { refusePromise } from '../topology/synchronous.ts'
+import { aheadOf, type Turns } from './ahead.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
+import type { Receiver } from './taken-record.ts'
 
 /** What the processors of a task see of it. */
 export interface TaskView {
@@ -36,10 +40,6 @@ export interface TaskView {
   inPortions(work: PortionedWork): () => void
   countLate(): void
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
-}
-
-interface Receiver {
-  process(record: StreamRecord<unknown, unknown>): void
 }
 
 class Sink implements Receiver {
@@ -138,12 +138,14 @@ class PartitionedSink extends Sink {
 class NodeContext implements ProcessorContext {
   readonly #node: ProcessorNode
   readonly #task: TaskView
+  readonly #turns: Turns | undefined
   children: readonly Receiver[] = []
   outputs: ReadonlyMap<string, Receiver> = new Map()
 
-  constructor(node: ProcessorNode, task: TaskView) {
+  constructor(node: ProcessorNode, task: TaskView, turns: Turns | undefined) {
     this.#node = node
     this.#task = task
+    this.#turns = turns
   }
 
   get applicationId(): string {
@@ -188,6 +190,13 @@ class NodeContext implements ProcessorContext {
 
   countLate(): void {
     this.#task.countLate()
+  }
+
+  awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void {
+    invariant(this.#turns !== undefined, 'a processor that calls is asynchronous', {
+      processor: this.#node.name,
+    })
+    this.#turns.awaitCall(work, record)
   }
 
   #refuse(name: string): never {
@@ -254,24 +263,30 @@ export class ProcessorGraph {
     task: TaskView,
     collector: RecordCollector,
     outputOf: (node: SinkNode, name: string) => OutputTopic,
+    turns?: Turns,
   ) {
     const receivers = new Map<string, Receiver>()
     for (const node of subtopology.nodes) {
       if (node.kind === 'sink') receivers.set(node.name, sinkOf(node, task, collector, outputOf))
       if (node.kind !== 'processor') continue
       const instance = node.create()
-      this.#instances.push({ node, instance, context: new NodeContext(node, task) })
+      this.#instances.push({ node, instance, context: new NodeContext(node, task, turns) })
       receivers.set(node.name, instance)
     }
-    const resolve = (name: string): Receiver => receivers.get(name) as Receiver
+    const ahead = turns && aheadOf(subtopology.nodes)
+    const plain = (name: string): Receiver => receivers.get(name) as Receiver
+    const deferring = (name: string): Receiver =>
+      ahead?.has(name) ? plain(name) : (turns as Turns).deferring(plain(name))
     for (const { node, context } of this.#instances) {
+      const resolve = ahead?.has(node.name) ? deferring : plain
       context.children = (node.unnamed ?? node.children).map(resolve)
       context.outputs = new Map(
         Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]),
       )
     }
     for (const node of subtopology.nodes)
-      if (node.kind === 'source') this.#roots.set(node, node.children.map(resolve))
+      if (node.kind === 'source')
+        this.#roots.set(node, node.children.map(turns === undefined ? plain : deferring))
   }
 
   init(): void {

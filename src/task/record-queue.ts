@@ -32,6 +32,10 @@ export class RecordQueue {
   #endOffset = -1
   #bufferedBytes = 0
   #cursorBytes = 0
+  /** Offsets of the records that were taken before their turn, the oldest first. */
+  readonly #taken: number[] = []
+  /** Batches behind them that are read to the end: their bytes, and the last of these offsets in each. */
+  readonly #heldBatches: { readonly upTo: number; readonly bytes: number }[] = []
 
   constructor(topic: string, partition: number, source: SourceNode, position: number) {
     this.topic = topic
@@ -43,6 +47,7 @@ export class RecordQueue {
 
   /** The next position to read, past markers and aborted records that were seen: what is committed. */
   get position(): number {
+    if (this.#taken.length > 0) return this.#taken[0] as number
     return this.#hasHead ? this.#cursor.offset : this.#position
   }
 
@@ -98,9 +103,36 @@ export class RecordQueue {
     this.#advance(streamTime)
   }
 
+  /** Whether records were taken that did not have their turn. */
+  get hasTaken(): boolean {
+    return this.#taken.length > 0
+  }
+
+  /** Goes on to the next record, before the one at hand has had its turn: the position stays at it. */
+  take(streamTime: number): void {
+    this.#taken.push(this.headOffset)
+    this.pop(streamTime)
+  }
+
+  /** The oldest record that was taken has had its turn. */
+  finishTaken(): void {
+    this.#taken.shift()
+    const open = this.#taken[0] ?? Number.POSITIVE_INFINITY
+    for (
+      let held = this.#heldBatches[0];
+      held !== undefined && held.upTo < open;
+      held = this.#heldBatches[0]
+    ) {
+      this.#bufferedBytes -= held.bytes
+      this.#heldBatches.shift()
+    }
+  }
+
   /** Drops everything and goes back. */
   reset(position: number): void {
     this.#batches.length = 0
+    this.#taken.length = 0
+    this.#heldBatches.length = 0
     this.#cursor.release()
     this.#hasHead = false
     this.#headRecord = undefined
@@ -124,7 +156,8 @@ export class RecordQueue {
         this.#headTimestamp = this.#timestampOfHead(streamTime)
         return
       }
-      this.#bufferedBytes -= this.#cursorBytes
+      if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
+      else this.#heldBatches.push({ upTo: this.#taken.at(-1) as number, bytes: this.#cursorBytes })
       this.#cursorBytes = 0
       const batch = this.#batches.shift()
       if (batch === undefined) break

@@ -9,8 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
-import type { TransactionalStore } from '../state/transactional-store.ts'
+import { ensureError } from '../errors.ts'
 import type {
   AnyWindowTable,
   Cancellable,
@@ -19,60 +18,23 @@ import type {
   Punctuator,
   PunctuationType,
   RecordMetadata,
-  SinkNode,
-  StoreDefinition,
-  Subtopology,
+  SourceNode,
   TableStore,
 } from '../topology/contracts.ts'
+import type { StreamRecord } from '../topology/stream-record.ts'
+import { AsyncTurns } from './async-turns.ts'
+import type { AnyStore, StoreState, StreamTaskOptions, TaskPosition, TaskStore } from './contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { portionFailed, punctuatorFailed } from './failures.ts'
+import { located, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
-import type { OutputTopic, RecordCollector } from './record-collector.ts'
+import type { RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
 import { viewOf, windowTableOf } from './store-access.ts'
-
-export type AnyStore = TransactionalStore<unknown, unknown>
-
-/** A store of the task and the changelog topic behind it. */
-export interface TaskStore {
-  readonly definition: StoreDefinition
-  readonly store: AnyStore
-  readonly changelog: OutputTopic
-}
-
-export interface StreamTaskOptions {
-  readonly applicationId: string
-  readonly id: string
-  readonly partition: number
-  readonly subtopology: Subtopology
-  readonly queues: readonly RecordQueue[]
-  readonly stores: ReadonlyMap<string, TaskStore>
-  readonly collector: RecordCollector
-  readonly outputOf: (node: SinkNode, name: string) => OutputTopic
-  readonly policy: FailurePolicy
-  readonly clock: Clock
-  readonly log: Logger
-  /** Stream time as it was committed, ms; -1 where there is none. */
-  readonly streamTime: number
-}
-
-export interface TaskPosition {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-}
-
-/** A store as the transaction leaves it that is being committed. */
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
-}
+import { storeStatesOf } from './store-states.ts'
+import type { RecordPlace } from './taken-record.ts'
 
 export class StreamTask implements TaskView {
   readonly applicationId: string
@@ -98,7 +60,9 @@ export class StreamTask implements TaskView {
   #streamTime: number
   #inHand = false
   #inInit = false
-  #queueInHand: RecordQueue | undefined
+  #queueInHand: RecordPlace | undefined
+  /** Undefined where no processor is asynchronous. */
+  readonly #turns: AsyncTurns | undefined
   #attempts = 0
   #lateAtMark = 0
   #retryAtMs = 0
@@ -121,7 +85,14 @@ export class StreamTask implements TaskView {
     this.#committed = options.queues.map((queue) => queue.position)
     this.#isCommitted = options.queues.map(() => false)
     this.#sealStores()
-    this.#graph = new ProcessorGraph(options.subtopology, this, options.collector, options.outputOf)
+    this.#turns = this.#asyncTurns(options)
+    this.#graph = new ProcessorGraph(
+      options.subtopology,
+      this,
+      options.collector,
+      options.outputOf,
+      this.#turns,
+    )
   }
 
   get inHand(): boolean {
@@ -130,12 +101,13 @@ export class StreamTask implements TaskView {
 
   /** Highest timestamp seen, ms; -1 before the first record. */
   get streamTime(): number {
-    return this.#streamTime
+    return this.#turns?.isAhead ? this.#turns.streamTime : this.#streamTime
   }
 
-  /** When the next wall-clock punctuator or retry is due, ms since the epoch; infinity without one. */
+  /** When the next wall-clock punctuator, retry or time limit is due, ms since the epoch; infinity without one. */
   get wakeAtMs(): number {
-    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, this.#wallTimers.dueMs) : this.#wallTimers.dueMs
+    const dueMs = Math.min(this.#wallTimers.dueMs, this.#turns?.wakeAtMs ?? Number.POSITIVE_INFINITY)
+    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, dueMs) : dueMs
   }
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
@@ -160,7 +132,7 @@ export class StreamTask implements TaskView {
     try {
       this.#graph.init()
     } catch (error) {
-      throw this.#located(error, undefined)
+      throw located(error, this.id, undefined)
     } finally {
       this.#inInit = false
     }
@@ -192,8 +164,10 @@ export class StreamTask implements TaskView {
         done++
         continue
       }
-      const queue = this.group.next()
-      if (queue === undefined || !this.#processHead(queue)) break
+      if (this.#turns === undefined) {
+        const queue = this.group.next()
+        if (queue === undefined || !this.#processHead(queue)) break
+      } else if (!this.#turns.step(this.#streamTime)) break
       done++
       faultPoint('mid-batch')
     }
@@ -231,13 +205,7 @@ export class StreamTask implements TaskView {
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
   storeStates(): StoreState[] {
-    return [...this.stores.values()].flatMap(({ store, changelog }) => {
-      const digest = store.nextDigest
-      if (digest === undefined) return []
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-      return [{ store: store.name, changelogEnd, digest }]
-    })
+    return storeStatesOf(this.stores.values(), this.#collector, this.partition)
   }
 
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
@@ -294,6 +262,7 @@ export class StreamTask implements TaskView {
     this.#portions.wakeAll()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
+    this.#turns?.reset(streamTime)
     this.#punctuated = false
     this.#attempts = 0
     this.#retryAtMs = 0
@@ -313,6 +282,7 @@ export class StreamTask implements TaskView {
 
   /** Closes the processors; the stores are closed by who opened them. */
   close(): void {
+    this.#turns?.reset(-1)
     const error = this.#graph.close()
     this.#streamTimers.clear()
     this.#wallTimers.clear()
@@ -355,16 +325,61 @@ export class StreamTask implements TaskView {
   }
 
   schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    if (!this.#inInit) {
-      throw new MillstreamError('CONTEXT_EXPIRED', {
-        what: 'schedule was called outside init',
-        where: { task: this.id },
-        fix: 'Schedule punctuators in the init of the processor.',
-      })
-    }
+    if (!this.#inInit) throw scheduledTooLate(this.id)
     return type === 'stream-time'
       ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
       : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
+  }
+
+  /** The record that failed for good is passed over, uncommitted as it is. */
+  passOver(): void {
+    if (this.#turns === undefined) this.group.next()?.pop(this.#streamTime)
+    else this.#turns.passOver()
+  }
+
+  #asyncTurns(options: StreamTaskOptions): AsyncTurns | undefined {
+    const { nodes } = options.subtopology
+    if (!nodes.some((node) => node.kind === 'processor' && node.asynchronous)) return undefined
+    const host = {
+      ahead: (place: RecordPlace, act: () => void) => this.#ahead(place, act),
+      atomic: (place: RecordPlace, act: () => void) => this.#atomic(place, act),
+      finished: () => this.#timePassed(),
+      located: (error: unknown, place: RecordPlace) => located(error, this.id, place),
+      process: (source: SourceNode, record: StreamRecord<unknown, unknown>) =>
+        this.#graph.process(source, record),
+    }
+    return new AsyncTurns({ ...options, host, group: this.group, counts: this.counts })
+  }
+
+  #ahead(place: RecordPlace, act: () => void): void {
+    this.#queueInHand = place
+    this.#inHand = true
+    try {
+      act()
+    } finally {
+      this.#inHand = false
+      this.#queueInHand = undefined
+    }
+  }
+
+  #atomic(place: RecordPlace, act: () => void): void {
+    const before = this.#streamTime
+    this.#queueInHand = place
+    try {
+      this.#begin()
+      if (place.headTimestamp > before) this.#streamTime = place.headTimestamp
+      act()
+    } catch (error) {
+      this.#undo()
+      this.#streamTime = before
+      throw error
+    }
+    this.#finish()
+    this.counts.processed++
+  }
+
+  #timePassed(): void {
+    if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
   }
 
   /** @returns false when the record stays at hand for a retry. */
@@ -385,7 +400,7 @@ export class StreamTask implements TaskView {
     queue.pop(this.#streamTime)
     this.#attempts = 0
     this.counts.processed++
-    if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
+    this.#timePassed()
     return true
   }
 
@@ -398,12 +413,12 @@ export class StreamTask implements TaskView {
         punctuator(timeMs)
       } catch (error) {
         this.#undo()
-        const located = this.#located(error, undefined)
-        if (located.reaction !== 'policy') throw located
+        const failure = located(error, this.id, undefined)
+        if (failure.reaction !== 'policy') throw failure
         // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
-        if (this.#policy.action !== 'skip') throw punctuatorFailed(located)
+        if (this.#policy.action !== 'skip') throw punctuatorFailed(failure)
         this.counts.skipped++
-        this.#log.warn('a punctuator failed and is skipped', { task: this.id, cause: located.message })
+        this.#log.warn('a punctuator failed and is skipped', { task: this.id, cause: failure.message })
         continue
       }
       this.#finish()
@@ -417,12 +432,12 @@ export class StreamTask implements TaskView {
       this.#portions.run()
     } catch (error) {
       this.#undo()
-      const located = this.#located(error, undefined)
-      if (located.reaction !== 'policy') throw located
-      if (this.#policy.action !== 'skip') throw portionFailed(located)
+      const failure = located(error, this.id, undefined)
+      if (failure.reaction !== 'policy') throw failure
+      if (this.#policy.action !== 'skip') throw portionFailed(failure)
       if (!this.#portions.skipFailed()) return
       this.counts.skipped++
-      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: located.message })
+      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: failure.message })
       return
     }
     this.#finish()
@@ -458,41 +473,25 @@ export class StreamTask implements TaskView {
   }
 
   #failed(queue: RecordQueue, error: unknown): boolean {
-    const located = this.#located(error, queue)
-    if (located.reaction !== 'policy') throw located
+    const failure = located(error, this.id, queue)
+    if (failure.reaction !== 'policy') throw failure
     this.#attempts++
     const verdict = judgeFailure(this.#policy, this.#attempts)
-    if (verdict.action === 'fail') throw located
+    if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
       this.#retryAtMs = this.#clock.now() + verdict.delayMs
       this.#log.warn('a record failed and is tried again', {
         attempt: this.#attempts,
         delayMs: verdict.delayMs,
-        cause: located.message,
+        cause: failure.message,
       })
       return false
     }
     this.counts.skipped++
     this.#attempts = 0
-    this.#log.warn('a record failed and is skipped', { cause: located.message })
+    this.#log.warn('a record failed and is skipped', { cause: failure.message })
     queue.pop(this.#streamTime)
     return true
-  }
-
-  /** The error with its place; what is no error of ours is the user's processor that threw. */
-  #located(error: unknown, queue: RecordQueue | undefined): MillstreamError {
-    const cause = ensureError(error)
-    const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
-    if (isMillstreamError(cause)) {
-      if (cause.reaction !== 'policy') return cause
-      return cause.relocated({ ...where, task: this.id })
-    }
-    return new MillstreamError('PROCESSING_FAILED', {
-      what: `a processor threw ${cause.name}: ${cause.message}`,
-      where: { ...where, task: this.id },
-      fix: 'Mend the processor, or set onFailure to skip or retry. What came before this record is committed.',
-      cause,
-    })
   }
 }

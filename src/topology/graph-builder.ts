@@ -15,6 +15,7 @@ import type {
   TopologyGraph,
   TopologyNode,
 } from './contracts.ts'
+import { beforeCallProblems } from './before-call.ts'
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
@@ -32,6 +33,8 @@ export interface DraftNode {
   readonly children: Map<string, DraftNode[]>
   /** Whether it is a mistake when nothing follows. */
   readonly mustLead: boolean
+  /** Of a processor. */
+  readonly parts?: ProcessorParts
 }
 
 /** Where a stream comes from: a node, and its output where it has several. */
@@ -48,6 +51,7 @@ export interface ProcessorParts {
   /** Names of the outputs, where it has named ones. */
   readonly outputs: readonly string[] | undefined
   readonly mustLead: boolean
+  readonly asynchronous?: true
   create(): ProcessorInstance
 }
 
@@ -103,17 +107,22 @@ export class GraphBuilder {
     const stores = Object.freeze([...new Set(parts.stores.map((store) => store.name))])
     const name = parts.name ?? this.#numberedName(kebab(operator))
     if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
-    const node = this.#add(name, parts.mustLead, (children, outputs, unnamed) =>
-      Object.freeze({
-        kind: 'processor',
-        name,
-        children,
-        operator,
-        stores,
-        outputs,
-        ...(unnamed && { unnamed }),
-        create,
-      }),
+    const node = this.#add(
+      name,
+      parts.mustLead,
+      (children, outputs, unnamed) =>
+        Object.freeze({
+          kind: 'processor',
+          name,
+          children,
+          operator,
+          stores,
+          outputs,
+          ...(unnamed && { unnamed }),
+          ...(parts.asynchronous && { asynchronous: true }),
+          create,
+        }),
+      parts,
     )
     if (parts.outputs) {
       for (const output of parts.outputs) {
@@ -193,6 +202,7 @@ export class GraphBuilder {
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
     for (const store of this.#stores.values()) this.#checkWindows(store)
+    for (const text of beforeCallProblems(this.#drafts)) this.problem(text)
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
         what:
@@ -216,8 +226,8 @@ export class GraphBuilder {
     })
   }
 
-  #add(name: string, mustLead: boolean, finish: DraftNode['finish']): DraftNode {
-    const draft: DraftNode = { name, finish, mustLead, children: new Map() }
+  #add(name: string, mustLead: boolean, finish: DraftNode['finish'], parts?: ProcessorParts): DraftNode {
+    const draft: DraftNode = { name, finish, mustLead, children: new Map(), ...(parts && { parts }) }
     this.#names.add(name)
     this.#drafts.push(draft)
     return draft

@@ -2,7 +2,8 @@
 // a restart makes new ones.
 import { partitionForKey } from '../../record/murmur2.ts'
 import type { KeyValue, KeyValueStore } from '../../state/contracts.ts'
-import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
+import type { AnyStore } from '../../task/contracts.ts'
+import type { StreamTask } from '../../task/stream-task.ts'
 import type { StoreDefinition } from '../../topology/contracts.ts'
 import type { DriverEngine } from './driver-engine.ts'
 import { misused } from './misused.ts'

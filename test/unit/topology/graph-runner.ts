@@ -213,6 +213,9 @@ export class GraphRunner {
       },
       inPortions: () => () => undefined,
       countLate: () => undefined,
+      awaitCall: () => {
+        throw new Error('asynchronous processors run in the test driver')
+      },
       schedule: (_intervalMs, _type, punctuator) => {
         punctuator(42)
         return { cancel: () => undefined }
