@@ -47,6 +47,8 @@ export class CallSlots {
   }
 }
 
+type CallState = 'waiting' | 'open' | 'pausing' | 'answered' | 'over'
+
 export class Call {
   readonly queue: CallQueue
   readonly taken: TakenRecord
@@ -55,12 +57,12 @@ export class Call {
   readonly lane: string | undefined
   /** What follows from its answer, once that was handed on. */
   readonly items: TurnItem[] = []
-  state: 'waiting' | 'open' | 'pausing' | 'answered' | 'over' = 'waiting'
+  state: CallState = 'waiting'
   answer: unknown
   /** What it failed with, as long as nobody has looked at that. */
   failure: { readonly error: unknown } | undefined
   /** When something is to be done about it: the time limit of an open call, the next try of one that failed. */
-  dueMs = Number.POSITIVE_INFINITY
+  dueMs: number = Number.POSITIVE_INFINITY
   /** What follows from its answer failed, and is not tried again before then. */
   retryAtMs = 0
   /** As long as an answer is waited for. */
@@ -93,6 +95,8 @@ export class CallQueue {
   /** By key, those behind the one that leads. */
   readonly #lanes = new Map<string, Call[]>()
   #open = 0
+  /** Nothing is due before then, in monotonic ms. */
+  #soonestMs = Number.POSITIVE_INFINITY
 
   constructor(work: AsyncWork, slots: CallSlots, settled: (call: Call) => void) {
     this.work = work
@@ -136,6 +140,7 @@ export class CallQueue {
 
   /** Ends the calls whose time is over, and lets those be tried again that waited for it. */
   due(nowMs: number): void {
+    if (nowMs < this.#soonestMs) return
     for (const call of this.#calls) {
       if (call.dueMs > nowMs) continue
       const { abort } = call
@@ -150,6 +155,7 @@ export class CallQueue {
         this.#startable.unshift(call)
       }
     }
+    this.#soonestMs = Math.min(...this.#calls.map(({ dueMs }) => dueMs))
   }
 
   /** An answer that came in is taken. The next call of its key may begin. */
@@ -161,7 +167,7 @@ export class CallQueue {
   /** A call that failed is made again then. */
   again(call: Call, atMs: number): void {
     call.state = 'pausing'
-    call.dueMs = atMs
+    this.#isDue(call, atMs)
   }
 
   /** The next call whose answer may be handed on. */
@@ -202,7 +208,7 @@ export class CallQueue {
     const abort = new AbortController()
     call.abort = abort
     call.state = 'open'
-    call.dueMs = nowMs + this.work.timeoutMs
+    this.#isDue(call, nowMs + this.work.timeoutMs)
     const isWaitedFor = (): boolean => call.abort === abort
     const answered = (answer: unknown): void => {
       if (!isWaitedFor()) return
@@ -220,6 +226,11 @@ export class CallQueue {
     } catch (error) {
       failed(error)
     }
+  }
+
+  #isDue(call: Call, atMs: number): void {
+    call.dueMs = atMs
+    if (atMs < this.#soonestMs) this.#soonestMs = atMs
   }
 
   #failed(call: Call, error: unknown): void {

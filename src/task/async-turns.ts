@@ -19,7 +19,7 @@ import { type Receiver, type RecordPlace, TakenRecord, type TurnItem } from './t
 type AnyRecord = StreamRecord<unknown, unknown>
 
 /** Records that were taken and wait for their turn, per call that may be open: a slow one holds up those behind it. */
-const takenPerCall = 16
+const takenPerCall = 64
 
 /** What the task does for its records. */
 export interface TurnHost {

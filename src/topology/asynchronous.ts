@@ -5,12 +5,12 @@ import { types } from 'node:util'
 import type { AsyncWork, ProcessorInstance } from './contracts.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 import { type AnyRecord, Operator } from './operators.ts'
-import {
-  type AnyProcessorSpec,
-  type OutputsDeclared,
-  type ProcessContext,
-  type ProcessorDeclaration,
-  type StoresDeclared,
+import type {
+  AnyProcessorSpec,
+  OutputsDeclared,
+  ProcessContext,
+  ProcessorDeclaration,
+  StoresDeclared,
 } from './processor.ts'
 import type { StreamRecord } from './stream-record.ts'
 

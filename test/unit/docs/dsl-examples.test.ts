@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { asyncExamples } from './dsl-async.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
@@ -9,12 +10,13 @@ import { names, numbers, out, sums, texts } from './dsl-parts.ts'
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each([...examples, ...compositionExamples])('$section: $operator', (example) => {
-  it('does what the page says', () => {
+describe.each([...examples, ...asyncExamples, ...compositionExamples])('$section: $operator', (example) => {
+  it('does what the page says', async () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0
     for (const [name, key, value] of example.input)
       driver.input(inputs[name] as typeof names).send(key, value as string | null, { timestamp: ++timestamp })
+    await driver.settled()
     const written = Object.entries(outputs).flatMap(([name, topic]) =>
       driver.topics.includes(topic.name)
         ? driver

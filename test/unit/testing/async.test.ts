@@ -1,97 +1,20 @@
 // Asynchronous processors in the test driver: what is called when, and whose turn it is.
-import {
-  int64,
-  output,
-  store,
-  string,
-  topic,
-  topology,
-  type NamedAsyncOptions,
-  type StreamRecord,
-  type Topology,
-} from 'millstream'
-import { type TestDriver, type TestDriverSettings, testDriver } from 'millstream/testing'
+import { output, topology, type StreamRecord, type Topology } from 'millstream'
+import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
-
-const input = topic('in', { key: string, value: string })
-const other = topic('other', { key: string, value: string })
-const out = topic('out', { key: string, value: string })
-const counted = store('counted', { key: string, value: int64 })
-
-interface OpenCall {
-  readonly value: string
-  readonly signal: AbortSignal
-  answer(value: string): void
-  fail(error: Error): void
-}
-
-/** What was called and is not answered yet; the answers come when the test gives them. */
-class Desk {
-  readonly open = new Map<string, OpenCall>()
-  /** Every call in its order. */
-  readonly called: string[] = []
-
-  readonly call = (value: string, _record: unknown, signal: AbortSignal): Promise<string> =>
-    new Promise((resolve, reject) => {
-      this.called.push(value)
-      const end = (act: () => void) => (): void => {
-        this.open.delete(value)
-        act()
-      }
-      this.open.set(value, {
-        value,
-        signal,
-        answer: (answer) => end(() => resolve(answer))(),
-        fail: (error) => end(() => reject(error))(),
-      })
-    })
-
-  answer(value: string, answer: string = value.toUpperCase()): void {
-    this.#opened(value).answer(answer)
-  }
-
-  fail(value: string): void {
-    this.#opened(value).fail(new Error(`no answer for ${value}`))
-  }
-
-  get waiting(): string[] {
-    return [...this.open.keys()]
-  }
-
-  #opened(value: string): OpenCall {
-    const call = this.open.get(value)
-    if (call === undefined) throw new Error(`${value} is not called`)
-    return call
-  }
-}
-
-/** Lets answers come in, and processes. */
-const turn = async (driver: TestDriver): Promise<void> => {
-  await new Promise((resolve) => void setImmediate(resolve))
-  driver.run()
-}
-
-const upper = (desk: Desk, options?: NamedAsyncOptions): Topology =>
-  topology('upper', (t) => {
-    t.stream(input).mapValuesAsync(desk.call, options).to(out)
-  })
-
-const started = (
-  desk: Desk,
-  { settings, ...options }: NamedAsyncOptions & { settings?: TestDriverSettings } = {},
-): TestDriver => testDriver(upper(desk, options), settings && { settings })
-
-/** Sends records without waiting: a key for each value, or one for all. */
-const send = (driver: TestDriver, values: string, key?: string): void => {
-  for (const value of values) driver.input(input).send(key ?? value, value)
-}
-
-const outputs = (driver: TestDriver): string =>
-  driver
-    .output(out)
-    .readAll()
-    .map(({ value }) => value)
-    .join('')
+import {
+  counted,
+  Desk,
+  input,
+  type OpenCall,
+  other,
+  out,
+  outputs,
+  send,
+  started,
+  turn,
+  upper,
+} from './async-desk.ts'
 
 describe('calls', () => {
   it('of different keys are open at once', () => {
@@ -166,11 +89,11 @@ describe('calls', () => {
         .to(out)
     })
     using driver = testDriver(app)
-    for (let number = 0; number < 100; number++) driver.input(input).send(`${number}`, `${number}`)
-    expect(called).toHaveLength(48)
+    for (let number = 0; number < 300; number++) driver.input(input).send(`${number}`, `${number}`)
+    expect(called).toHaveLength(192)
     slow.resolve('0')
     await driver.settled()
-    expect(called).toHaveLength(100)
+    expect(called).toHaveLength(300)
     expect(outputs(driver)).toBe(called.join(''))
   })
 
@@ -389,134 +312,6 @@ describe('processAsync', () => {
     driver.advanceWallClock(10)
     expect(outputs(driver)).toBe('A')
     expect(desk.called).toEqual(['a'])
-  })
-})
-
-describe('a call that fails', () => {
-  it('ends the work at its record: what came before is committed', async () => {
-    const desk = new Desk()
-    using driver = started(desk)
-    send(driver, 'abc')
-    const { signal } = desk.open.get('c') as OpenCall
-    desk.fail('b')
-    await turn(driver)
-    expect(signal.aborted).toBe(true)
-    desk.answer('a')
-    await expect(driver.settled()).rejects.toThrow(/PROCESSING_FAILED.*no answer for b.*offset 1/s)
-    expect(outputs(driver)).toBe('A')
-    // The driver goes on behind it.
-    driver.run()
-    expect(desk.called).toEqual(['a', 'b', 'c', 'c'])
-  })
-
-  it('is left out with skip, and the others of its key follow', async () => {
-    const desk = new Desk()
-    using driver = started(desk, { settings: { onFailure: 'skip' } })
-    send(driver, 'abc', 'key')
-    desk.fail('a')
-    await turn(driver)
-    expect(desk.waiting).toEqual(['b'])
-    desk.answer('b')
-    await turn(driver)
-    desk.answer('c')
-    await turn(driver)
-    expect(outputs(driver)).toBe('BC')
-    expect(driver.counts.skipped).toBe(1)
-  })
-
-  it('is made again with retry, while others of its key wait', async () => {
-    const desk = new Desk()
-    using driver = started(desk, { settings: { onFailure: 'retry', retryBackoffMs: 50, retryAttempts: 1 } })
-    send(driver, 'ab', 'key')
-    send(driver, 'c')
-    desk.fail('a')
-    desk.answer('c')
-    await turn(driver)
-    expect(desk.waiting).toEqual([])
-    driver.advanceWallClock(49)
-    expect(desk.waiting).toEqual([])
-    driver.advanceWallClock(1)
-    expect(desk.waiting).toEqual(['a'])
-    desk.answer('a')
-    await turn(driver)
-    desk.answer('b')
-    await turn(driver)
-    expect(outputs(driver)).toBe('ABC')
-    expect(desk.called).toEqual(['a', 'c', 'a', 'b'])
-    expect(driver.counts.retried).toBe(1)
-  })
-
-  it('ends the work only after the records before it, although they are made again', async () => {
-    const desk = new Desk()
-    using driver = started(desk, { settings: { onFailure: 'retry', retryBackoffMs: 50, retryAttempts: 1 } })
-    send(driver, 'ab')
-    desk.fail('b')
-    await turn(driver)
-    driver.advanceWallClock(50)
-    desk.fail('b')
-    desk.fail('a')
-    await turn(driver)
-    driver.advanceWallClock(50)
-    desk.answer('a')
-    await expect(driver.settled()).rejects.toThrow(/no answer for b/)
-    expect(outputs(driver)).toBe('A')
-  })
-
-  it('fails after its time limit, and is aborted', async () => {
-    const desk = new Desk()
-    using driver = started(desk, { timeoutMs: 100, settings: { onFailure: 'skip' } })
-    send(driver, 'ab')
-    const { signal } = desk.open.get('a') as OpenCall
-    desk.answer('b')
-    await turn(driver)
-    driver.advanceWallClock(99)
-    expect(signal.aborted).toBe(false)
-    expect(outputs(driver)).toBe('')
-    driver.advanceWallClock(1)
-    expect(signal.aborted).toBe(true)
-    expect(signal.reason).toMatchObject({ code: 'CALL_TIMED_OUT' })
-    // An answer that is late all the same is nobody's.
-    desk.answer('a')
-    await turn(driver)
-    expect(outputs(driver)).toBe('B')
-    expect(driver.counts.skipped).toBe(1)
-  })
-
-  it('may fail before its promise, too', () => {
-    const app = topology('thrown', (t) => {
-      t.stream(input)
-        .mapValuesAsync((value): Promise<string> => {
-          throw new Error(`no ${value}`)
-        })
-        .to(out)
-    })
-    using driver = testDriver(app)
-    expect(() => send(driver, 'a')).toThrow(/PROCESSING_FAILED.*no a/s)
-  })
-
-  it('is not made where a processor before it fails, and other records of its key wait', async () => {
-    const desk = new Desk()
-    let fails = true
-    const app = topology('before', (t) => {
-      t.stream(input)
-        .mapValues((value) => {
-          if (value === 'a' && fails) throw new Error('not yet')
-          return value
-        })
-        .mapValuesAsync(desk.call)
-        .to(out)
-    })
-    using driver = testDriver(app, { settings: { onFailure: 'retry', retryBackoffMs: 10 } })
-    send(driver, 'ab', 'key')
-    expect(desk.called).toEqual([])
-    fails = false
-    driver.advanceWallClock(10)
-    expect(desk.called).toEqual(['a'])
-    desk.answer('a')
-    await turn(driver)
-    desk.answer('b')
-    await turn(driver)
-    expect(outputs(driver)).toBe('AB')
   })
 })
 
