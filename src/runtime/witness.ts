@@ -7,7 +7,7 @@
 // Format 1: `ms1;<transactional.id>;<incarnation>;<transaction number>;<stream time>`. The parts hold no semicolon.
 // Format 2: `ms2;` and the same, then `;<store>@<changelog end>=<digest>` for each store. It is written only where
 // there is a digest, so that versions which know format 1 alone can be mixed with this one as long as digests are off.
-import type { StoreState } from '../task/contracts.ts'
+import type { StoreState } from '../task/store-states.ts'
 
 export interface Witness {
   readonly transactionalId: string

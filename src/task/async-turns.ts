@@ -13,7 +13,7 @@ import type { AsyncWork, SourceNode } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { Call, CallQueue, type CallSlots } from './async-calls.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import type { PartitionGroup } from './partition-group.ts'
+import type { RecordQueue } from './record-queue.ts'
 import { type Receiver, type RecordPlace, TakenRecord, type TurnItem } from './taken-record.ts'
 
 type AnyRecord = StreamRecord<unknown, unknown>
@@ -32,11 +32,12 @@ export interface TurnHost {
   /** The error with its place. */
   located(error: unknown, place: RecordPlace): MillstreamError
   process(source: SourceNode, record: AnyRecord): void
+  /** The queue with the next record. */
+  next(): RecordQueue | undefined
 }
 
 export interface AsyncTurnsOptions {
   readonly host: TurnHost
-  readonly group: PartitionGroup
   readonly policy: FailurePolicy
   readonly clock: Clock
   readonly log: Logger
@@ -211,7 +212,7 @@ export class AsyncTurns {
   #take(nowMs: number): boolean {
     if (this.#taken.length >= this.#takenMax) return false
     for (const queue of this.#queues.values()) if (queue.isFull) return false
-    const queue = this.#options.group.next()
+    const queue = this.#options.host.next()
     if (queue === undefined) return false
     this.#streamTime = Math.max(this.#streamTime, queue.headTimestamp)
     const taken = new TakenRecord(queue, this.#streamTime)

@@ -42,12 +42,3 @@ export interface TaskPosition {
   readonly partition: number
   readonly offset: number
 }
-
-/** A store as the transaction leaves it that is being committed. */
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
-}

@@ -1,8 +1,16 @@
-// The stores of a task as the open transaction leaves them: what the witness says of them.
-import type { StoreState, TaskStore } from './contracts.ts'
+// The stores of a task as the transaction leaves them that is being committed.
+import type { TaskStore } from './contracts.ts'
 import type { RecordCollector } from './record-collector.ts'
 
-/** After the changes were drained and acknowledged; of the stores that keep a digest. */
+export interface StoreState {
+  readonly store: string
+  /** Behind its last record in the changelog. */
+  readonly changelogEnd: number
+  /** See state-digest.ts. */
+  readonly digest: string
+}
+
+/** Those that keep a digest: after their changes were drained, when every change is acknowledged. */
 export const storeStatesOf = (
   stores: Iterable<TaskStore>,
   collector: RecordCollector,

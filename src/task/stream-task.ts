@@ -23,7 +23,7 @@ import type {
 } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { AsyncTurns } from './async-turns.ts'
-import type { AnyStore, StoreState, StreamTaskOptions, TaskPosition, TaskStore } from './contracts.ts'
+import type { AnyStore, StreamTaskOptions, TaskPosition, TaskStore } from './contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { located, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
@@ -33,7 +33,7 @@ import { PunctuationSchedule } from './punctuation.ts'
 import type { RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, RecordQueue } from './record-queue.ts'
 import { viewOf, windowTableOf } from './store-access.ts'
-import { storeStatesOf } from './store-states.ts'
+import { type StoreState, storeStatesOf } from './store-states.ts'
 import type { RecordPlace } from './taken-record.ts'
 
 export class StreamTask implements TaskView {
@@ -344,11 +344,12 @@ export class StreamTask implements TaskView {
       ahead: (place: RecordPlace, act: () => void) => this.#ahead(place, act),
       atomic: (place: RecordPlace, act: () => void) => this.#atomic(place, act),
       finished: () => this.#timePassed(),
+      next: () => this.group.next(),
       located: (error: unknown, place: RecordPlace) => located(error, this.id, place),
       process: (source: SourceNode, record: StreamRecord<unknown, unknown>) =>
         this.#graph.process(source, record),
     }
-    return new AsyncTurns({ ...options, host, group: this.group, counts: this.counts })
+    return new AsyncTurns({ ...options, host, counts: this.counts })
   }
 
   #ahead(place: RecordPlace, act: () => void): void {
