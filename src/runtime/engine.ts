@@ -19,7 +19,6 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import { hasShortSession } from '../config/short-sessions.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
-import { CallSlots } from '../task/async-calls.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { createGroupProtocol, topologyHash } from './assignor.ts'
 import { HandOver } from './hand-over.ts'
@@ -182,18 +181,16 @@ const assemble = (given: Ingredients): Engine => {
   })
   const transaction = createTransaction(given, producer, membership, transactionalId)
   const fetcher = createFetcher(given)
-  const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
   const standbys = new Standbys({ ...given, notify })
   const manager: TaskManager = new TaskManager({
     ...given,
-    collector,
+    collector: transaction.collector,
     standbys,
     observer: owner.watch,
     leftOpen,
     interrupted,
     notify,
-    slots: new CallSlots(settings.asyncInFlightMax, notify),
   })
   const flow = new InputFlow(fetcher, manager, settings.bufferedBytesMax)
   return {

@@ -12,7 +12,7 @@ import {
   listOffsets,
 } from '../client/offsets.ts'
 import { MillstreamError } from '../errors.ts'
-import type { CallSlots } from '../task/async-calls.ts'
+import { CallSlots } from '../task/async-calls.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { RecordQueue } from '../task/record-queue.ts'
 import { StreamTask } from '../task/stream-task.ts'
@@ -47,8 +47,6 @@ export interface TaskManagerOptions extends StoreParts {
   readonly standbys: Standbys
   readonly observer: RestoreObserver
   readonly leftOpen: LeftOpen
-  /** Of asynchronous processors, over all tasks. */
-  readonly slots: CallSlots
   /** Something happened that the loop is to look at. */
   readonly notify: () => void
   /** A worker that closes does not wait for a restore. */
@@ -71,6 +69,7 @@ interface Start {
 export class TaskManager {
   readonly #options: TaskManagerOptions
   readonly #restorer: Restorer
+  readonly #slots: CallSlots
   readonly #open = new Map<string, OpenTask>()
   readonly #byPartition = new Map<string, StreamTask>()
   #running: readonly StreamTask[] = []
@@ -82,6 +81,7 @@ export class TaskManager {
     this.#options = options
     const { cluster, ports, settings, log, observer, leftOpen } = options
     this.#refreshedAtMs = ports.clock.now()
+    this.#slots = new CallSlots(settings.asyncInFlightMax, options.notify)
     this.#restorer = new Restorer(cluster, ports, settings, log, observer, leftOpen)
   }
 
@@ -259,7 +259,7 @@ export class TaskManager {
   }
 
   #create({ plan, stores }: OpenTask, start: Start): StreamTask {
-    const { settings, catalog, ports, log, collector, slots, notify } = this.#options
+    const { settings, catalog, ports, log, collector, notify } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
       id: plan.id,
@@ -275,7 +275,7 @@ export class TaskManager {
       policy: { ...settings, action: settings.onFailure },
       clock: ports.clock,
       log,
-      slots,
+      slots: this.#slots,
       notify,
       streamTime: start.streamTime,
     })
