@@ -149,6 +149,10 @@ export const errorTable = {
     reaction: 'stop',
     text: 'A store that was rebuilt from its changelog is not what was committed (see stateDigest).',
   },
+  STORE_LAYOUT: {
+    reaction: 'stop',
+    text: 'A store was written in another version or with other serdes than the topology declares, or could not be migrated.',
+  },
   STORE_FAILED: { reaction: 'stop', text: 'The local store refused a write (for instance a full disk).' },
   RANGE_INVALIDATED: {
     reaction: 'policy',

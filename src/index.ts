@@ -11,7 +11,7 @@ export { windowed } from './serde/windowed.ts'
 export type { Windowed, WindowLength } from './serde/windowed.ts'
 export type { ReadOf, SerdeOrSchema, WriteOf } from './serde/serde-or-schema.ts'
 
-export { output, store, topic, valueOutput, windowStore } from './topology/handles.ts'
+export { output, store, topic, valueOutput, versionedStore, windowStore } from './topology/handles.ts'
 export type {
   OutputType,
   StoreHandle,
@@ -19,9 +19,13 @@ export type {
   TopicHandle,
   TopicOptions,
   ValueOutputType,
+  VersionedStoreHandle,
+  VersionedStoreOptions,
   WindowStoreHandle,
   WindowStoreOptions,
 } from './topology/handles.ts'
+export { timerStore } from './topology/timers.ts'
+export type { Timer, Timers, TimerStoreHandle, TimerStoreOptions } from './topology/timers.ts'
 export { topology } from './topology/topology.ts'
 export type { TopologyScope } from './topology/topology.ts'
 export type {
@@ -46,6 +50,8 @@ export type {
   TimeWindows,
   TumblingOptions,
 } from './topology/windows.ts'
+export { joinStore, within } from './topology/join-windows.ts'
+export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
@@ -77,18 +83,25 @@ export type { RecordHeader } from './record/record-cursor.ts'
 export type {
   Cancellable,
   EngineKind,
+  InvalidTimestampPolicy,
   ProcessorContext,
   ProcessorInstance,
   PunctuationType,
   Punctuator,
   RecordMetadata,
+  ScheduleOptions,
   Topology,
 } from './topology/contracts.ts'
+export type { AsOfOptions } from './topology/as-of-join.ts'
+export type { RowsStoreHandle } from './topology/versioned-table.ts'
 export type {
   KeyValue,
   KeyValueStore,
+  KeyVersion,
   ReadOnlyKeyValueStore,
+  ReadOnlyVersionedStore,
   ReadOnlyWindowStore,
+  VersionedStore,
 } from './state/contracts.ts'
 export type { WrappedNode, WrapProcessor } from './topology/wrap.ts'
 export { describeTopology } from './topology/describe.ts'

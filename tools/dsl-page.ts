@@ -4,11 +4,27 @@ import path from 'node:path'
 import { asyncExamples } from '../test/unit/docs/dsl-async.ts'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
+import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
+import { versionExamples } from '../test/unit/docs/dsl-versions.ts'
 
-const examples = [...operatorExamples, ...asyncExamples, ...compositionExamples]
+const examples = [
+  ...operatorExamples,
+  ...timeExamples,
+  ...versionExamples,
+  ...asyncExamples,
+  ...compositionExamples,
+]
 
-const source = ['dsl-examples.ts', 'dsl-windows.ts', 'dsl-async.ts', 'dsl-composition.ts']
+const source = [
+  'dsl-examples.ts',
+  'dsl-windows.ts',
+  'dsl-stream-joins.ts',
+  'dsl-time.ts',
+  'dsl-versions.ts',
+  'dsl-async.ts',
+  'dsl-composition.ts',
+]
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
   .join('\n')
 
@@ -61,16 +77,26 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['groupBy of tables with adder and subtractor', 'yes'],
   ['table-table joins: inner, left, outer', 'yes'],
   ['foreign-key joins: inner, left', 'yes'],
-  ['stream-table joins: inner, left', 'yes; not yet as of a time (versioned tables)'],
+  [
+    'stream-table joins: inner, left',
+    'yes; as of the time of the record where the table is versioned, with a grace',
+  ],
   ['global tables and their joins', 'not yet'],
-  ['stream-stream joins', 'not yet'],
+  [
+    'stream-stream joins: inner, left, outer',
+    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
+  ],
   [
     'tumbling, hopping, sliding and session windows; grace; emit on close',
     'yes; late records can go to a stream of their own; stream time survives restarts',
   ],
   ['suppress', "not yet; `emit: 'on-close'` for final results"],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
-  ['versioned stores', 'not yet'],
+  [
+    'versioned stores and tables',
+    'yes (`versionedStore`): of `t.table` and `toTable`, and in processors; not for aggregates',
+  ],
+  ['a time to live per entry', 'not there; `ttlMs` of a store, in stream time'],
   ['record caches (fewer updates)', 'not yet: each update is told'],
   ['Processor API, state stores, punctuators', 'yes; stores and outputs are declared and typed'],
   ['fixed-key processors', 'yes: `processValues`; it forwards values, so not from punctuators'],
@@ -79,8 +105,12 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'what a change of the topology would lose',
     'not there; `millstream describe MODULE --against previous.json` says it',
   ],
+  [
+    'timestamp extractors, policies for invalid timestamps',
+    'yes: `timestamp` and `onInvalidTimestamp` of a topic; the time of a partition survives restarts',
+  ],
+  ['durable timers per key', 'not there; `timerStore`, `timers` and `onTimer` of `process`'],
   ['asynchronous processors', 'not there; `mapValuesAsync`, `processAsync`'],
-  ['durable timers per key', 'not there either; not yet here'],
   ['interactive queries', 'not yet'],
 ]
 
@@ -124,6 +154,10 @@ const named = store('named', { key: string, value: string })
 const priced = store('priced', { key: string, value: int64 })
 const ranked = store('ranked', { key: string, value: string })
 const perWindow = windowStore('per-window', { key: string, value: int64 })
+const met = joinStore('met', { key: string, left: string, right: string })
+const history = versionedStore('history', { key: string, value: int64, historyMs: 10 })
+const waiting = store('waiting', { key: string, value: string })
+const recent = store('recent', { key: string, value: string, ttlMs: 2 })
 const highest = store('highest', { key: string, value: int64 })
 \`\`\`
 

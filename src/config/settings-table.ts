@@ -210,6 +210,14 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   ),
   fetchBytesMax: size(8 * MiB, 1024, 'Largest answer to one fetch; one larger batch still comes through.'),
   partitionFetchBytesMax: size(MiB, 1024, 'Share of one partition in such an answer.'),
+  maxTaskIdleMs: {
+    type: 'integer',
+    default: 0,
+    min: -1,
+    max: 2 ** 31 - 1,
+    unit: 'ms',
+    text: 'How long a task with several inputs waits for one that has nothing more, so that records which come later and are older are processed first. For records that are on the broker already it waits in any case. -1: it processes what is fetched, and waits for nothing.',
+  },
   fetchWaitMs: duration(500, 0, 'How long a broker holds a fetch back while there is nothing new.'),
   batchBytes: size(256 * KiB, 1024, 'An output batch of this size is sent without waiting for the commit.'),
   compression: choice(

@@ -41,6 +41,7 @@ export interface WorkerSettings {
 
   /** Fetched and not processed yet, over all partitions. */
   readonly bufferedBytesMax: number
+  readonly maxTaskIdleMs: number
   readonly fetchBytesMax: number
   readonly partitionFetchBytesMax: number
   readonly fetchWaitMs: number

@@ -64,7 +64,7 @@ export const metricsTable = {
   millstream_records_late_total: {
     type: 'counter',
     labels: ['application'],
-    text: 'Records that came after a window of theirs had closed, and were left out of it.',
+    text: 'Records that came after a window of theirs had closed. An aggregation leaves them out of it; a join of streams joins them with what it keeps still.',
   },
 
   millstream_task_lag_records: {
@@ -76,6 +76,11 @@ export const metricsTable = {
     type: 'gauge',
     labels: ['application', 'task', 'topic', 'partition'],
     text: 'Fetched and not processed yet.',
+  },
+  millstream_task_awaited_input: {
+    type: 'gauge',
+    labels: ['application', 'task', 'topic', 'partition'],
+    text: '1 while the task has records of other inputs and waits for this one (`maxTaskIdleMs`), else 0.',
   },
   millstream_task_stream_time_seconds: {
     type: 'gauge',

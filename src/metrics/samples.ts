@@ -30,9 +30,10 @@ const taskSamples = (
   const samples: Sample[] = [{ name: 'millstream_task_uncommitted_bytes', labels, value: uncommittedBytes }]
   if (streamTimeMs >= 0)
     samples.push({ name: 'millstream_task_stream_time_seconds', labels, value: streamTimeMs / 1000 })
-  for (const { topic, partition, lag, bufferedBytes } of inputs) {
+  for (const { topic, partition, lag, bufferedBytes, awaited } of inputs) {
     const ofInput = { ...labels, topic, partition: String(partition) }
     samples.push({ name: 'millstream_task_buffered_bytes', labels: ofInput, value: bufferedBytes })
+    samples.push({ name: 'millstream_task_awaited_input', labels: ofInput, value: awaited ? 1 : 0 })
     if (lag !== undefined) samples.push({ name: 'millstream_task_lag_records', labels: ofInput, value: lag })
   }
   return samples

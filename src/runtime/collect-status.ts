@@ -24,19 +24,26 @@ const looping: ReadonlySet<WorkerState> = new Set<WorkerState>([
 const turnMaxMs = (settings: WorkerSettings): number =>
   2 * settings.rebalanceTimeoutMs + 2 * settings.transactionTimeoutMs + 8 * settings.requestTimeoutMs + 30_000
 
-const inputStatus = (queue: RecordQueue, { fetcher }: Engine): TaskInputStatus => {
+const inputStatus = (
+  queue: RecordQueue,
+  awaited: readonly RecordQueue[],
+  { fetcher }: Engine,
+): TaskInputStatus => {
   const { topic, partition, position, bufferedBytes } = queue
   const highWatermark = fetcher.progress(topic, partition)?.highWatermark ?? -1
   const lag = highWatermark < 0 ? undefined : Math.max(0, highWatermark - position)
-  return { topic, partition, position, lag, bufferedBytes }
+  return { topic, partition, position, lag, bufferedBytes, awaited: awaited.includes(queue) }
 }
 
-const taskStatus = (task: StreamTask, engine: Engine): TaskStatus => ({
-  id: task.id,
-  streamTimeMs: task.streamTime,
-  uncommittedBytes: task.uncommittedBytes,
-  inputs: task.group.queues.map((queue) => inputStatus(queue, engine)),
-})
+const taskStatus = (task: StreamTask, engine: Engine): TaskStatus => {
+  const { awaited, queues } = task.group
+  return {
+    id: task.id,
+    streamTimeMs: task.streamTime,
+    uncommittedBytes: task.uncommittedBytes,
+    inputs: queues.map((queue) => inputStatus(queue, awaited, engine)),
+  }
+}
 
 export const collectStatus = (
   settings: WorkerSettings,

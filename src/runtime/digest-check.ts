@@ -9,7 +9,7 @@ import type { WorkerSettings } from '../config/worker-settings.ts'
 import { MillstreamError } from '../errors.ts'
 import type { StoreIdentity } from '../state/contracts.ts'
 import type { AnyStore, TaskStore } from '../task/contracts.ts'
-import type { StoreState } from '../task/store-states.ts'
+import type { StoreState } from '../task/task-state.ts'
 import type { RestoreObserver } from './restore-progress.ts'
 import { decodeWitness, type Witness, witnessedStores } from './witness.ts'
 import { restoreInterrupted } from './worker-errors.ts'
@@ -109,7 +109,7 @@ const divergences = async (
     if (store.digest === undefined) await scan(restored, options)
     const found = store.digest
     const state = committedState(witnesses, store.name)
-    const committed = state?.digest ?? kept
+    const committed = (state?.digest || undefined) ?? kept
     if (found === undefined || committed === undefined || committed === found) continue
     list.push({ restored, committed, found, changelogEnd: state?.changelogEnd })
   }
@@ -141,15 +141,22 @@ const divergedError = (divergence: Divergence): MillstreamError => {
   })
 }
 
+/** The witnesses of the inputs of a task that have an offset. */
+export const witnessesOf = (
+  { inputs }: Pick<RestoredTask['plan'], 'inputs'>,
+  committed: ReadonlyMap<string, CommittedPosition>,
+): (Witness | undefined)[] =>
+  inputs
+    .map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
+    .filter((one) => one !== undefined && one.offset >= 0)
+    .map((one) => decodeWitness(one?.metadata ?? ''))
+
 const storesOf = (
   { plan, stores, task }: RestoredTask,
   committed: ReadonlyMap<string, CommittedPosition>,
   { settings, log }: DigestCheckOptions<never>,
 ): RestoredStore[] => {
-  const witnesses = plan.inputs
-    .map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
-    .filter((one) => one !== undefined && one.offset >= 0)
-    .map((one) => decodeWitness(one?.metadata ?? ''))
+  const witnesses = witnessesOf(plan, committed)
   const whole = settings.stateDigest === 'verify' && task === undefined
   const names = [...stores.keys()]
   const without = names.slice(witnessedStores(names))

@@ -14,7 +14,7 @@ import {
 import { MillstreamError } from '../errors.ts'
 import { CallSlots } from '../task/async-calls.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
-import { RecordQueue } from '../task/record-queue.ts'
+import { type QueueStart, RecordQueue } from '../task/record-queue.ts'
 import { StreamTask } from '../task/stream-task.ts'
 import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
@@ -32,6 +32,7 @@ import {
   storedPosition,
   type TaskStores,
 } from './task-stores.ts'
+import { migrationsOf } from './store-layouts.ts'
 import { decodeWitness } from './witness.ts'
 import { restoreInterrupted } from './worker-errors.ts'
 
@@ -60,7 +61,7 @@ interface OpenTask extends TaskStores {
 
 /** Where a task begins: what the group committed, or the start of the input. */
 interface Start {
-  readonly positions: ReadonlyMap<string, number>
+  readonly positions: ReadonlyMap<string, QueueStart>
   readonly streamTime: number
   /** Some input has no committed offset: the start positions are committed before the first record. */
   readonly fresh: boolean
@@ -249,8 +250,10 @@ export class TaskManager {
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
-      const task = open.task === undefined ? this.#create(open, start) : open.task
-      if (open.task !== undefined) task.rewind(start.positions, start.streamTime)
+      const migrations = migrationsOf(open, committed, this.#options.settings)
+      const task = open.task === undefined ? this.#create(open, start, migrations) : open.task
+      open.task?.migrations.expect(migrations)
+      open.task?.rewind(start.positions, start.streamTime)
       open.task = task
       if (start.fresh) fresh.add(task)
     }
@@ -258,7 +261,7 @@ export class TaskManager {
     return fresh
   }
 
-  #create({ plan, stores }: OpenTask, start: Start): StreamTask {
+  #create({ plan, stores }: OpenTask, start: Start, migrations: ReadonlyMap<string, number>): StreamTask {
     const { settings, catalog, ports, log, collector, notify } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
@@ -267,7 +270,13 @@ export class TaskManager {
       subtopology: plan.subtopology,
       queues: plan.inputs.map(
         ({ topic, partition, source }) =>
-          new RecordQueue(topic, partition, source, start.positions.get(partitionId(topic, partition)) ?? 0),
+          new RecordQueue(
+            topic,
+            partition,
+            source,
+            start.positions.get(partitionId(topic, partition)) as QueueStart,
+            () => ports.clock.now(),
+          ),
       ),
       stores,
       collector,
@@ -278,11 +287,13 @@ export class TaskManager {
       slots: this.#slots,
       notify,
       streamTime: start.streamTime,
+      migrations,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
     })
     task.init()
     log.info('task running', {
       task: plan.id,
-      positions: [...start.positions].map(([id, offset]) => `${id}@${offset}`).join(' '),
+      positions: [...start.positions].map(([id, { offset }]) => `${id}@${offset}`).join(' '),
     })
     return task
   }
@@ -337,7 +348,7 @@ export class TaskManager {
         if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
       }
       this.#checkOffsets(open, found)
-      const positions = new Map<string, number>()
+      const positions = new Map<string, QueueStart>()
       let streamTime = -1
       let fresh = false
       for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
@@ -348,7 +359,8 @@ export class TaskManager {
         // Nor may a digest stay behind that is no longer kept up: it would be held against the store one day.
         fresh ||= offset < 0 || (!keepsDigests(this.#options.settings) && (witness?.stores.length ?? 0) > 0)
         // A start that was chosen before is kept: asked anew, `latest` would pass over what came in meanwhile.
-        positions.set(id, offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset)
+        const begin = offset < 0 ? (own?.offset ?? (beginnings.get(id) as number)) : offset
+        positions.set(id, { offset: begin, partitionTime: witness?.partitionTime ?? -1 })
         streamTime = Math.max(streamTime, witness?.streamTime ?? -1)
       }
       starts.set(open, { positions, streamTime, fresh })
@@ -379,7 +391,7 @@ export class TaskManager {
    * of a task carries its start positions, so committed state without any committed offset cannot come about by itself.
    */
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
-    const withState = [...stores.values()].find(({ store }) => !store.all().next().done)
+    const withState = [...stores.values()].find(({ store }) => !store.isEmpty)
     if (withState === undefined || plan.inputs.length === 0) return
     const place = {
       task: plan.id,

@@ -188,14 +188,19 @@ export class Transaction {
 
   #offsets(tasks: readonly StreamTask[]): OffsetToCommit[] {
     return tasks.flatMap((task) => {
-      const metadata = encodeWitness({
+      const witness = {
         transactionalId: this.#transactionalId,
         incarnation: this.#incarnation,
         transaction: this.#number + 1,
         streamTime: task.streamTime,
         stores: task.storeStates(),
-      })
-      return task.positions().map((position) => ({ ...position, metadata }))
+      }
+      return task.positions().map(({ topic, partition, offset, partitionTime }) => ({
+        topic,
+        partition,
+        offset,
+        metadata: encodeWitness({ ...witness, partitionTime }),
+      }))
     })
   }
 }

@@ -5,9 +5,12 @@
 // noticed.
 //
 // Format 1: `ms1;<transactional.id>;<incarnation>;<transaction number>;<stream time>`. The parts hold no semicolon.
-// Format 2: `ms2;` and the same, then `;<store>@<changelog end>=<digest>` for each store. It is written only where
-// there is a digest, so that versions which know format 1 alone can be mixed with this one as long as digests are off.
-import type { StoreState } from '../task/store-states.ts'
+// Format 2: `ms2;` and the same, then `;time=<partition time>` where that is not the stream time (so never where a task has
+// one input), and `;<store>@<changelog end>=<digest>~<version and layout>` for each store. It is written only where there is
+// something to say, so that versions which know format 1 alone can be mixed with this one as long as digests are off. The
+// digest may be empty (after an import), and what follows it may be missing (of an earlier build).
+import type { StoreState } from '../task/task-state.ts'
+import { storeCodeMax } from '../topology/store-code.ts'
 
 export interface Witness {
   readonly transactionalId: string
@@ -17,6 +20,8 @@ export interface Witness {
   readonly transaction: number
   /** Of the task that owns the partition, ms; -1 for none. */
   readonly streamTime: number
+  /** Highest timestamp processed of this partition, ms; -1 for none. */
+  readonly partitionTime: number
   /** Of the task that owns the partition; a store without a digest, or without room for it, is left out. */
   readonly stores: readonly StoreState[]
 }
@@ -28,8 +33,8 @@ const format2 = 'ms2'
 const metadataBytesMax = 4096
 /** Of all that stands before the stores; application id and instance id have 200 characters at most each. */
 const headBytesMax = 512
-/** `;@=`, an offset, a number of entries, a dot, and two lanes in hexadecimal, each as long as it can be. */
-const stateBytesMax = 3 + 16 + 16 + 1 + 16
+/** `;@=~`, an offset, a number of entries, a dot, two lanes in hexadecimal and the layout, each as long as it can be. */
+const stateBytesMax = 4 + 16 + 16 + 1 + 16 + storeCodeMax
 
 /**
  * How many of these stores have their digests in the witness: as many from the first on as fit in any case. What is left
@@ -47,22 +52,29 @@ export const witnessedStores = (names: readonly string[]): number => {
 }
 
 export const encodeWitness = (witness: Witness): string => {
-  const { transactionalId, incarnation, transaction, streamTime, stores } = witness
+  const { transactionalId, incarnation, transaction, streamTime, partitionTime, stores } = witness
   const head = [transactionalId, incarnation, transaction, streamTime].join(';')
   const states = stores
     .slice(0, witnessedStores(stores.map(({ store }) => store)))
-    .map(({ store, changelogEnd, digest }) => `;${store}@${changelogEnd}=${digest}`)
-  return states.length === 0 ? `${format1};${head}` : `${format2};${head}${states.join('')}`
+    .map(
+      ({ store, changelogEnd, digest, layout }) =>
+        `;${store}@${changelogEnd}=${digest}${layout === '' ? '' : `~${layout}`}`,
+    )
+  const time = partitionTime === streamTime ? '' : `${timePart}${partitionTime}`
+  const more = time + states.join('')
+  return more === '' ? `${format1};${head}` : `${format2};${head}${more}`
 }
 
-const statePattern = /^([A-Za-z0-9_-]+)@(\d{1,16})=(-?\d{1,16}\.[0-9a-f]{16})$/
+const timePart = ';time='
+const timePattern = /^time=(-1|\d{1,16})$/
+const statePattern = /^([A-Za-z0-9_-]+)@(\d{1,16})=(|-?\d{1,16}\.[0-9a-f]{16})(?:~([A-Za-z0-9]+))?$/
 
 /** A part that a later version may have added is passed over. */
 const decodeState = (text: string): StoreState[] => {
-  const [, store, changelogEnd, digest] = statePattern.exec(text) ?? []
+  const [, store, changelogEnd, digest, layout = ''] = statePattern.exec(text) ?? []
   return store === undefined || digest === undefined
     ? []
-    : [{ store, changelogEnd: Number(changelogEnd), digest }]
+    : [{ store, changelogEnd: Number(changelogEnd), digest, layout }]
 }
 
 /** The witness in an offset's metadata, or undefined where there is none of ours. */
@@ -73,5 +85,14 @@ export const decodeWitness = (metadata: string): Witness | undefined => {
   const numbers = [Number(transaction), Number(streamTime)] as const
   if (!numbers.every(Number.isSafeInteger)) return undefined
   const stores = more.flatMap(decodeState)
-  return { transactionalId, incarnation, transaction: numbers[0], streamTime: numbers[1], stores }
+  const time = more.map((part) => timePattern.exec(part)?.[1]).find((found) => found !== undefined)
+  const partitionTime = time === undefined ? numbers[1] : Number(time)
+  return {
+    transactionalId,
+    incarnation,
+    transaction: numbers[0],
+    streamTime: numbers[1],
+    partitionTime,
+    stores,
+  }
 }

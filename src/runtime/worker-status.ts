@@ -14,6 +14,8 @@ export interface TaskInputStatus {
   readonly lag: number | undefined
   /** Fetched and not processed yet. */
   readonly bufferedBytes: number
+  /** The task has records of other inputs, and waits for this one (`maxTaskIdleMs`). */
+  readonly awaited: boolean
 }
 
 export interface TaskStatus {

@@ -20,6 +20,7 @@ import { RecordCursor } from '../record/record-cursor.ts'
 import { createGroupProtocol } from '../runtime/assignor.ts'
 import { importInstance, transactionalIdOf } from '../runtime/transactional-id.ts'
 import { encodeWitness } from '../runtime/witness.ts'
+import type { StoreState } from '../task/task-state.ts'
 import type { Topology, TopologyGraph } from '../topology/contracts.ts'
 import { changelogTopicName, internalTopics, repartitionTopicName } from '../topology/internal-topics.ts'
 import {
@@ -248,6 +249,13 @@ const wasCommitted = async (
   })
 }
 
+/** The versions of the stores, which only the witness tells: those of the topology, to which the savepoint belongs. */
+const importedStores = ({ topology }: Import): StoreState[] =>
+  topology.graph.subtopologies
+    .flatMap(({ stores }) => stores)
+    .filter(({ version = 1 }) => version > 1)
+    .map(({ name, layout = '' }) => ({ store: name, changelogEnd: 0, digest: '', layout }))
+
 /** The one transaction. @throws after it was aborted */
 const importInTransaction = async (
   given: Import,
@@ -261,7 +269,14 @@ const importInTransaction = async (
   const transactionalId = transactionalIdOf(settings.applicationId, importInstance)
   const incarnation = ports.random.uuid().slice(0, 8)
   const offsets = offsetsOf(given, ends, (streamTime) =>
-    encodeWitness({ transactionalId, incarnation, transaction: 1, streamTime, stores: [] }),
+    encodeWitness({
+      transactionalId,
+      incarnation,
+      transaction: 1,
+      streamTime,
+      partitionTime: streamTime,
+      stores: importedStores(given),
+    }),
   )
   producer.begin()
   try {

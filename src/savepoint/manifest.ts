@@ -74,7 +74,10 @@ export const shapeOf = (graph: TopologyGraph): TopologyShape => {
     const sources = nodes.flatMap((node) =>
       node.kind === 'source' ? [`${node.repartition ? 'repartition ' : ''}${node.topic.name}`] : [],
     )
-    const held = stores.map(({ name, key, value }) => `${name} (${key.name}, ${value.name})`)
+    const held = stores.map(
+      ({ name, key, value, version = 1 }) =>
+        `${name} (${key.name}, ${value.name})${version === 1 ? '' : ` version ${version}`}`,
+    )
     return `sub-topology ${id} reads ${sources.sort().join(', ')}; stores: ${held.sort().join(', ') || 'none'}`
   })
   return { name: graph.name, hash: sha256(parts.join('\n')).slice(0, 16), parts }

@@ -26,6 +26,12 @@ export interface ReadOnlyKeyValueStore<K, V, KW = K> {
   ): IterableIterator<KeyValue<K, V>>
   /** All entries, ordered by encoded key. */
   all(): IterableIterator<KeyValue<K, V>>
+  /** Entries whose encoded key begins with the bytes of the prefix, as its serde writes it; ordered as those of `range`. */
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>>
 }
 
 /** What a processor may do with a key-value store. */
@@ -49,6 +55,50 @@ export interface ReadOnlyWindowStore<K, V, KW = K> {
   /** Windows of all keys with from <= start < to, ordered by start and then by encoded key. */
   fetchAll(from: number, to: number): IterableIterator<KeyValue<Windowed<K>, V>>
   all(): IterableIterator<KeyValue<Windowed<K>, V>>
+}
+
+/** A value of a key as long as it was or is valid: from <= time < to, ms since the epoch. `to` undefined: it is the latest. */
+export interface KeyVersion<V> {
+  readonly value: V
+  readonly from: number
+  readonly to: number | undefined
+}
+
+/**
+ * What a reader may do with a versioned store. Reads see the writes of the open transaction. The history of a store reaches
+ * back from the highest timestamp that was written to it. Times in ms since the epoch. Do not write while iterating.
+ */
+export interface ReadOnlyVersionedStore<K, V, KW = K> {
+  readonly name: string
+  /** The latest value, which never expires, or undefined where the key has none. */
+  get(key: KW): V | undefined
+  /**
+   * The value that was valid at this time, or undefined. A time before the history is answered only where the latest value
+   * was valid already.
+   */
+  asOf(key: KW, timestamp: number): V | undefined
+  /** The values that were valid at some time with from <= time < to, the latest first. Default: the whole history. */
+  versions(key: KW, from?: number, to?: number): IterableIterator<KeyVersion<V>>
+  /** The latest values of the keys with from <= key < to in the order of the encoded keys. */
+  range(
+    from: KW | undefined,
+    to: KW | undefined,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>>
+  /** The latest values of all keys, ordered by encoded key. */
+  all(): IterableIterator<KeyValue<K, V>>
+}
+
+/** What a processor may do with a versioned store. A write may come out of order. */
+export interface VersionedStore<K, V, KW = K, VW = V> extends ReadOnlyVersionedStore<K, V, KW> {
+  /**
+   * The key has this value from this time on, up to its next version.
+   * @returns false where the time is before the history: nothing is written
+   * @throws SERIALIZATION_FAILED when a serde refuses the key or the value.
+   */
+  put(key: KW, value: VW, timestamp: number): boolean
+  /** The key has no value from this time on, up to its next version. @returns as `put` */
+  delete(key: KW, timestamp: number): boolean
 }
 
 /** One write of a local transaction; `value` null deletes. Keys are strings with one char (0-255) per byte. */

@@ -24,6 +24,15 @@ const bufferOver = (bytes: Uint8Array): Buffer =>
 
 export const latin1Of = (bytes: Uint8Array): string => latin1(bufferOver(bytes), 0, bytes.length)
 
+/** Bounds of the keys that begin with a prefix: from <= key < to, `to` undefined where there is none. */
+export const prefixBounds = <P>(serde: Serde<P>, prefix: P): { from: string; to: string | undefined } => {
+  const from = latin1Of(serde.encode(prefix))
+  let end = from.length
+  while (end > 0 && from.charCodeAt(end - 1) === 0xff) end--
+  const last = String.fromCharCode(from.charCodeAt(end - 1) + 1)
+  return { from, to: end === 0 ? undefined : from.slice(0, end - 1) + last }
+}
+
 /** Keys that are what a layer holds already: of stores that lay out their keys themselves. */
 export const rawKeys: Serde<string> = {
   name: 'raw',

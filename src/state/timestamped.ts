@@ -115,4 +115,13 @@ export class PlainView<K, V> implements KeyValueStore<K, V> {
   all(): IterableIterator<KeyValue<K, V>> {
     return this.range(undefined, undefined)
   }
+
+  *prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>> {
+    const found = this.#store.prefixScan(prefix, serde, options)
+    for (const { key, value } of found) yield { key, value: value.value }
+  }
 }

@@ -10,7 +10,7 @@
 import { invariant } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
-import { MillstreamError } from '../errors.ts'
+import type { Serde } from '../serde/serde.ts'
 import type {
   ChangelogEntry,
   Checkpoint,
@@ -23,8 +23,9 @@ import type {
 } from './contracts.ts'
 import { keysWithin, lastWrites, ReadCache, sortedWrites } from './layers.ts'
 import { SortedKeys } from './sorted-keys.ts'
-import { type Held, StoreCodec, absent, entryBytes, rawKeys } from './store-codec.ts'
+import { type Held, StoreCodec, absent, entryBytes, prefixBounds, rawKeys } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
+import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
 
 const mebibyte = 1 << 20
 type Entry = { readonly key: string; readonly held: Held }
@@ -144,6 +145,16 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     return this.range(undefined, undefined)
   }
 
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<K, V>> {
+    const { from, to } = prefixBounds(serde, prefix)
+    this.#assertOpen()
+    return this.#entries(from, to, options?.reverse === true, this.#version)
+  }
+
   #keyOf(record: KeyedRecord<K>): string {
     if (record === this.#lastRecord) return this.#lastKey
     const key = this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key)
@@ -181,7 +192,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #write(key: string, held: Held): void {
     this.#assertOpen()
-    if (this.#sealed) throw this.#writtenTooLate()
+    if (this.#sealed) throw writtenTooLate(this.name)
     const before = this.#overlay.get(key)
     if (before === undefined) {
       this.#digest?.firstWritten(key)
@@ -230,14 +241,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#sealed = true
   }
 
-  #writtenTooLate(): MillstreamError {
-    return new MillstreamError('CONTEXT_EXPIRED', {
-      what: 'a store was written when no record was in hand',
-      where: { store: this.name },
-      fix: 'Write inside process or a punctuator, before it returns; asynchronous work does not belong into them.',
-    })
-  }
-
   // ---- the transaction
 
   /** About the bytes that the finished records of the open transaction wrote. */
@@ -274,7 +277,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    */
   commitOverlay(checkpoint: Checkpoint): void {
     this.#assertOpen()
-    this.#assertForward(checkpoint)
+    assertForward(this.name, this.#checkpoint, checkpoint)
     if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
     this.#digest?.commit()
     if (this.#committed.size === 0) {
@@ -347,7 +350,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
     invariant(this.#overlay.size === 0, 'no transaction is open while a store restores', { store: this.name })
-    this.#assertForward(checkpoint)
+    assertForward(this.name, this.#checkpoint, checkpoint)
     this.flush()
     const writes = lastWrites(entries, this.#codec)
     this.#changed()
@@ -380,6 +383,25 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (!this.#digest.scan(entriesMax)) return false
     if (this.#checkpoint !== undefined) this.#checkpoint = this.#withDigest(this.#checkpoint)
     return true
+  }
+
+  /** Whether it holds nothing. Only after a restore. */
+  get isEmpty(): boolean {
+    return this.#engine.count() === 0
+  }
+
+  /**
+   * Changes entries in the open transaction by their bytes, whatever the serdes say of the old ones. Only after a restore,
+   * before anything is read. @param convert null deletes; undefined: it stays
+   */
+  rewrite(convert: (bytes: Buffer) => Uint8Array | null | undefined): void {
+    for (const { key, value } of this.#engine.range(undefined, undefined, false)) {
+      const bytes = convert(value)
+      if (bytes === undefined) continue
+      const held = bytes === null ? absent : this.#codec.heldFrom(Buffer.from(bytes))
+      this.#codec.checkChangeSize(key, held)
+      this.#write(key, held)
+    }
   }
 
   /** Removes everything and starts anew, before a rebuild from the changelog. */
@@ -415,17 +437,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #assertOpen(): void {
-    if (this.#closed)
-      throw new MillstreamError('CLOSED', { what: 'the store is closed', where: { store: this.name } })
-  }
-
-  #assertForward(checkpoint: Checkpoint): void {
-    const before = this.#checkpoint?.changelogOffset ?? 0
-    invariant(checkpoint.changelogOffset >= before, 'changelog offsets only grow', {
-      store: this.name,
-      before,
-      next: checkpoint.changelogOffset,
-    })
+    if (this.#closed) throw storeClosed(this.name)
   }
 
   // ---- ranges
@@ -480,11 +492,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #assertVersion(version: number): void {
-    if (version === this.#version) return
-    throw new MillstreamError('RANGE_INVALIDATED', {
-      what: 'a range was read on after the store had been written',
-      where: { store: this.name },
-      fix: 'Collect the entries first ([...store.range(from, to)]), then write.',
-    })
+    if (version !== this.#version) throw rangeInvalidated(this.name)
   }
 }

@@ -7,8 +7,9 @@
 // a place       -1 int64
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
+import { withMarks } from './marked-values.ts'
 import { latin1Of } from './store-codec.ts'
-import { type Timestamped, timestamped } from './timestamped.ts'
+import type { Timestamped } from './timestamped.ts'
 import type { TransactionalStore } from './transactional-store.ts'
 
 /** How far a store of windows has come. */
@@ -37,8 +38,6 @@ const headBytes = timeBytes + 4
 export const progressKey = '\u00ff'
 export const noProgress: Progress = Object.freeze({ time: -1, closed: '', expired: '' })
 
-const isWindow = (entry: Entry): entry is Timestamped<unknown> => 'timestamp' in entry
-
 const placeBytes = Buffer.alloc(timeBytes, 0xff)
 
 const encodeProgress = ({ time, closed, expired }: Progress): Buffer => {
@@ -61,36 +60,13 @@ const decodeProgress = (bytes: Buffer): Progress => {
   }
 }
 
-const encodeMark = (mark: Progress | Place): Buffer => ('place' in mark ? placeBytes : encodeProgress(mark))
-
-const decodeMark = (bytes: Buffer): Entry => (bytes.length === timeBytes ? place : decodeProgress(bytes))
-
 /** The serde of what lies in a store of windows. */
-export const windowEntries = (value: Serde<unknown>): Serde<Entry> => {
-  const values = timestamped(value)
-  const decode = (bytes: Buffer): Entry =>
-    bytes.length < timeBytes || (bytes[0] as number) < 0x80 ? values.decode(bytes) : decodeMark(bytes)
-  const serde: { -readonly [F in keyof Serde<Entry>]: Serde<Entry>[F] } = {
-    name: `windows(${value.name})`,
-    primitive: values.primitive === true,
-    encode: (entry) => (isWindow(entry) ? values.encode(entry) : encodeMark(entry)),
-    decode: (bytes) => decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
-    check(entry) {
-      if (isWindow(entry)) values.check?.(entry)
-    },
-  }
-  const { encodeInto } = values
-  if (encodeInto !== undefined) {
-    serde.encodeInto = (entry, target, offset) => {
-      if (isWindow(entry)) return encodeInto(entry, target, offset)
-      const bytes = encodeMark(entry)
-      if (target.length - offset < bytes.length) return -1
-      target.set(bytes, offset)
-      return bytes.length
-    }
-  }
-  return serde
-}
+export const windowEntries = (value: Serde<unknown>): Serde<Entry> =>
+  withMarks<Progress | Place>('windows', value, {
+    is: (entry): entry is Progress | Place => !('timestamp' in entry),
+    encode: (mark) => ('place' in mark ? placeBytes : encodeProgress(mark)),
+    decode: (bytes) => (bytes.length === timeBytes ? place : decodeProgress(bytes)),
+  })
 
 const startBytes = Buffer.allocUnsafe(timeBytes)
 

@@ -3,6 +3,7 @@
 import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
 import type { KeyedRecord } from './contracts.ts'
+import type { JoinShape } from './join-table.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
 import {
@@ -40,7 +41,7 @@ export interface SlidingShape {
   readonly retentionMs: number
 }
 
-export type WindowShape = TimeWindowShape | SessionShape | SlidingShape
+export type WindowShape = TimeWindowShape | SessionShape | SlidingShape | JoinShape
 
 /** A window as the walks see it. */
 export interface WindowEntry {

@@ -145,7 +145,7 @@ export class AsyncTurns {
   /** The record that ended the work is passed over. */
   passOver(): void {
     const first = this.#taken.shift()
-    if (first !== undefined) this.#finish(first)
+    if (first !== undefined) first.queue.finishTaken(false)
   }
 
   /** Forgets everything: the queues go back, or are closed. */
@@ -215,7 +215,7 @@ export class AsyncTurns {
     const queue = this.#options.host.next()
     if (queue === undefined) return false
     this.#streamTime = Math.max(this.#streamTime, queue.headTimestamp)
-    const taken = new TakenRecord(queue, this.#streamTime)
+    const taken = new TakenRecord(queue)
     this.#taken.push(taken)
     this.#prepare(taken, nowMs)
     return true
@@ -270,12 +270,8 @@ export class AsyncTurns {
       }
     }
     this.#taken.shift()
-    this.#finish(taken)
+    taken.queue.finishTaken(verdict === undefined)
     if (verdict === undefined) host.finished()
-  }
-
-  #finish(taken: TakenRecord): void {
-    taken.queue.finishTaken()
   }
 
   /** Acts by the policy on a record that failed, whatever part of it. @returns whether that part is to be done again */
@@ -283,7 +279,7 @@ export class AsyncTurns {
     const { host, policy, counts, log } = this.#options
     const located = host.located(error, taken)
     taken.attempts++
-    const judged = judgeFailure(policy, taken.attempts)
+    const judged = judgeFailure({ ...policy, action: taken.policy ?? policy.action }, taken.attempts)
     if (located.reaction === 'policy' && judged.action === 'retry') {
       counts.retried++
       taken.retryAtMs = nowMs + judged.delayMs

@@ -31,14 +31,12 @@ export interface StreamTaskOptions {
   readonly log: Logger
   /** Stream time as it was committed, ms; -1 where there is none. */
   readonly streamTime: number
+  /** Stores that have to be migrated, and from which version. */
+  readonly migrations?: ReadonlyMap<string, number>
+  /** See PartitionGroup. */
+  readonly maxTaskIdleMs: number
   /** Of the worker. */
   readonly slots: CallSlots
   /** Called when an asynchronous processor has an answer. */
   readonly notify: () => void
-}
-
-export interface TaskPosition {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
 }

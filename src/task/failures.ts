@@ -1,6 +1,6 @@
 // The errors of what a task does: with a record, and between records (a punctuator, a portion of work).
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
-import type { RecordPlace } from './taken-record.ts'
+import { metadataOf, type RecordPlace } from './taken-record.ts'
 
 export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
@@ -12,16 +12,16 @@ export const punctuatorFailed = (error: MillstreamError): MillstreamError =>
 
 export const portionFailed = (error: MillstreamError): MillstreamError =>
   new MillstreamError('PUNCTUATOR_FAILED', {
-    what: `what a closed window led to failed: ${error.message}`,
+    what: `what a closed window or a timer led to failed: ${error.message}`,
     where: error.where,
-    fix: 'Mend the processor behind it. The transaction is aborted, and the window comes again after the restart.',
+    fix: 'Mend the processor. The transaction is aborted, and the window or timer comes again after the restart.',
     cause: error,
   })
 
 /** An error with its place; what is no error of ours is the user's processor that threw. */
 export const located = (error: unknown, task: string, place: RecordPlace | undefined): MillstreamError => {
   const cause = ensureError(error)
-  const where = place && { topic: place.topic, partition: place.partition, offset: place.headOffset }
+  const where = place && metadataOf(place)
   if (isMillstreamError(cause)) {
     if (cause.reaction !== 'policy') return cause
     return cause.relocated({ ...where, task })

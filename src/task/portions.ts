@@ -54,7 +54,10 @@ export class PortionList {
 
   /** What was done may be undone: everybody looks again. */
   wakeAll(): void {
-    for (const pending of this.#list) pending.waits = true
+    for (const pending of this.#list) {
+      pending.work.rewound?.()
+      pending.waits = true
+    }
     this.#waiting = this.#list.length > 0
   }
 }

@@ -1,8 +1,8 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
 import { invariant } from '../base/assert.ts'
 import { MillstreamError } from '../errors.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type {
-  AnyWindowTable,
   AsyncWork,
   Cancellable,
   PortionedWork,
@@ -13,6 +13,7 @@ import type {
   Punctuator,
   Partitioner,
   RecordMetadata,
+  ScheduleOptions,
   SinkNode,
   SourceNode,
   Subtopology,
@@ -36,10 +37,17 @@ export interface TaskView {
   recordMetadata(): RecordMetadata | undefined
   store(name: string): ReturnType<ProcessorContext['store']> | undefined
   tableStore(name: string): TableStore | undefined
-  windowTable(name: string): AnyWindowTable | undefined
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined
+  timerTable(name: string): TimerTable | undefined
   inPortions(work: PortionedWork): () => void
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   countLate(): void
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable
 }
 
 class Sink implements Receiver {
@@ -180,12 +188,20 @@ class NodeContext implements ProcessorContext {
     return (this.#node.stores.includes(name) && this.#task.tableStore(name)) || this.#refuse(name)
   }
 
-  windowTable(name: string): AnyWindowTable {
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> {
     return (this.#node.stores.includes(name) && this.#task.windowTable(name)) || this.#refuse(name)
+  }
+
+  timerTable(name: string): TimerTable {
+    return (this.#node.stores.includes(name) && this.#task.timerTable(name)) || this.#refuse(name)
   }
 
   inPortions(work: PortionedWork): () => void {
     return this.#task.inPortions(work)
+  }
+
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {
+    return this.#task.alarm(type, ring)
   }
 
   countLate(): void {
@@ -207,8 +223,13 @@ class NodeContext implements ProcessorContext {
     })
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
-    return this.#task.schedule(intervalMs, type, punctuator)
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
+    return this.#task.schedule(intervalMs, type, punctuator, options)
   }
 
   recordMetadata(): RecordMetadata | undefined {

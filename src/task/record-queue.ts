@@ -15,6 +15,13 @@ export interface FetchedRecords {
   readonly lastStableOffset: number
 }
 
+/** Where a queue begins. */
+export interface QueueStart {
+  readonly offset: number
+  /** Highest timestamp of the records before it, ms; -1 for none. */
+  readonly partitionTime: number
+}
+
 export class RecordQueue {
   /** The topic as the broker knows it. */
   readonly topic: string
@@ -26,28 +33,45 @@ export class RecordQueue {
   #headRecord: StreamRecord<unknown, unknown> | undefined
   #headTimestamp = -1
   #headError: MillstreamError | undefined
+  /** What becomes of the head, whatever the policy of the worker. */
+  #headVerdict: 'fail' | 'skip' | undefined
+  #partitionTime: number
+  #committedPartitionTime: number
+  readonly #now: () => number
   /** Everything below has been processed or is no data. */
   #position: number
   #fetchedUpTo: number
   #endOffset = -1
   #bufferedBytes = 0
   #cursorBytes = 0
-  /** Offsets of the records that were taken before their turn, the oldest first. */
-  readonly #taken: number[] = []
+  /** The records that were taken before their turn, the oldest first. */
+  readonly #taken: { readonly offset: number; readonly timestamp: number }[] = []
+  /** While there are some: the highest timestamp of those before them. */
+  #turnTime = -1
   /** Batches behind them that are read to the end: their bytes, and the last of these offsets in each. */
   readonly #heldBatches: { readonly upTo: number; readonly bytes: number }[] = []
 
-  constructor(topic: string, partition: number, source: SourceNode, position: number) {
+  /** @param now wall-clock time, ms since the epoch */
+  constructor(
+    topic: string,
+    partition: number,
+    source: SourceNode,
+    { offset, partitionTime }: QueueStart,
+    now: () => number,
+  ) {
     this.topic = topic
     this.partition = partition
     this.source = source
-    this.#position = position
-    this.#fetchedUpTo = position
+    this.#position = offset
+    this.#fetchedUpTo = offset
+    this.#partitionTime = partitionTime
+    this.#committedPartitionTime = partitionTime
+    this.#now = now
   }
 
   /** The next position to read, past markers and aborted records that were seen: what is committed. */
   get position(): number {
-    if (this.#taken.length > 0) return this.#taken[0] as number
+    if (this.#taken.length > 0) return this.#taken[0]?.offset as number
     return this.#hasHead ? this.#cursor.offset : this.#position
   }
 
@@ -60,7 +84,17 @@ export class RecordQueue {
     return this.#hasHead
   }
 
-  /** Timestamp of the record at hand by its extractor, ms; what could not be extracted is an error of `takeHead`. */
+  /** Highest timestamp of the records that were processed, ms; -1 before the first one. */
+  get partitionTime(): number {
+    return this.#taken.length > 0 ? this.#turnTime : this.#partitionTime
+  }
+
+  /** The topic says what becomes of the record at hand. */
+  get headVerdict(): 'fail' | 'skip' | undefined {
+    return this.#headVerdict
+  }
+
+  /** Timestamp of the record at hand by its extractor, ms; what could not be extracted is an error of `head`. */
   get headTimestamp(): number {
     return this.#headTimestamp
   }
@@ -74,7 +108,7 @@ export class RecordQueue {
     return this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
   }
 
-  add(fetched: FetchedRecords, streamTime: number): void {
+  add(fetched: FetchedRecords): void {
     invariant(fetched.nextOffset >= this.#fetchedUpTo, 'positions only grow', {
       topic: this.topic,
       partition: this.partition,
@@ -87,7 +121,7 @@ export class RecordQueue {
     }
     this.#fetchedUpTo = fetched.nextOffset
     this.#endOffset = fetched.lastStableOffset >= 0 ? fetched.lastStableOffset : fetched.highWatermark
-    if (!this.#hasHead) this.#advance(streamTime)
+    if (!this.#hasHead) this.#advance()
   }
 
   /** The record at hand. @throws TIMESTAMP_INVALID, or what the timestamp extractor threw. */
@@ -97,10 +131,11 @@ export class RecordQueue {
     return this.#headRecord
   }
 
-  /** Goes on to the next record. */
-  pop(streamTime: number): void {
+  /** Goes on to the next record. @param processed the one at hand was, and is not left out */
+  pop(processed: boolean): void {
+    if (processed && this.#headTimestamp > this.#partitionTime) this.#partitionTime = this.#headTimestamp
     this.#position = this.#cursor.offset + 1
-    this.#advance(streamTime)
+    this.#advance()
   }
 
   /** Whether records were taken that did not have their turn. */
@@ -109,15 +144,17 @@ export class RecordQueue {
   }
 
   /** Goes on to the next record, before the one at hand has had its turn: the position stays at it. */
-  take(streamTime: number): void {
-    this.#taken.push(this.headOffset)
-    this.pop(streamTime)
+  take(): void {
+    if (this.#taken.length === 0) this.#turnTime = this.#partitionTime
+    this.#taken.push({ offset: this.headOffset, timestamp: this.#headTimestamp })
+    this.pop(true)
   }
 
-  /** The oldest record that was taken has had its turn. */
-  finishTaken(): void {
-    this.#taken.shift()
-    const open = this.#taken[0] ?? Number.POSITIVE_INFINITY
+  /** The oldest record that was taken has had its turn. @param processed it was, and is not left out */
+  finishTaken(processed: boolean): void {
+    const taken = this.#taken.shift()
+    if (processed && taken !== undefined) this.#turnTime = Math.max(this.#turnTime, taken.timestamp)
+    const open = this.#taken[0]?.offset ?? Number.POSITIVE_INFINITY
     for (
       let held = this.#heldBatches[0];
       held !== undefined && held.upTo < open;
@@ -126,10 +163,19 @@ export class RecordQueue {
       this.#bufferedBytes -= held.bytes
       this.#heldBatches.shift()
     }
+    // Those that were left out do not count.
+    if (this.#taken.length === 0) this.#partitionTime = this.#turnTime
   }
 
-  /** Drops everything and goes back. */
-  reset(position: number): void {
+  /** What was processed is committed. */
+  settle(): void {
+    this.#committedPartitionTime = this.partitionTime
+  }
+
+  /** Drops everything and goes back. @param partitionTime absent: what was committed */
+  reset(position: number, partitionTime: number = this.#committedPartitionTime): void {
+    this.#partitionTime = partitionTime
+    this.#committedPartitionTime = partitionTime
     this.#batches.length = 0
     this.#taken.length = 0
     this.#heldBatches.length = 0
@@ -137,6 +183,7 @@ export class RecordQueue {
     this.#hasHead = false
     this.#headRecord = undefined
     this.#headError = undefined
+    this.#headVerdict = undefined
     this.#bufferedBytes = 0
     this.#cursorBytes = 0
     this.#position = position
@@ -144,20 +191,21 @@ export class RecordQueue {
     this.#endOffset = -1
   }
 
-  #advance(streamTime: number): void {
+  #advance(): void {
     this.#headRecord = undefined
     this.#headError = undefined
+    this.#headVerdict = undefined
     const cursor = this.#cursor
     for (;;) {
       while (cursor.next()) {
         // A fetch may start inside a batch: what lies below the position was processed before.
         if (cursor.offset < this.#position) continue
         this.#hasHead = true
-        this.#headTimestamp = this.#timestampOfHead(streamTime)
+        this.#headTimestamp = this.#timestampOfHead()
         return
       }
       if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
-      else this.#heldBatches.push({ upTo: this.#taken.at(-1) as number, bytes: this.#cursorBytes })
+      else this.#heldBatches.push({ upTo: this.#taken.at(-1)?.offset as number, bytes: this.#cursorBytes })
       this.#cursorBytes = 0
       const batch = this.#batches.shift()
       if (batch === undefined) break
@@ -169,27 +217,41 @@ export class RecordQueue {
     this.#position = this.#fetchedUpTo
   }
 
-  #timestampOfHead(streamTime: number): number {
+  #timestampOfHead(): number {
     const extractor = this.source.timestampExtractor
     let timestamp = this.#cursor.timestamp
     if (extractor !== undefined) {
       try {
-        timestamp = extractor(this.#makeRecord(), streamTime)
-        this.#headRecord = this.#makeRecord().withTimestamp(timestamp)
+        timestamp = extractor(this.#makeRecord(), this.#partitionTime)
       } catch (error) {
         this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
           what: 'the timestamp extractor threw',
           cause: error,
         })
-        return streamTime
+        return this.#partitionTime
       }
     }
-    if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
+    if (!Number.isSafeInteger(timestamp) || timestamp < 0) return this.#instead(timestamp)
+    if (extractor !== undefined) this.#headRecord = this.#makeRecord().withTimestamp(timestamp)
+    return timestamp
+  }
+
+  /** What the topic has for a record whose timestamp is none. */
+  #instead(timestamp: number): number {
+    const policy = this.source.topic.onInvalidTimestamp
+    const found =
+      policy === 'partition-time' ? this.#partitionTime : policy === 'wall-clock' ? this.#now() : -1
+    if (found >= 0) {
+      this.#headRecord = this.#makeRecord().withTimestamp(found)
+      return found
+    }
+    if (policy !== undefined) this.#headVerdict = policy === 'skip' ? 'skip' : 'fail'
+    const without = policy === 'partition-time' ? ', and no record of its partition before it has one' : ''
     this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
-      what: `the record has the timestamp ${timestamp}`,
-      fix: 'Let the producer set it, or give the topic a timestamp extractor.',
+      what: `the record has the timestamp ${String(timestamp)}${without}`,
+      fix: 'Let the producer set it, or give the topic a timestamp extractor, or onInvalidTimestamp.',
     })
-    return streamTime
+    return this.#partitionTime
   }
 
   #makeRecord(): StreamRecord<unknown, unknown> {

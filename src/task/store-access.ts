@@ -1,35 +1,84 @@
 // What processors and operators get for the stores of a task.
+import { type ExpiringStore, ExpiringTable } from '../state/expiring-table.ts'
+import type { Serde } from '../serde/serde.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
+import type { JoinEntryStore } from '../state/join-entries.ts'
+import { JoinTable } from '../state/join-table.ts'
 import { SessionTable } from '../state/session-table.ts'
 import { SlidingTable } from '../state/sliding-table.ts'
 import { TimeWindowTable } from '../state/time-window-table.ts'
+import type { VersionEntryStore } from '../state/version-entries.ts'
+import { VersionTable } from '../state/version-table.ts'
+import { VersionView } from '../state/version-view.ts'
+import { WaitingRecords, type WaitingStore } from '../state/waiting-records.ts'
+import { type TimerEntryStore, TimerTable } from '../state/timer-table.ts'
 import type { WindowEntryStore } from '../state/window-entries.ts'
 import { WindowView } from '../state/window-view.ts'
-import type { AnyWindowTable, ProcessorContext, StoreDefinition } from '../topology/contracts.ts'
+import type { AnyWindowTable, ProcessorContext, StoreDefinition, TableStore } from '../topology/contracts.ts'
 
 interface Opened {
   readonly definition: StoreDefinition
   readonly store: TransactionalStore<unknown, unknown>
 }
 
-/** Undefined: it is no store of windows. */
-export const windowTableOf = ({ definition, store }: Opened): AnyWindowTable | undefined => {
-  const { plainKey, plainValue, windowShape } = definition
-  if (plainKey === undefined || plainValue === undefined || windowShape === undefined) return undefined
-  const entries = store as unknown as WindowEntryStore
+/** Whose stream time decides what is over. */
+interface Timed {
+  readonly streamTime: number
+}
+
+/** Undefined: it is no store of windows and none of a join, or none at all. */
+export const windowTableOf = (opened: Opened | undefined): AnyWindowTable | JoinTable | undefined => {
+  if (opened === undefined) return undefined
+  const { plainKey, plainValue, windowShape } = opened.definition
+  if (plainKey === undefined || windowShape === undefined) return undefined
+  if (windowShape.kind === 'join')
+    return new JoinTable(opened.store as unknown as JoinEntryStore, plainKey, windowShape)
+  if (plainValue === undefined) return undefined
+  const entries = opened.store as unknown as WindowEntryStore
   if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
   return windowShape.kind === 'sessions'
     ? new SessionTable(entries, plainKey, plainValue, windowShape)
     : new SlidingTable(entries, plainKey, plainValue, windowShape)
 }
 
+/** Undefined: it is no store of timers. */
+export const timerTableOf = ({ definition, store }: Opened): TimerTable | undefined =>
+  definition.timers === true && definition.plainKey !== undefined
+    ? new TimerTable(
+        store as unknown as TimerEntryStore,
+        definition.plainKey,
+        definition.value as Serde<number>,
+      )
+    : undefined
+
+/** A store as the operators that keep it use it. */
+export const tableStoreOf = (opened: Opened | undefined, task: Timed): TableStore | undefined => {
+  if (opened === undefined) return undefined
+  const { plainKey, plainValue, versions, waiting, ttlMs } = opened.definition
+  const store: unknown = opened.store
+  if (plainKey === undefined || plainValue === undefined) return store as TableStore
+  if (versions !== undefined)
+    return new VersionTable(store as VersionEntryStore, plainKey, plainValue, versions.historyMs)
+  if (waiting) return new WaitingRecords(store as WaitingStore, plainKey, plainValue) as unknown as TableStore
+  if (ttlMs === undefined) return store as TableStore
+  return new ExpiringTable(store as ExpiringStore, plainKey, plainValue, ttlMs, () => task.streamTime)
+}
+
 /** A store as a processor sees it. @param timestamp what a value is dated with that is written */
-export const viewOf = (opened: Opened, timestamp: () => number): ReturnType<ProcessorContext['store']> => {
+export const viewOf = (
+  opened: Opened | undefined,
+  task: Timed,
+  timestamp: () => number,
+): ReturnType<ProcessorContext['store']> | undefined => {
   const windows = windowTableOf(opened)
-  if (windows !== undefined) return new WindowView(windows)
-  const { plainValue } = opened.definition
-  return plainValue === undefined
-    ? opened.store
-    : new PlainView(opened.store as TransactionalStore<unknown, never>, plainValue, timestamp)
+  // What a join keeps is nobody else's.
+  if (windows instanceof JoinTable) return undefined
+  if (opened === undefined || windows !== undefined) return windows && new WindowView(windows)
+  const { plainValue, versions } = opened.definition
+  if (plainValue === undefined) return opened.store
+  const table: unknown = tableStoreOf(opened, task)
+  return versions === undefined
+    ? new PlainView(table as TransactionalStore<unknown, never>, plainValue, timestamp)
+    : new VersionView(table as VersionTable)
 }

@@ -1,14 +1,7 @@
-// The stores of a task as the transaction leaves them that is being committed.
-import type { TaskStore } from './contracts.ts'
+// The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
+import type { AnyStore, TaskStore } from './contracts.ts'
 import type { RecordCollector } from './record-collector.ts'
-
-export interface StoreState {
-  readonly store: string
-  /** Behind its last record in the changelog. */
-  readonly changelogEnd: number
-  /** See state-digest.ts. */
-  readonly digest: string
-}
+import type { StoreState } from './task-state.ts'
 
 /** Those that keep a digest: after their changes were drained, when every change is acknowledged. */
 export const storeStatesOf = (
@@ -16,10 +9,50 @@ export const storeStatesOf = (
   collector: RecordCollector,
   partition: number,
 ): StoreState[] =>
-  [...stores].flatMap(({ store, changelog }) => {
+  [...stores].flatMap(({ definition: { layout = '' }, store, changelog }) => {
     const digest = store.nextDigest
     if (digest === undefined) return []
     const written = collector.nextOffset(changelog.name, partition)
     const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
-    return [{ store: store.name, changelogEnd, digest }]
+    return [{ store: store.name, changelogEnd, digest, layout }]
   })
+
+/** Puts the changes of the stores into the changelog batches. */
+export const drainStores = (
+  stores: Iterable<TaskStore>,
+  collector: RecordCollector,
+  partition: number,
+  timestamp: number,
+): void => {
+  for (const { store, changelog } of stores) {
+    collector.beginRecord()
+    store.drainChanges((key, value) => collector.collectChange(changelog, partition, key, value, timestamp))
+    collector.finishRecord()
+  }
+}
+
+/** Overlays become the committed base, each with the changelog offset behind it. */
+export const commitOverlays = (
+  stores: Iterable<TaskStore>,
+  collector: RecordCollector,
+  partition: number,
+  nowMs: number,
+): void => {
+  for (const { store, changelog } of stores) {
+    const known = store.checkpoint()
+    const written = collector.nextOffset(changelog.name, partition)
+    // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
+    // checkpoint is always right, since a replay of changes that are in the store changes nothing.
+    const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
+    store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
+  }
+}
+
+/** Nothing was written by anybody up to then: the stores are at the ends of their changelogs. */
+export const refreshStores = (stores: readonly AnyStore[], confirmedAtMs: number): void => {
+  for (const store of stores) {
+    const known = store.checkpoint()
+    if (known === undefined) continue
+    store.commitOverlay({ ...known, caughtUpAtMs: Math.max(known.caughtUpAtMs, confirmedAtMs) })
+  }
+}

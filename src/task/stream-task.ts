@@ -10,20 +10,20 @@ import type { Clock } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError } from '../errors.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type {
-  AnyWindowTable,
   Cancellable,
   PortionedWork,
   ProcessorContext,
   Punctuator,
   PunctuationType,
   RecordMetadata,
-  SourceNode,
+  ScheduleOptions,
   TableStore,
 } from '../topology/contracts.ts'
-import type { StreamRecord } from '../topology/stream-record.ts'
-import { AsyncTurns } from './async-turns.ts'
-import type { AnyStore, StreamTaskOptions, TaskPosition, TaskStore } from './contracts.ts'
+import { aheadOf } from './ahead.ts'
+import { AsyncTurns, type TurnHost } from './async-turns.ts'
+import type { AnyStore, StreamTaskOptions, TaskStore } from './contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { located, portionFailed, punctuatorFailed, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
@@ -31,10 +31,12 @@ import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { RecordCollector } from './record-collector.ts'
-import type { FetchedRecords, RecordQueue } from './record-queue.ts'
-import { viewOf, windowTableOf } from './store-access.ts'
-import { type StoreState, storeStatesOf } from './store-states.ts'
-import type { RecordPlace } from './taken-record.ts'
+import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
+import { StoreMigrations } from './store-migrations.ts'
+import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
+import { commitOverlays, drainStores, refreshStores, storeStatesOf } from './store-states.ts'
+import { metadataOf, type RecordPlace } from './taken-record.ts'
+import type { StoreState, TaskPosition } from './task-state.ts'
 
 export class StreamTask implements TaskView {
   readonly applicationId: string
@@ -42,6 +44,7 @@ export class StreamTask implements TaskView {
   readonly partition: number
   readonly group: PartitionGroup
   readonly stores: ReadonlyMap<string, TaskStore>
+  readonly migrations: StoreMigrations
   /** Counted since the start. */
   readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
   readonly #collector: RecordCollector
@@ -66,7 +69,7 @@ export class StreamTask implements TaskView {
   #attempts = 0
   #lateAtMark = 0
   #retryAtMs = 0
-  /** Something happened since the last commit beside positions that moved: a punctuator or a portion ran. */
+  /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
 
   constructor(options: StreamTaskOptions) {
@@ -74,10 +77,12 @@ export class StreamTask implements TaskView {
     this.id = options.id
     this.partition = options.partition
     this.stores = options.stores
-    this.group = new PartitionGroup(options.queues)
+    this.migrations = new StoreMigrations(options.stores, options.migrations)
+    const { clock, maxTaskIdleMs } = options
+    this.group = new PartitionGroup(options.queues, { maxTaskIdleMs, now: () => clock.now() })
     this.#collector = options.collector
     this.#policy = options.policy
-    this.#clock = options.clock
+    this.#clock = clock
     this.#log = options.log
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
@@ -104,10 +109,11 @@ export class StreamTask implements TaskView {
     return this.#turns?.isAhead ? this.#turns.streamTime : this.#streamTime
   }
 
-  /** When the next wall-clock punctuator, retry or time limit is due, ms since the epoch; infinity without one. */
+  /** When the next wall-clock punctuator, retry or time limit is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    const dueMs = Math.min(this.#wallTimers.dueMs, this.#turns?.wakeAtMs ?? Number.POSITIVE_INFINITY)
-    return this.#retryAtMs > 0 ? Math.min(this.#retryAtMs, dueMs) : dueMs
+    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    const callsAtMs = this.#turns?.wakeAtMs ?? retryAtMs
+    return Math.min(retryAtMs, callsAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
@@ -130,6 +136,7 @@ export class StreamTask implements TaskView {
   init(): void {
     this.#inInit = true
     try {
+      this.#punctuated = this.migrations.run()
       this.#graph.init()
     } catch (error) {
       throw located(error, this.id, undefined)
@@ -139,7 +146,7 @@ export class StreamTask implements TaskView {
   }
 
   addRecords(topic: string, fetched: FetchedRecords): void {
-    this.queue(topic).add(fetched, this.#streamTime)
+    this.queue(topic).add(fetched)
   }
 
   queue(topic: string): RecordQueue {
@@ -185,22 +192,12 @@ export class StreamTask implements TaskView {
   prepareCommit(): void {
     // A broker refuses timestamps that run ahead (message.timestamp.after.max.ms), and a change must never be refused.
     const timestamp = Math.max(0, Math.min(this.#streamTime, this.#clock.now()))
-    for (const { store, changelog } of this.stores.values()) {
-      this.#collector.beginRecord()
-      store.drainChanges((key, value) =>
-        this.#collector.collectChange(changelog, this.partition, key, value, timestamp),
-      )
-      this.#collector.finishRecord()
-    }
+    drainStores(this.stores.values(), this.#collector, this.partition, timestamp)
   }
 
   /** What is to be committed for this task. */
   positions(): TaskPosition[] {
-    return this.group.queues.map((queue) => ({
-      topic: queue.topic,
-      partition: queue.partition,
-      offset: queue.position,
-    }))
+    return this.group.positions
   }
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
@@ -211,6 +208,7 @@ export class StreamTask implements TaskView {
   /** The transaction is committed: the stores take it over, and here is what a rewind goes back to. */
   postCommit(nowMs: number): void {
     this.commitStores(nowMs)
+    this.migrations.done()
     this.#punctuated = false
     this.#committedStreamTime = this.#streamTime
     this.#streamTimers.settle()
@@ -222,19 +220,13 @@ export class StreamTask implements TaskView {
       })
       this.#committed[index] = queue.position
       this.#isCommitted[index] = true
+      queue.settle()
     }
   }
 
   /** Overlays become the committed base, each with the changelog offset behind it. */
   commitStores(nowMs: number): void {
-    for (const { store, changelog } of this.stores.values()) {
-      const known = store.checkpoint()
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
-      // checkpoint is always right, since a replay of changes that are in the store changes nothing.
-      const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
-      store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
-    }
+    commitOverlays(this.stores.values(), this.#collector, this.partition, nowMs)
   }
 
   /** The last committed position of each input by `partitionId`, or the start that was chosen. */
@@ -248,12 +240,12 @@ export class StreamTask implements TaskView {
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
-  rewind(positions: ReadonlyMap<string, number>, streamTime: number = this.#committedStreamTime): void {
+  rewind(positions: ReadonlyMap<string, QueueStart>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
     for (const [index, queue] of this.group.queues.entries()) {
-      const position =
-        positions.get(partitionId(queue.topic, queue.partition)) ?? (this.#committed[index] as number)
-      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position)
+      const start = positions.get(partitionId(queue.topic, queue.partition))
+      const position = start?.offset ?? (this.#committed[index] as number)
+      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position, start?.partitionTime)
       this.#committed[index] = position
     }
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
@@ -263,7 +255,7 @@ export class StreamTask implements TaskView {
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
     this.#turns?.reset(streamTime)
-    this.#punctuated = false
+    this.#punctuated = this.migrations.run()
     this.#attempts = 0
     this.#retryAtMs = 0
   }
@@ -273,11 +265,7 @@ export class StreamTask implements TaskView {
    * at their end. Without this an idle store would look old after a restart and be rebuilt.
    */
   refreshCheckpoints(confirmedAtMs: number): void {
-    for (const store of this.#storeList) {
-      const known = store.checkpoint()
-      if (known === undefined) continue
-      store.commitOverlay({ ...known, caughtUpAtMs: Math.max(known.caughtUpAtMs, confirmedAtMs) })
-    }
+    refreshStores(this.#storeList, confirmedAtMs)
   }
 
   /** Closes the processors; the stores are closed by who opened them. */
@@ -295,24 +283,30 @@ export class StreamTask implements TaskView {
   }
 
   recordMetadata(): RecordMetadata | undefined {
-    const queue = this.#queueInHand
-    return queue === undefined
-      ? undefined
-      : { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+    return this.#queueInHand && metadataOf(this.#queueInHand)
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
-    const found = this.stores.get(name)
-    return found && viewOf(found, () => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime))
+    const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
+    return viewOf(this.stores.get(name), this, timestamp)
   }
 
   tableStore(name: string): TableStore | undefined {
-    return this.stores.get(name)?.store as TableStore | undefined
+    return tableStoreOf(this.stores.get(name), this)
   }
 
-  windowTable(name: string): AnyWindowTable | undefined {
+  windowTable(name: string): ReturnType<ProcessorContext['windowTable']> | undefined {
+    return windowTableOf(this.stores.get(name))
+  }
+
+  timerTable(name: string): TimerTable | undefined {
     const found = this.stores.get(name)
-    return found && windowTableOf(found)
+    return found && timerTableOf(found)
+  }
+
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void {
+    invariant(this.#inInit, 'an alarm is announced in init', { task: this.id })
+    return (type === 'stream-time' ? this.#streamTimers : this.#wallTimers).addAlarm(ring)
   }
 
   inPortions(work: PortionedWork): () => void {
@@ -324,30 +318,33 @@ export class StreamTask implements TaskView {
     this.counts.late++
   }
 
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable {
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable {
     if (!this.#inInit) throw scheduledTooLate(this.id)
     return type === 'stream-time'
-      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime)
-      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now())
+      ? this.#streamTimers.add(intervalMs, punctuator, this.#streamTime, options)
+      : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now(), options)
   }
 
   /** The record that failed for good is passed over, uncommitted as it is. */
   passOver(): void {
-    if (this.#turns === undefined) this.group.next()?.pop(this.#streamTime)
+    if (this.#turns === undefined) this.group.next()?.pop(false)
     else this.#turns.passOver()
   }
 
   #asyncTurns(options: StreamTaskOptions): AsyncTurns | undefined {
-    const { nodes } = options.subtopology
-    if (!nodes.some((node) => node.kind === 'processor' && node.asynchronous)) return undefined
-    const host = {
-      ahead: (place: RecordPlace, act: () => void) => this.#ahead(place, act),
-      atomic: (place: RecordPlace, act: () => void) => this.#atomic(place, act),
+    if (aheadOf(options.subtopology.nodes).size === 0) return undefined
+    const host: TurnHost = {
+      ahead: (place, act) => this.#ahead(place, act),
+      atomic: (place, act) => this.#atomic(place, act),
       finished: () => this.#timePassed(),
       next: () => this.group.next(),
-      located: (error: unknown, place: RecordPlace) => located(error, this.id, place),
-      process: (source: SourceNode, record: StreamRecord<unknown, unknown>) =>
-        this.#graph.process(source, record),
+      located: (error, place) => located(error, this.id, place),
+      process: (source, record) => this.#graph.process(source, record),
     }
     return new AsyncTurns({ ...options, host, counts: this.counts })
   }
@@ -398,7 +395,7 @@ export class StreamTask implements TaskView {
       return this.#failed(queue, error)
     }
     this.#finish()
-    queue.pop(this.#streamTime)
+    queue.pop(true)
     this.#attempts = 0
     this.counts.processed++
     this.#timePassed()
@@ -438,7 +435,10 @@ export class StreamTask implements TaskView {
       if (this.#policy.action !== 'skip') throw portionFailed(failure)
       if (!this.#portions.skipFailed()) return
       this.counts.skipped++
-      this.#log.warn('a closed window failed and is skipped', { task: this.id, cause: failure.message })
+      this.#log.warn('a closed window or a timer failed and is skipped', {
+        task: this.id,
+        cause: failure.message,
+      })
       return
     }
     this.#finish()
@@ -477,7 +477,8 @@ export class StreamTask implements TaskView {
     const failure = located(error, this.id, queue)
     if (failure.reaction !== 'policy') throw failure
     this.#attempts++
-    const verdict = judgeFailure(this.#policy, this.#attempts)
+    const action = queue.headVerdict ?? this.#policy.action
+    const verdict = judgeFailure({ ...this.#policy, action }, this.#attempts)
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
@@ -492,7 +493,7 @@ export class StreamTask implements TaskView {
     this.counts.skipped++
     this.#attempts = 0
     this.#log.warn('a record failed and is skipped', { cause: failure.message })
-    queue.pop(this.#streamTime)
+    queue.pop(false)
     return true
   }
 }

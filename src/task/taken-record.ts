@@ -1,6 +1,7 @@
 // A record that was taken from its queue before its turn, since it waits for calls: what is to be done in its turn, in the
 // order in which the processors before its calls forwarded.
 import type { MillstreamError } from '../errors.ts'
+import type { RecordMetadata } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import type { Call } from './async-calls.ts'
 import type { RecordQueue } from './record-queue.ts'
@@ -20,6 +21,13 @@ export interface RecordPlace {
   readonly headTimestamp: number
 }
 
+/** What a processor is told of it. */
+export const metadataOf = ({ topic, partition, headOffset }: RecordPlace): RecordMetadata => ({
+  topic,
+  partition,
+  offset: headOffset,
+})
+
 /** Something that gets a record in its turn. */
 export interface Deferred {
   readonly receiver: Receiver
@@ -37,6 +45,8 @@ export class TakenRecord implements RecordPlace {
   readonly #record: AnyRecord | undefined
   readonly #error: unknown
   items: TurnItem[] = []
+  /** What its topic has for it, whatever the policy of the worker. */
+  readonly policy: 'fail' | 'skip' | undefined
   /** Calls whose answers were not handed on yet. */
   waiting = 0
   /** How often it has failed. */
@@ -47,7 +57,7 @@ export class TakenRecord implements RecordPlace {
   verdict: { readonly skip: MillstreamError } | { readonly fail: MillstreamError } | undefined
 
   /** Takes the head of the queue. */
-  constructor(queue: RecordQueue, streamTime: number) {
+  constructor(queue: RecordQueue) {
     this.queue = queue
     this.topic = queue.topic
     this.partition = queue.partition
@@ -58,7 +68,8 @@ export class TakenRecord implements RecordPlace {
     } catch (error) {
       this.#error = error
     }
-    queue.take(streamTime)
+    this.policy = queue.headVerdict
+    queue.take()
   }
 
   /** @throws TIMESTAMP_INVALID, or what the timestamp extractor threw */

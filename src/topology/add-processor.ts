@@ -9,6 +9,7 @@ import {
   type UserProcessor,
 } from './processor.ts'
 import { functionProblem } from './synchronous.ts'
+import { TimedProcessor, timersOf } from './timed-processor.ts'
 
 export interface AddedProcessor {
   readonly operator: string
@@ -31,14 +32,21 @@ export const addUserProcessor = <S>(
   if (spec.name === '') builder.problem(`a processor after ${before} has an empty name`)
   const part = spec.create === undefined ? 'process' : 'create'
   builder.problem(functionProblem(spec[part], `${part} of ${place} after ${before}`))
+  const timers = timersOf(builder, spec, `${place} after ${before}`)
+  if (timers !== undefined && operator !== 'process')
+    builder.problem(`${place} after ${before} has timers, which only process takes: they give the key`)
   const node = builder.addProcessor([upstream], {
     name: spec.name,
     operator,
-    stores: [...storesByAlias(spec.stores).values()] as readonly StoreDefinition[],
+    stores: [
+      ...storesByAlias(spec.stores).values(),
+      ...(timers === undefined ? [] : [timers]),
+    ] as readonly StoreDefinition[],
     outputs: names,
     mustLead: outputs !== undefined,
-    create: () => createUserProcessor(spec, machine),
+    create: () => createUserProcessor(spec, timers === undefined ? machine : TimedProcessor),
   })
+  if (timers !== undefined) builder.keepTimers(timers.name, node.name)
   if (outputs === undefined) return undefined
   if (names === undefined) return streamOf({ node, output: '' })
   return Object.fromEntries(names.map((output) => [output, streamOf({ node, output })]))

@@ -6,10 +6,13 @@ import type { Serde } from '../serde/serde.ts'
 export class Change<V> {
   readonly before: V | undefined
   readonly after: V | undefined
+  /** False: it came out of order to a versioned table, whose row as it is now stays as it was (KIP-914). */
+  readonly isLatest: boolean
 
-  constructor(before: V | undefined, after: V | undefined) {
+  constructor(before: V | undefined, after: V | undefined, isLatest: boolean = true) {
     this.before = before
     this.after = after
+    this.isLatest = isLatest
   }
 }
 

@@ -73,16 +73,27 @@ const layoutOf = (serde: string): string => serde.replaceAll(/\bjson\([^()]*\)/g
 
 /** Windows of another length or kind are other entries; how long they are kept may change. */
 const windowsOf = ({ windows }: StoreDescription): string =>
-  windows === undefined ? '' : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined })}`
+  windows === undefined
+    ? ''
+    : ` of windows ${JSON.stringify({ ...windows, retentionMs: undefined, graceMs: undefined })}`
+
+/** Keys that are laid out in another way are other entries; how long they are kept may change. */
+const keptAs = ({ versions, ttlMs, waiting, timers }: StoreDescription): string => {
+  if (timers) return ' of timers'
+  if (versions !== undefined) return ' in versions'
+  if (waiting) return ' of records that wait'
+  return ttlMs === undefined ? '' : ' that live for a time'
+}
 
 const textOf = (store: StoreDescription): string =>
-  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}`
+  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}${keptAs(store)}`
 
 const sameLayout = (one: StoreDescription, other: StoreDescription): boolean =>
   layoutOf(one.key) === layoutOf(other.key) &&
   layoutOf(one.value) === layoutOf(other.value) &&
   one.timestamps === other.timestamps &&
-  windowsOf(one) === windowsOf(other)
+  windowsOf(one) === windowsOf(other) &&
+  keptAs(one) === keptAs(other)
 
 const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => {
   const heirs = [...after.stores.values()].filter(
@@ -104,7 +115,20 @@ const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => 
 
 const changedStore = (was: PlacedStore, is: PlacedStore): Finding[] => {
   const found: Finding[] = []
-  if (!sameLayout(was, is)) {
+  const [from, to] = [was.version ?? 1, is.version ?? 1]
+  if (from > to) {
+    found.push({
+      effect: 'broken',
+      what: `store ${was.name} was of version ${from} and is of version ${to}: the start is refused (STORE_LAYOUT)`,
+      fix: 'A store is not migrated back: keep its version, or give the store another name.',
+    })
+  } else if (from < to && keptAs(was) === keptAs(is) && layoutOf(was.key) === layoutOf(is.key)) {
+    found.push({
+      effect: 'kept',
+      what: `store ${was.name} was of version ${from} and is of version ${to}: its migrate is called for each value at the start`,
+      fix: 'Take a savepoint before: the way back is the old version and that.',
+    })
+  } else if (!sameLayout(was, is)) {
     found.push({
       effect: 'broken',
       what: `store ${was.name} was ${textOf(was)} and is ${textOf(is)}: what it holds could not be read, or would be read as something else`,

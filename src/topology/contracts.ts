@@ -1,11 +1,13 @@
 // The contracts between the topology (what the user described) and the task (which runs it): nodes, processors and
 // the context that a processor gets. The topology describes and does no I/O.
 import type { Serde } from '../serde/serde.ts'
-import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
+import type { KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../state/contracts.ts'
 import type { Timestamped } from '../state/timestamped.ts'
+import type { JoinTable } from '../state/join-table.ts'
 import type { SessionTable } from '../state/session-table.ts'
 import type { SlidingTable } from '../state/sliding-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
+import type { TimerTable } from '../state/timer-table.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { StreamRecord } from './stream-record.ts'
 
@@ -20,6 +22,15 @@ export type PunctuationType = 'stream-time' | 'wall-clock'
 
 /** `timestamp`: stream time or wall-clock time at the call, ms since the epoch. */
 export type Punctuator = (timestamp: number) => void
+
+/** Where the ticks of a punctuator lie. */
+export interface ScheduleOptions {
+  /**
+   * The first tick is at this time, ms since the epoch, and the others follow at the interval; one in the past only says
+   * where they lie (KIP-1146). Default: 0, so that they are on multiples of the interval.
+   */
+  readonly anchorMs?: number
+}
 
 export interface Cancellable {
   cancel(): void
@@ -38,6 +49,8 @@ export interface PortionedWork {
    * @returns whether there may be more
    */
   portion(entriesMax: number, drop: boolean): boolean
+  /** The stores went back: what was remembered of them is void. */
+  rewound?(): void
 }
 
 /** What is called with a record and answers later. One per node and task. */
@@ -63,13 +76,28 @@ export interface ProcessorContext {
   /** @throws STORE_NOT_DECLARED where the processor did not declare the store. */
   store(
     name: string,
-  ): KeyValueStore<never, never> | KeyValueStore<unknown, unknown> | ReadOnlyWindowStore<unknown, unknown>
-  /** A store that keeps the results of operators, with their timestamps. @throws STORE_NOT_DECLARED as `store` */
+  ):
+    | KeyValueStore<never, never>
+    | KeyValueStore<unknown, unknown>
+    | ReadOnlyWindowStore<unknown, unknown>
+    | VersionedStore<unknown, unknown>
+  /**
+   * A store that keeps the results of operators, with their timestamps; `VersionTable` where it is versioned, and
+   * `WaitingRecords` where records wait in it.
+   * @throws STORE_NOT_DECLARED as `store`
+   */
   tableStore(name: string): TableStore
-  /** A store of windows that an aggregation keeps. @throws STORE_NOT_DECLARED as `store` */
-  windowTable(name: string): AnyWindowTable
+  /** A store of windows, or of a join, that an operator keeps. @throws STORE_NOT_DECLARED as `store` */
+  windowTable(name: string): AnyWindowTable | JoinTable
+  /** A store of timers. @throws STORE_NOT_DECLARED as `store` */
+  timerTable(name: string): TimerTable
   /** Work between records: done after init, and whenever it is woken. Only inside init. @returns what wakes it */
   inPortions(work: PortionedWork): () => void
+  /**
+   * Rings once when time has come to what the answered function was told last, ms; infinity is never. Nothing is in hand
+   * then. Only inside init.
+   */
+  alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   /** What follows from this record waits for an answer. Only in processors that are declared asynchronous. */
   awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void
   /** The record in hand came too late for a window. */
@@ -78,7 +106,12 @@ export interface ProcessorContext {
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
    */
-  schedule(intervalMs: number, type: PunctuationType, punctuator: Punctuator): Cancellable
+  schedule(
+    intervalMs: number,
+    type: PunctuationType,
+    punctuator: Punctuator,
+    options?: ScheduleOptions,
+  ): Cancellable
   /** Undefined inside a punctuator. */
   recordMetadata(): RecordMetadata | undefined
   /** Highest timestamp seen by this task, ms; -1 before its first record. Survives restarts. */
@@ -110,9 +143,14 @@ export interface TopicDefinition {
   readonly name: string
   readonly key: Serde<unknown>
   readonly value: Serde<unknown>
+  /** Undefined: it is a failure like any other. */
+  readonly onInvalidTimestamp?: InvalidTimestampPolicy | undefined
 }
 
-export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, streamTime: number) => number
+export type TimestampExtractor = (record: StreamRecord<unknown, unknown>, partitionTime: number) => number
+
+/** What becomes of a record whose timestamp is negative, or no whole number. */
+export type InvalidTimestampPolicy = 'fail' | 'skip' | 'partition-time' | 'wall-clock'
 
 interface NodeBase {
   /** Unique in the topology, stable over code edits as far as the user named it. */
@@ -176,13 +214,36 @@ export interface StoreDefinition {
   /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
   readonly windows?: WindowSettings
   readonly windowShape?: WindowShape
+  /** Of the store of a join: the serdes of the right and the left values. */
+  readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
+  /** How long after its timestamp an entry lives, in stream time. Undefined: until it is removed. */
+  readonly ttlMs?: number
+  /** Of a versioned store. */
+  readonly versions?: VersionSettings
+  /** It holds records that wait in a join: nobody else reads it. */
+  readonly waiting?: true
+  /** It keeps timers (state/timer-table.ts). */
+  readonly timers?: true
   /** Of what is stored: where timestamps are kept, of a value with its timestamp. */
   readonly value: Serde<unknown>
   /** The serde of the value alone, where `value` is that of a value with its timestamp (state/timestamped.ts). */
   readonly plainValue?: Serde<unknown>
   readonly engine: EngineKind
+  /** Of what its values mean, from 1. */
+  readonly version?: number
+  /** Makes values of an earlier version those of this one; what it gets is read with `previous`, or bytes. Null removes. */
+  readonly migrate?: (old: unknown, fromVersion: number) => unknown
+  readonly previous?: Serde<unknown>
+  /** Version, kind and serdes in short, as they are committed (store-code.ts). */
+  readonly layout?: string
   /** Topic settings of the changelog that override ours. */
   readonly changelogSettings: Readonly<Record<string, string>>
+}
+
+/** What a user says of a versioned store. */
+export interface VersionSettings {
+  /** How far back it can be read and written, ms. */
+  readonly historyMs: number
 }
 
 /** What a user says of a store of windows. */

@@ -36,8 +36,14 @@ const textOfNode = (node: TopologyNode, applicationId: string): string => {
   return `${node.operator} ${node.name}${node.stores.length > 0 ? `: store ${node.stores.join(', ')}` : ''}`
 }
 
-const windowsOf = ({ windowShape: shape }: StoreDefinition): string => {
+const shapeOf = ({ windowShape: shape, versions, ttlMs, waiting, timers }: StoreDefinition): string => {
+  if (timers === true) return ' of timers'
+  if (versions !== undefined) return ` in versions of ${versions.historyMs} ms`
+  if (waiting) return ' of records that wait'
+  if (ttlMs !== undefined) return ` for ${ttlMs} ms`
   if (shape === undefined) return ''
+  if (shape.kind === 'join')
+    return ` of a join within ${shape.beforeMs} ms before and ${shape.afterMs} ms after`
   return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }
 
@@ -55,7 +61,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${windowsOf(store)}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined ? '' : ' with timestamps'}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
       )
     }
   }

@@ -1,6 +1,12 @@
 // What `describe --format json` prints, as data. The format is a contract: `describe --against` reads what an earlier
 // version of the topology printed, so that a change of it needs another number and a line in the changelog.
-import type { EngineKind, StoreDefinition, TopologyGraph, TopologyNode } from './contracts.ts'
+import type {
+  EngineKind,
+  StoreDefinition,
+  TopologyGraph,
+  TopologyNode,
+  VersionSettings,
+} from './contracts.ts'
 import { changelogTopicName, internalTopics, sinkTopicNames, sourceTopicName } from './internal-topics.ts'
 
 /** Of the format below. */
@@ -29,6 +35,16 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
+  /** Of what its values mean, where it is not 1. */
+  readonly version?: number
+  /** It keeps what each key was before. */
+  readonly versions?: VersionSettings
+  /** How long after its timestamp an entry lives. */
+  readonly ttlMs?: number
+  /** It holds records that wait in a join. */
+  readonly waiting?: true
+  /** It holds timers. */
+  readonly timers?: true
   /** Name of the topic in Kafka. */
   readonly changelog: string
 }
@@ -89,6 +105,11 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
+      ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),
+      ...(store.versions === undefined ? {} : { versions: store.versions }),
+      ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),
+      ...(store.waiting === undefined ? {} : { waiting: store.waiting }),
+      ...(store.timers === undefined ? {} : { timers: true }),
       changelog: changelogTopicName(applicationId, store.name),
     })),
   })),

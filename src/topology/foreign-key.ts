@@ -141,7 +141,8 @@ class SubscribeOperator extends Operator {
   }
 
   process(record: AnyRecord): void {
-    const { before, after } = record.value as Change<unknown>
+    const { before, after, isLatest } = record.value as Change<unknown>
+    if (!isLatest) return
     const { key } = record
     const left = encodedForeignKey(this.#join, before, key)
     const entered = encodedForeignKey(this.#join, after, key)
@@ -200,7 +201,8 @@ class SubscriptionOperator extends Responder {
 
 class RightRowOperator extends Responder {
   process(record: AnyRecord): void {
-    const { after } = record.value as Change<unknown>
+    const { after, isLatest } = record.value as Change<unknown>
+    if (!isLatest) return
     const foreignKey = this.join.foreignKey.encode(record.key)
     const response = { foreignKey, value: after, timestamp: record.timestamp }
     for (const { key } of this.store.range({ foreignKey }, { foreignKey, last: true }))
@@ -225,8 +227,8 @@ export class ForeignResultOperator extends KeptTable {
 
   process(record: AnyRecord): void {
     const { value } = record
-    if (value instanceof Change) this.#changed(record, value.after)
-    else this.#answered(record, value as Response)
+    if (!(value instanceof Change)) this.#answered(record, value as Response)
+    else if (value.isLatest) this.#changed(record, value.after)
   }
 
   /** A row with a foreign key waits for its response. */

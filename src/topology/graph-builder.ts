@@ -1,9 +1,6 @@
 // Collects the nodes of a topology while the user describes it, together with every mistake, and turns them into a
 // validated graph: outputs resolved, sub-topologies numbered. All mistakes of one topology are named at once.
 import { MillstreamError } from '../errors.ts'
-import { rawKeys } from '../state/store-codec.ts'
-import { timestamped } from '../state/timestamped.ts'
-import { windowEntries } from '../state/window-entries.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type {
   ProcessorInstance,
@@ -18,7 +15,9 @@ import type {
 import { beforeCallProblems } from './before-call.ts'
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
+import { finishedStore, storeProblems } from './store-layouts.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
+import { functionProblem } from './synchronous.ts'
 
 /** A node under construction. */
 export interface DraftNode {
@@ -55,6 +54,23 @@ export interface ProcessorParts {
   create(): ProcessorInstance
 }
 
+const invalidTimestampPolicies: readonly unknown[] = [
+  undefined,
+  'fail',
+  'skip',
+  'partition-time',
+  'wall-clock',
+]
+
+const timestampProblem = (
+  { name, onInvalidTimestamp }: TopicDefinition,
+  extractor: SourceNode['timestampExtractor'],
+): string | undefined => {
+  if (!invalidTimestampPolicies.includes(onInvalidTimestamp))
+    return `topic ${name}: onInvalidTimestamp is ${String(onInvalidTimestamp)}, but takes fail, skip, partition-time or wall-clock`
+  return extractor === undefined ? undefined : functionProblem(extractor, `timestamp of topic ${name}`)
+}
+
 const kebab = (operator: string): string => operator.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 export class GraphBuilder {
@@ -68,6 +84,8 @@ export class GraphBuilder {
   readonly #repartitions = new Map<string, RepartitionDefinition>()
   readonly #tableOwners = new Map<string, string>()
   readonly #windowShapes = new Map<string, WindowShape>()
+  readonly #waiting = new Set<string>()
+  readonly #storeUsers = new Map<string, Set<string>>()
   #finished = false
 
   constructor(name: string) {
@@ -88,6 +106,7 @@ export class GraphBuilder {
     this.#assertOpen()
     if (!repartition) {
       this.problem(topicNameProblem(topic.name))
+      this.problem(timestampProblem(topic, extractor))
       if (this.#sourceTopics.has(topic.name)) {
         this.problem(`topic ${topic.name} is read twice: keep its stream in a constant and use it twice`)
       }
@@ -103,9 +122,9 @@ export class GraphBuilder {
   addProcessor(upstream: readonly Upstream[], parts: ProcessorParts): DraftNode {
     this.#assertOpen()
     const { operator, create } = parts
-    for (const store of parts.stores) this.#addStore(store)
     const stores = Object.freeze([...new Set(parts.stores.map((store) => store.name))])
     const name = parts.name ?? this.#numberedName(kebab(operator))
+    for (const store of parts.stores) this.#addStore(store, name)
     if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
     const node = this.#add(
       name,
@@ -187,10 +206,23 @@ export class GraphBuilder {
     this.#tableOwners.set(store, node)
   }
 
+  /** As `keepTable`, of timers. */
+  keepTimers(store: string, node: string): void {
+    const owner = this.#tableOwners.get(store)
+    if (owner !== undefined) this.problem(`timers ${store} belong to two processors, ${owner} and ${node}`)
+    this.#tableOwners.set(store, node)
+  }
+
   /** As `keepTable`, of a table of windows. */
   keepWindows(store: string, node: string, shape: WindowShape): void {
     this.keepTable(store, node)
     this.#windowShapes.set(store, shape)
+  }
+
+  /** Notes that records wait in this store, for this node alone. */
+  keepWaiting(store: string, node: string): void {
+    this.keepTable(store, node)
+    this.#waiting.add(store)
   }
 
   /**
@@ -201,7 +233,7 @@ export class GraphBuilder {
     this.#finished = true
     if (this.#drafts.length === 0) this.problem('it reads no topic')
     for (const draft of this.#drafts) this.#checkLeads(draft)
-    for (const store of this.#stores.values()) this.#checkWindows(store)
+    for (const store of this.#stores.values()) this.#checkUse(store)
     for (const text of beforeCallProblems(this.#drafts)) this.problem(text)
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
@@ -242,11 +274,10 @@ export class GraphBuilder {
     }
   }
 
-  #addStore(store: StoreDefinition): void {
+  #addStore(store: StoreDefinition, user: string): void {
     this.problem(nameProblem('a store', store.name))
-    if (store.engine !== 'lmdb' && store.engine !== 'memory') {
-      this.problem(`store ${store.name}: engine is ${String(store.engine)}, but takes lmdb or memory`)
-    }
+    for (const problem of storeProblems(store)) this.problem(problem)
+    this.#storeUsers.set(store.name, (this.#storeUsers.get(store.name) ?? new Set()).add(user))
     const known = this.#stores.get(store.name)
     if (known === undefined) this.#stores.set(store.name, store)
     else if (known !== store) this.problem(`two stores are named ${store.name}`)
@@ -261,12 +292,33 @@ export class GraphBuilder {
       this.problem(`the stream after ${draft.name} leads nowhere: end it with to, foreach or process`)
   }
 
-  #checkWindows({ name, windows }: StoreDefinition): void {
-    if ((windows !== undefined) === this.#windowShapes.has(name)) return
+  #checkUse(store: StoreDefinition): void {
+    const { name, ttlMs, version } = store
+    if (this.#waiting.has(name)) {
+      const users = [...(this.#storeUsers.get(name) ?? [])]
+      if (users.length > 1)
+        this.problem(
+          `store ${name} holds the records that wait in a join; only that can use it, not ${users.join(' and ')}`,
+        )
+      if (ttlMs !== undefined || version !== undefined)
+        this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs and no version`)
+    }
+    if (store.timers === true && !this.#tableOwners.has(name))
+      this.problem(`store ${name} is declared with timerStore: give it to timers of a processor`)
+    this.#checkWindows(store)
+  }
+
+  /** A store of windows or of a join is kept by an operator of its kind, and by no other. */
+  #checkWindows({ name, windows, sides }: StoreDefinition): void {
+    const kept = this.#windowShapes.get(name)?.kind
+    const declared = windows === undefined ? 'store' : sides === undefined ? 'windowStore' : 'joinStore'
+    const needed = kept === undefined ? 'store' : kept === 'join' ? 'joinStore' : 'windowStore'
+    if (declared === needed) return
+    const what = kept === 'join' ? 'a join' : 'windows'
     this.problem(
-      windows === undefined
-        ? `store ${name} is to keep windows: declare it with windowStore`
-        : `store ${name} is declared with windowStore, but no aggregation by windows keeps it`,
+      needed === 'store'
+        ? `store ${name} is declared with ${declared}, but no ${sides === undefined ? 'aggregation by windows' : 'join of streams'} keeps it`
+        : `store ${name} is to keep ${what}: declare it with ${needed}`,
     )
   }
 
@@ -285,7 +337,11 @@ export class GraphBuilder {
   #finishStores(): ReadonlyMap<string, StoreDefinition> {
     const stores = [...this.#stores].map(([name, store]): [string, StoreDefinition] => [
       name,
-      this.#tableOwners.has(name) ? keptStore(store, this.#windowShapes.get(name)) : store,
+      finishedStore(store, {
+        keepsTable: this.#tableOwners.has(name),
+        waiting: this.#waiting.has(name),
+        windowShape: this.#windowShapes.get(name),
+      }),
     ])
     return new Map(stores)
   }
@@ -324,23 +380,6 @@ export class GraphBuilder {
     }
     return nodes
   }
-}
-
-/** The store of an operator's results: values with their timestamps, in windows or not. */
-const keptStore = (store: StoreDefinition, windowShape: WindowShape | undefined): StoreDefinition => {
-  const { key, value } = store
-  return Object.freeze(
-    windowShape === undefined
-      ? { ...store, value: timestamped(value) as never, plainValue: value }
-      : {
-          ...store,
-          key: rawKeys as never,
-          plainKey: key,
-          value: windowEntries(value) as never,
-          plainValue: value,
-          windowShape,
-        },
-  )
 }
 
 const passNode = (name: string, children: readonly string[]): TopologyNode =>

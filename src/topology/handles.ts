@@ -4,9 +4,11 @@ import { type ReadOf, type SerdeOrSchema, type WriteOf, toSerde } from '../serde
 import type { Serde } from '../serde/serde.ts'
 import type {
   EngineKind,
+  InvalidTimestampPolicy,
   StoreDefinition,
   TimestampExtractor,
   TopicDefinition,
+  VersionSettings,
   WindowSettings,
 } from './contracts.ts'
 import type { StreamRecord } from './stream-record.ts'
@@ -29,6 +31,7 @@ export interface WindowStoreHandle<K, V, KW = K, VW = V, N extends string = stri
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows: WindowSettings
+  readonly versions?: never
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }
@@ -39,6 +42,20 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows?: never
+  readonly versions?: never
+  readonly timers?: never
+  /** For types only, never there. */
+  readonly accepts?: (key: KW, value: VW) => void
+}
+
+/** A versioned store. `K`, `V`: what is read; `KW`, `VW`: what may be written; `N`: its name. */
+export interface VersionedStoreHandle<K, V, KW = K, VW = V, N extends string = string>
+  extends StoreDefinition {
+  readonly name: N
+  readonly key: Serde<K, KW>
+  readonly value: Serde<V, VW>
+  readonly windows?: never
+  readonly versions: VersionSettings
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void
 }
@@ -47,10 +64,16 @@ export interface TopicOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema
   readonly key: KS
   readonly value: VS
   /**
-   * The timestamp of a record in ms since the epoch, where it is not the one that the record carries. `streamTime` is the
-   * highest timestamp seen by the task, -1 before its first record.
+   * The timestamp of a record in ms since the epoch, where it is not the one that the record carries. `partitionTime` is the
+   * highest timestamp of the records before it in its partition, -1 before the first one. It survives restarts.
    */
-  readonly timestamp?: (record: StreamRecord<ReadOf<KS>, ReadOf<VS>>, streamTime: number) => number
+  readonly timestamp?: (record: StreamRecord<ReadOf<KS>, ReadOf<VS>>, partitionTime: number) => number
+  /**
+   * What becomes of a record whose timestamp is negative or no whole number: it stops the worker (`fail`), is left out and
+   * counted (`skip`), or gets the highest timestamp before it in its partition (`partition-time`; where there is none, it
+   * fails) or the time at which it is read (`wall-clock`, another one when it is read again). Default: as `onFailure` says.
+   */
+  readonly onInvalidTimestamp?: InvalidTimestampPolicy
 }
 
 /**
@@ -66,24 +89,48 @@ export const topic = <KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
     key: toSerde(options.key, `the key of topic ${name}`),
     value: toSerde(options.value, `the value of topic ${name}`),
     timestampExtractor: options.timestamp as TimestampExtractor | undefined,
+    onInvalidTimestamp: options.onInvalidTimestamp,
   })
 
-export interface StoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema> {
+export interface StoreOptions<
+  KS extends SerdeOrSchema,
+  VS extends SerdeOrSchema,
+  PS extends SerdeOrSchema = Serde<Uint8Array>,
+> {
   readonly key: KS
   readonly value: VS
+  /** Of what the values mean: raised with each change after which older ones cannot be read as they are. Default 1. */
+  readonly version?: number
+  /**
+   * Makes a value of an earlier version one of this version; null removes it. A store that was written in an earlier version is
+   * migrated at the start, whole, each entry once. `old`: what `previous` reads, or the bytes.
+   */
+  readonly migrate?: (old: ReadOf<PS>, fromVersion: number) => WriteOf<VS> | null
+  /** Reads the values of earlier versions. Default: their bytes. */
+  readonly previous?: PS
   /** Where the committed data live: on disk (default) or in memory. */
   readonly engine?: EngineKind
   /** Settings of the changelog topic that override ours. */
   readonly changelog?: Readonly<Record<string, string>>
+  /**
+   * How long an entry lives, in ms of stream time after the timestamp of the record that wrote it. Then it is read as
+   * absent, and deleted a little later. Nobody is told. Default: until it is removed.
+   */
+  readonly ttlMs?: number
 }
 
 /**
  * Declares a key-value store: its name and the serdes of its keys and values (a Standard Schema means JSON).
  * @throws TOPOLOGY_INVALID where a serde is none, or a schema is asynchronous.
  */
-export const store = <const N extends string, KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+export const store = <
+  const N extends string,
+  KS extends SerdeOrSchema,
+  VS extends SerdeOrSchema,
+  PS extends SerdeOrSchema = Serde<Uint8Array>,
+>(
   name: N,
-  options: StoreOptions<KS, VS>,
+  options: StoreOptions<KS, VS, PS>,
 ): StoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
   Object.freeze({
     name,
@@ -91,10 +138,18 @@ export const store = <const N extends string, KS extends SerdeOrSchema, VS exten
     value: toSerde(options.value, `the value of store ${name}`),
     engine: options.engine ?? 'lmdb',
     changelogSettings: options.changelog ?? {},
+    ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
+    ...(options.version === undefined ? {} : { version: options.version }),
+    ...(options.migrate === undefined
+      ? {}
+      : { migrate: options.migrate as NonNullable<StoreDefinition['migrate']> }),
+    ...(options.previous === undefined
+      ? {}
+      : { previous: toSerde(options.previous, `previous of store ${name}`) }),
   })
 
 export interface WindowStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema>
-  extends StoreOptions<KS, VS> {
+  extends Omit<StoreOptions<KS, VS>, 'ttlMs'> {
   /** How long after its start a window is kept, ms. Default: its length and its grace, which is the least. */
   readonly retentionMs?: number
 }
@@ -108,6 +163,22 @@ export const windowStore = <const N extends string, KS extends SerdeOrSchema, VS
   options: WindowStoreOptions<KS, VS>,
 ): WindowStoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
   Object.freeze({ ...store(name, options), windows: Object.freeze({ retentionMs: options.retentionMs }) })
+
+export interface VersionedStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema>
+  extends Omit<StoreOptions<KS, VS>, 'ttlMs'> {
+  /** How far back it can be read and written, in ms before the highest timestamp that was written to it. */
+  readonly historyMs: number
+}
+
+/**
+ * Declares a versioned store, which keeps what each key was before: its name and the serdes of keys and values (KIP-889).
+ * @throws TOPOLOGY_INVALID where a serde is none, or a schema is asynchronous.
+ */
+export const versionedStore = <const N extends string, KS extends SerdeOrSchema, VS extends SerdeOrSchema>(
+  name: N,
+  options: VersionedStoreOptions<KS, VS>,
+): VersionedStoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
+  Object.freeze({ ...store(name, options), versions: Object.freeze({ historyMs: options.historyMs }) })
 
 /** The types of the records that a processor forwards to one of its outputs. */
 export interface OutputType<K, V> {

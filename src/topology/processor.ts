@@ -1,5 +1,5 @@
 // The Processor API: what a user writes as a processor, and the machine that runs it inside a task.
-import type { KeyValueStore, ReadOnlyWindowStore } from '../state/contracts.ts'
+import type { KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../state/contracts.ts'
 import type {
   Cancellable,
   ProcessorContext,
@@ -7,15 +7,18 @@ import type {
   PunctuationType,
   Punctuator,
   RecordMetadata,
+  ScheduleOptions,
 } from './contracts.ts'
-import type { OutputType, StoreHandle, WindowStoreHandle } from './handles.ts'
+import type { OutputType, StoreHandle, VersionedStoreHandle, WindowStoreHandle } from './handles.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
+import type { AnyTimerStore, Timer, TimerOf, Timers, TimersOf } from './timers.ts'
 
 /** Any store handle. */
 export type AnyStore =
   | StoreHandle<unknown, unknown, never, never>
   | WindowStoreHandle<unknown, unknown, never, never>
+  | VersionedStoreHandle<unknown, unknown, never, never>
 
 /** The stores a processor declares: a list (reached by their names), or an object (reached by its keys). */
 export type StoresDeclared = readonly AnyStore[] | Readonly<Record<string, AnyStore>>
@@ -30,9 +33,11 @@ export type OutputsDeclared =
 export type StoreOf<H> =
   H extends WindowStoreHandle<infer K, infer V, infer KW, infer _>
     ? ReadOnlyWindowStore<K, V, KW>
-    : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
-      ? KeyValueStore<K, V, KW, VW>
-      : never
+    : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
+      ? VersionedStore<K, V, KW, VW>
+      : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
+        ? KeyValueStore<K, V, KW, VW>
+        : never
 
 /** What a processor gets for the stores it declares. */
 export type StoresOf<S> = S extends readonly AnyStore[]
@@ -48,13 +53,23 @@ export type Forward<O> = O extends undefined
     ? (record: RecordOf<O>) => void
     : <N extends keyof O & string>(output: N, record: RecordOf<O[N]>) => void
 
+/** See ProcessContext. */
+export type Schedule = (
+  intervalMs: number,
+  type: PunctuationType,
+  punctuator: Punctuator,
+  options?: ScheduleOptions,
+) => Cancellable
+
 /** What a processor can reach. There is one per processor and task, always the same; it may be destructured per record. */
-export interface ProcessContext<S, O> {
+export interface ProcessContext<S, O, T = undefined> {
   readonly applicationId: string
   /** `<subtopology>_<partition>` */
   readonly taskId: string
   readonly partition: number
   readonly stores: StoresOf<S>
+  /** Undefined where the processor declares none. */
+  readonly timers: TimersOf<T>
   /** @throws CONTEXT_EXPIRED after the record or punctuation that it was used for has ended. */
   readonly forward: Forward<O>
   /** Where the record in hand came from; undefined inside a punctuator. */
@@ -66,14 +81,17 @@ export interface ProcessContext<S, O> {
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records. Ticks that were missed
    * collapse into one. Only inside init.
+   * @throws TOPOLOGY_INVALID where the interval or the anchor is none
    */
-  readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
+  readonly schedule: Schedule
 }
 
 /** A processor of one task: an object of a class, or a literal. Synchronous: what it returns is not looked at. */
-export interface Processor<K, V, S = unknown, O = undefined> {
-  init?: (context: ProcessContext<S, O>) => void
-  process: (record: StreamRecord<K, V>, context: ProcessContext<S, O>) => void
+export interface Processor<K, V, S = unknown, O = undefined, T = undefined> {
+  init?: (context: ProcessContext<S, O, T>) => void
+  process: (record: StreamRecord<K, V>, context: ProcessContext<S, O, T>) => void
+  /** A timer is due. Called between records; what it throws is judged as with a punctuator. */
+  onTimer?: (timer: TimerOf<T>, context: ProcessContext<S, O, T>) => void
   close?: () => void
 }
 
@@ -88,22 +106,30 @@ export interface ProcessorDeclaration<S, O> {
 }
 
 /** A processor without state of its own beside its stores: the functions stand in the declaration. */
-export interface InlineProcessor<K, V, S, O> extends ProcessorDeclaration<S, O>, Processor<K, V, S, O> {
+export interface InlineProcessor<K, V, S, O, T = undefined>
+  extends ProcessorDeclaration<S, O>,
+    Processor<K, V, S, O, T> {
+  /** The timers that it sets: then it has `onTimer`. */
+  readonly timers?: T
   readonly create?: never
 }
 
 /** A processor with an object per task, for instance of a class. */
-export interface CreatedProcessor<K, V, S, O> extends ProcessorDeclaration<S, O> {
-  readonly create: () => Processor<K, V, S, O>
+export interface CreatedProcessor<K, V, S, O, T = undefined> extends ProcessorDeclaration<S, O> {
+  readonly timers?: T
+  readonly create: () => Processor<K, V, S, O, T>
   readonly init?: never
   readonly process?: never
+  readonly onTimer?: never
   readonly close?: never
 }
 
-export type ProcessorSpec<K, V, S, O> = InlineProcessor<K, V, S, O> | CreatedProcessor<K, V, S, O>
+export type ProcessorSpec<K, V, S, O, T = undefined> =
+  | InlineProcessor<K, V, S, O, T>
+  | CreatedProcessor<K, V, S, O, T>
 
 /** A processor spec whose types are put aside: what the builder and the machine work with. */
-export type AnyProcessorSpec = ProcessorSpec<never, never, never, never>
+export type AnyProcessorSpec = ProcessorSpec<never, never, never, never, never>
 
 /**
  * Declares a processor apart from the stream that uses it. The type of its records stands at `record`:
@@ -114,9 +140,10 @@ export const processor = <
   V,
   const S extends StoresDeclared = Readonly<Record<never, never>>,
   O extends OutputsDeclared = undefined,
+  T extends AnyTimerStore | undefined = undefined,
 >(
-  spec: ProcessorSpec<K, V, S, O>,
-): ProcessorSpec<K, V, S, O> => spec
+  spec: ProcessorSpec<K, V, S, O, T>,
+): ProcessorSpec<K, V, S, O, T> => spec
 
 /** Whether the outputs are one output without a name. */
 export const isSingleOutput = (outputs: object): boolean =>
@@ -149,16 +176,19 @@ class UserContext {
   readonly taskId: string
   readonly partition: number
   readonly stores: Readonly<Record<string, unknown>>
+  readonly timers: Timers<unknown> | undefined
   readonly forward: (...given: unknown[]) => void
-  readonly schedule: (intervalMs: number, type: PunctuationType, punctuator: Punctuator) => Cancellable
+  readonly schedule: Schedule
   readonly #context: ProcessorContext
 
   constructor(
     context: ProcessorContext,
     aliases: ReadonlyMap<string, AnyStore>,
     forward: (...given: unknown[]) => void,
+    timers: Timers<unknown> | undefined,
   ) {
     this.#context = context
+    this.timers = timers
     this.applicationId = context.applicationId
     this.taskId = context.taskId
     this.partition = context.partition
@@ -167,7 +197,8 @@ class UserContext {
     )
     this.stores = Object.freeze(Object.setPrototypeOf(declared, undeclaredStores(context)) as typeof declared)
     this.forward = forward
-    this.schedule = (intervalMs, type, punctuator) => context.schedule(intervalMs, type, punctuator)
+    this.schedule = (intervalMs, type, punctuator, options) =>
+      context.schedule(intervalMs, type, punctuator, options)
   }
 
   get metadata(): RecordMetadata | undefined {
@@ -183,7 +214,8 @@ class UserContext {
   }
 }
 
-type LooseProcessor = Processor<unknown, unknown, unknown, unknown>
+/** A processor whose types are put aside. */
+export type LooseProcessor = Processor<unknown, unknown, unknown, unknown>
 
 /** Runs a user's processor inside a task. */
 export class UserProcessor implements ProcessorInstance {
@@ -192,7 +224,12 @@ export class UserProcessor implements ProcessorInstance {
   readonly #named: boolean
   #context: ProcessContext<unknown, unknown> | undefined
 
-  constructor(made: LooseProcessor, aliases: ReadonlyMap<string, AnyStore>, named: boolean) {
+  constructor(
+    made: LooseProcessor,
+    aliases: ReadonlyMap<string, AnyStore>,
+    named: boolean,
+    _timers?: AnyTimerStore,
+  ) {
     this.#processor = made
     this.#aliases = aliases
     this.#named = named
@@ -200,7 +237,7 @@ export class UserProcessor implements ProcessorInstance {
 
   init(context: ProcessorContext): void {
     const forward = this.forwarding(context, this.#named)
-    const made: unknown = new UserContext(context, this.#aliases, forward)
+    const made: unknown = new UserContext(context, this.#aliases, forward, this.timersIn(context))
     this.#context = made as ProcessContext<unknown, unknown>
     this.#processor.init?.(this.#context)
   }
@@ -210,6 +247,19 @@ export class UserProcessor implements ProcessorInstance {
     return named
       ? (output, record) => context.forward(record as StreamRecord<unknown, unknown>, output as string)
       : (record) => context.forward(record as StreamRecord<unknown, unknown>)
+  }
+
+  /** Of a processor with timers. */
+  protected timersIn(_context: ProcessorContext): Timers<unknown> | undefined {
+    return undefined
+  }
+
+  protected callTimer(timer: Timer<unknown>): void {
+    const result: unknown = this.#processor.onTimer?.(
+      timer as never,
+      this.#context as ProcessContext<unknown, unknown>,
+    )
+    if (result !== undefined) refusePromise(result)
   }
 
   process(record: StreamRecord<unknown, unknown>): void {
@@ -229,5 +279,6 @@ export const createUserProcessor = (
 ): ProcessorInstance => {
   const made = (spec.create === undefined ? spec : spec.create()) as unknown as LooseProcessor
   const outputs = spec.outputs as object | undefined
-  return new Machine(made, storesByAlias(spec.stores), outputs !== undefined && !isSingleOutput(outputs))
+  const named = outputs !== undefined && !isSingleOutput(outputs)
+  return new Machine(made, storesByAlias(spec.stores), named, spec.timers)
 }

@@ -4,6 +4,12 @@ import type { ReadOf, SerdeOrSchema, WriteOf } from '../serde/serde-or-schema.ts
 import type { Partitioner, ProcessorInstance, TopicDefinition } from './contracts.ts'
 import { addUserProcessor } from './add-processor.ts'
 import {
+  addStreamTableJoin,
+  type AnyAsOfOptions,
+  type AsOfOptions,
+  type StreamTableJoin,
+} from './as-of-join.ts'
+import {
   addMapValuesAsync,
   addProcessAsync,
   type AnyAsyncSpec,
@@ -36,21 +42,21 @@ import {
   UserProcessor,
 } from './processor.ts'
 import { type LooseRepartition, repartition, type RepartitionSettings } from './repartition.ts'
+import type { JoinedIn, JoinWindows } from './join-windows.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
+import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.ts'
+import type { StreamJoiner } from './stream-join-operator.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { functionProblem } from './synchronous.ts'
+import type { AnyTimerStore } from './timers.ts'
 import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor } from './value-processor.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
-import { addKeptTable, type TableStoreHandle, type TableStream } from './table.ts'
+import { addKeptTable, type TableStream } from './table.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above, windows make streams
 import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
 import type { AnyWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
-import {
-  RowsOperator,
-  StreamAggregation,
-  StreamTableJoinOperator,
-  type TableView,
-} from './table-operators.ts'
+import { StreamAggregation, type TableView } from './table-operators.ts'
+import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
 
 /** A serde or schema `S` that can write a `T`; else a type that says what does not fit. */
 export type Writing<T, S> = [T] extends [WriteOf<S>]
@@ -266,7 +272,8 @@ export class RecordStream<K, V> {
   process<
     const S extends StoresDeclared = Readonly<Record<never, never>>,
     O extends OutputsDeclared = undefined,
-  >(spec: ProcessorSpec<K, V, S, O>): ProcessResult<O> {
+    T extends AnyTimerStore | undefined = undefined,
+  >(spec: ProcessorSpec<K, V, S, O, T>): ProcessResult<O> {
     return this.#runs('process', spec, UserProcessor, true) as ProcessResult<O>
   }
 
@@ -300,11 +307,11 @@ export class RecordStream<K, V> {
   }
 
   /**
-   * Takes the records as rows of a table: the last one of a key counts, null takes it out. Records without a key are left
-   * out. A key that an operator before may have changed has to pass `repartition` first.
+   * Takes the records as rows of a table: the last one of a key counts, null takes it out; in a versioned store, the latest
+   * one. Records without a key are left out. A key that an operator before may have changed has to pass `repartition` first.
    */
   toTable<K2 extends K, V2 extends V>(
-    store: TableStoreHandle<K2, Exclude<V2, null>>,
+    store: RowsStoreHandle<K2, Exclude<V2, null>>,
   ): TableStream<K2, Exclude<V2, null>, null> {
     this.#needsPartition(`the table in store ${store.name}`)
     return addKeptTable(
@@ -312,27 +319,63 @@ export class RecordStream<K, V> {
       [this.#upstream],
       'toTable',
       store,
-      (definition, emission) => new RowsOperator(definition, emission),
+      rowsOperator,
     ) as unknown as TableStream<K2, Exclude<V2, null>, null>
   }
 
   /**
-   * Joins each record with the row of its key as it is when the record is processed; a record without one is left out,
-   * and so is one without a key or a value. Both topics need the same number of partitions.
+   * Joins each record with the row of its key as it is when the record is processed, or, where the table is kept in a
+   * versioned store, as it was at the time of the record; a record without one is left out, and so is one without a key or a
+   * value. Both topics need the same number of partitions. With `graceMs` the records wait for versions that come late.
    */
   join<V2, N2 extends null, R>(
     table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2, record: StreamRecord<K, V>) => R,
-  ): RecordStream<K, R> {
-    return this.#joinTable('join', table.view, joiner, false)
+    options?: AsOfOptions<Exclude<K, null>, Exclude<V, null>>,
+  ): RecordStream<K, R>
+  /**
+   * Joins each record with those of the other stream that have its key and are within the windows, whichever comes first.
+   * The result is as late as the later of both. Records without a key or a value are left out. Both topics need the same
+   * number of partitions.
+   */
+  join<K2, V2, R>(
+    right: RecordStream<K2, V2>,
+    joiner: (left: Exclude<V, null>, right: Exclude<V2, null>, key: Exclude<K | K2, null>) => R,
+    windows: JoinWindows,
+    store: JoinedIn<K | K2, V, V2>,
+  ): RecordStream<Exclude<K | K2, null>, R>
+  join(...given: AnyJoin): never {
+    return this.#joinAny('join', given) as never
   }
 
   /** As `join`, where a record without a row, or without a key, is joined with undefined. */
   leftJoin<V2, N2 extends null, R>(
     table: TableStream<Exclude<K, null>, V2, N2>,
     joiner: (value: V, row: V2 | undefined, record: StreamRecord<K, V>) => R,
-  ): RecordStream<K, R> {
-    return this.#joinTable('leftJoin', table.view, joiner, true)
+    options?: AsOfOptions<Exclude<K, null>, Exclude<V, null>>,
+  ): RecordStream<K, R>
+  /**
+   * As `join` of streams, where a record of this one that met none is told alone when its window has closed, and one
+   * without a key at once.
+   */
+  leftJoin<K2, V2, R>(
+    right: RecordStream<K2, V2>,
+    joiner: (left: Exclude<V, null>, right: Exclude<V2, null> | undefined, key: K | Exclude<K2, null>) => R,
+    windows: JoinWindows,
+    store: JoinedIn<K | K2, V, V2>,
+  ): RecordStream<K | Exclude<K2, null>, R>
+  leftJoin(...given: AnyJoin): never {
+    return this.#joinAny('leftJoin', given) as never
+  }
+
+  /** As `leftJoin` of streams, for the records of both. */
+  outerJoin<K2, V2, R>(
+    right: RecordStream<K2, V2>,
+    joiner: (left: Exclude<V, null> | undefined, right: Exclude<V2, null> | undefined, key: K | K2) => R,
+    windows: JoinWindows,
+    store: JoinedIn<K | K2, V, V2>,
+  ): RecordStream<K | K2, R> {
+    return this.#joinAny('outerJoin', [right, joiner, windows, store]) as RecordStream<K | K2, R>
   }
 
   /** Ends the stream in a topic, or in the topic that the function picks per record out of `topics`. */
@@ -375,27 +418,45 @@ export class RecordStream<K, V> {
     return given as F
   }
 
-  #joinTable<R>(operator: string, view: TableView, joiner: unknown, outer: boolean): RecordStream<K, R> {
-    this.#needsPartition(`the ${operator} with a table`)
-    const call = this.#function<(value: unknown, row: unknown, record: AnyRecord) => unknown>(
+  #joinAny(operator: StreamJoin['operator'], [other, joiner, windows, store]: AnyJoin): unknown {
+    const builder = this.#builder
+    if (!(other instanceof RecordStream)) {
+      const { view } = other as TableStream<K, unknown>
+      const options = windows as AnyAsOfOptions | undefined
+      return this.#joinTable(operator, view, joiner, operator !== 'join', options)
+    }
+    if (other.#builder !== builder) builder.problem('a stream of another topology is joined')
+    for (const side of [this, other]) side.#needsPartition(`the ${operator} of streams`)
+    const [left, right] = [this.#upstream, other.#upstream]
+    const call = this.#function<StreamJoiner>(operator, joiner)
+    const join = connectStreamJoin(builder, {
       operator,
-      joiner,
-    )
-    const node = this.#builder.addProcessor([this.#upstream], {
-      name: undefined,
-      operator,
-      stores: view.stores,
-      outputs: undefined,
-      mustLead: true,
-      create: () => new StreamTableJoinOperator(view, call, outer),
+      left,
+      right,
+      joiner: call,
+      windows: windows as JoinWindows | undefined,
+      store,
     })
+    return new RecordStream(builder, join, false)
+  }
+
+  #joinTable<R>(
+    operator: string,
+    view: TableView,
+    joiner: unknown,
+    outer: boolean,
+    options: AnyAsOfOptions | undefined,
+  ): RecordStream<K, R> {
+    this.#needsPartition(`the ${operator} with a table`)
+    const join = this.#function<StreamTableJoin['join']>(operator, joiner)
+    const node = addStreamTableJoin(this.#builder, this.#upstream, operator, { view, join, outer }, options)
     return new RecordStream<K, R>(this.#builder, { node, output: '' }, false)
   }
 
   #needsPartition(what: string): void {
     if (!this.#keyChanged) return
     this.#builder.problem(
-      `${what} after ${this.#upstream.node.name}: its key may have changed, so that it is in another partition than its rows; send it through repartition first`,
+      `${what} after ${this.#upstream.node.name}: its key may have changed, so that it is in another partition than its rows or partners; send it through repartition first`,
     )
   }
 

@@ -4,7 +4,7 @@
 import type { Timestamped } from '../state/timestamped.ts'
 import type { Serde } from '../serde/serde.ts'
 import { Change } from './change.ts'
-import type { ProcessorContext, StoreDefinition, TableStore } from './contracts.ts'
+import type { ProcessorContext, StoreDefinition, TableStore, VersionSettings } from './contracts.ts'
 import { type AnyRecord, Operator } from './operators.ts'
 
 type AnyChange = Change<unknown>
@@ -19,19 +19,17 @@ export interface Emission {
 export interface TableReader {
   get(key: unknown): Entry
   getOf(record: AnyRecord): Entry
+  /** The row as it was, of a table with a history. */
+  asOf?(key: unknown, timestamp: number): Entry
 }
 
 /** How a table can be read: out of these stores. */
 export interface TableView {
   readonly stores: readonly StoreDefinition[]
+  /** Where its rows can be read as of a time. */
+  readonly history?: VersionSettings
   read(context: ProcessorContext): TableReader
 }
-
-/** A table that is kept in a store. */
-export const storeView = (store: StoreDefinition): TableView => ({
-  stores: [store],
-  read: (context) => context.tableStore(store.name),
-})
 
 /** A table that is derived from another one, value by value; undefined: absent. */
 export const derivedView = (
@@ -39,6 +37,7 @@ export const derivedView = (
   derive: (value: unknown, key: () => unknown) => unknown,
 ): TableView => ({
   stores: parent.stores,
+  ...(parent.history && { history: parent.history }),
   read(context) {
     const reader = parent.read(context)
     const derived = (entry: Entry, key: () => unknown): Entry => {
@@ -48,6 +47,7 @@ export const derivedView = (
     return {
       get: (key) => derived(reader.get(key), () => key),
       getOf: (record) => derived(reader.getOf(record), () => record.key),
+      asOf: (key, timestamp) => derived(reader.asOf?.(key, timestamp), () => key),
     }
   },
 })
@@ -84,14 +84,20 @@ export abstract class TableOperator extends Operator {
   }
 
   /** What a change is sent on as. */
-  protected changeOf(before: unknown, after: unknown): unknown {
-    return this.#emission.changes ? new Change(before, after) : (after ?? null)
+  protected changeOf(before: unknown, after: unknown, isLatest: boolean = true): unknown {
+    return this.#emission.changes ? new Change(before, after, isLatest) : (after ?? null)
   }
 
   /** A change from nothing to nothing is none. */
-  protected emit(record: AnyRecord, before: unknown, after: unknown, timestamp: number): void {
+  protected emit(
+    record: AnyRecord,
+    before: unknown,
+    after: unknown,
+    timestamp: number,
+    isLatest: boolean = true,
+  ): void {
     if (before === undefined && after === undefined) return
-    this.context.forward(record.withValueAt(this.changeOf(before, after), timestamp))
+    this.context.forward(record.withValueAt(this.changeOf(before, after, isLatest), timestamp))
   }
 }
 
@@ -143,8 +149,8 @@ export class RowsOperator extends KeptTable {
 /** Keeps the changes that come in as a table of its own. */
 export class KeepOperator extends KeptTable {
   process(record: AnyRecord): void {
-    const { after } = record.value as AnyChange
-    this.keep(record, this.store.getOf(record), after, record.timestamp)
+    const { after, isLatest } = record.value as AnyChange
+    if (isLatest) this.keep(record, this.store.getOf(record), after, record.timestamp)
   }
 }
 
@@ -158,13 +164,14 @@ export class DeriveOperator extends TableOperator {
   }
 
   process(record: AnyRecord): void {
-    const { before, after } = record.value as AnyChange
+    const { before, after, isLatest } = record.value as AnyChange
     const key = (): unknown => record.key
     this.emit(
       record,
       before === undefined ? undefined : this.#derive(before, key),
       after === undefined ? undefined : this.#derive(after, key),
       record.timestamp,
+      isLatest,
     )
   }
 }
@@ -188,7 +195,8 @@ export class JoinSideOperator extends TableOperator {
   }
 
   process(record: AnyRecord): void {
-    const { before, after } = record.value as AnyChange
+    const { before, after, isLatest } = record.value as AnyChange
+    if (!isLatest) return
     const other = this.#other.getOf(record)
     this.emit(
       record,
@@ -225,7 +233,8 @@ export class RegroupOperator extends Operator {
   }
 
   process(record: AnyRecord): void {
-    const { before, after } = record.value as AnyChange
+    const { before, after, isLatest } = record.value as AnyChange
+    if (!isLatest) return
     const left = this.#row(record, before)
     const entered = this.#row(record, after)
     if (left !== undefined && entered !== undefined && sameBytes(this.#key, left.key, entered.key)) {

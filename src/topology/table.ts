@@ -12,7 +12,7 @@ import {
   responseSerde,
   subscriptionStore,
 } from './foreign-key.ts'
-import type { StoreHandle } from './handles.ts'
+import type { StoreHandle, VersionedStoreHandle } from './handles.ts'
 import { type AnyRecord, PassOperator } from './operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes tables and a table makes streams, when their methods are called
 import { type GroupByOptions, RecordStream, type Writing } from './stream.ts'
@@ -29,12 +29,12 @@ import {
   KeepOperator,
   type Regroup,
   RegroupOperator,
-  storeView,
   TableAggregation,
   type TableFold,
   type TableView,
   ToStreamOperator,
 } from './table-operators.ts'
+import { storeView } from './versioned-table.ts'
 
 /** A store that can hold a table of `K` and `V`. */
 export type TableStoreHandle<K, V> = StoreHandle<unknown, V, K, V>
@@ -69,7 +69,7 @@ export const addKeptTable = (
   builder: GraphBuilder,
   upstream: readonly Upstream[],
   operator: string,
-  store: AnyStoreHandle,
+  store: AnyStoreHandle | VersionedStoreHandle<unknown, unknown, never, never>,
   create: (definition: StoreDefinition, emission: Emission) => ProcessorInstance,
   alsoReads: readonly StoreDefinition[] = [],
 ): TableStream<never, never> => {

@@ -4,7 +4,8 @@ import type { Topology } from './contracts.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import { RecordStream } from './stream.ts'
-import type { TableStoreHandle, TableStream } from './table.ts'
+import type { TableStream } from './table.ts'
+import type { RowsStoreHandle } from './versioned-table.ts'
 
 /** What the function given to `topology` gets. */
 export interface TopologyScope {
@@ -12,11 +13,12 @@ export interface TopologyScope {
   stream<K, V>(topic: TopicHandle<K, V, never, never>): RecordStream<K, V>
   /**
    * A topic as a table, kept in a store: the last record of a key is its row, null takes it out. A record that brings
-   * what is there already, not earlier, is no change.
+   * what is there already, not earlier, is no change. In a versioned store every record is a version of its row, which
+   * is the latest of them; joins of streams read it as it was at the time of their records.
    */
   table<K, V>(
     topic: TopicHandle<K, V, never, never>,
-    store: TableStoreHandle<K, Exclude<V, null>>,
+    store: RowsStoreHandle<K, Exclude<V, null>>,
   ): TableStream<K, Exclude<V, null>, null>
 }
 
@@ -32,7 +34,7 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
     },
     table<K, V>(
       topic: TopicHandle<K, V, never, never>,
-      store: TableStoreHandle<K, Exclude<V, null>>,
+      store: RowsStoreHandle<K, Exclude<V, null>>,
     ): TableStream<K, Exclude<V, null>, null> {
       return scope.stream(topic).toTable(store)
     },

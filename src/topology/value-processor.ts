@@ -36,7 +36,7 @@ export type ForwardValue<O> = O extends undefined
     : <N extends keyof O & string>(output: N, value: ValueOf<O[N]>, changed?: ForwardedValue) => void
 
 /** What a processor of values can reach. */
-export interface ValueContext<S, O> extends Omit<ProcessContext<S, undefined>, 'forward'> {
+export interface ValueContext<S, O> extends Omit<ProcessContext<S, undefined>, 'forward' | 'timers'> {
   /** @throws CONTEXT_EXPIRED where no record is in hand, and so no key: also inside a punctuator. */
   readonly forward: ForwardValue<O>
 }

@@ -25,7 +25,7 @@ export type WindowFold = (record: AnyRecord, present: unknown) => unknown
 export const windowView = (store: StoreDefinition): TableView => ({
   stores: [store],
   read(context) {
-    const table = context.windowTable(store.name)
+    const table = context.windowTable(store.name) as AnyWindowTable
     const get = (key: unknown): Timestamped<unknown> | undefined => {
       const { key: plain, start, end } = key as Windowed<unknown>
       return table.getWindow(table.keyBytes(plain), start, end)

@@ -72,7 +72,7 @@ export const sliding = ({ sizeMs, graceMs }: SlidingOptions): SlidingWindows =>
 
 export type AnyWindows = TimeWindows | Sessions | SlidingWindows
 
-const wholeFrom = (least: number, value: unknown): boolean =>
+export const wholeFrom = (least: number, value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= least
 
 /** What is wrong with windows. */

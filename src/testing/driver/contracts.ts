@@ -3,8 +3,14 @@ import type { Logger } from '../../base/log.ts'
 import type { SettingsInput } from '../../config/settings.ts'
 import type { RecordHeader } from '../../record/record-cursor.ts'
 import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
-import type { KeyValue, KeyValueStore, ReadOnlyWindowStore } from '../../state/contracts.ts'
-import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
+import type { KeyValue, KeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
+import type {
+  StoreHandle,
+  TopicHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from '../../topology/handles.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
 /** The settings of a worker that mean something without a broker; their defaults are those of a worker. */
@@ -18,6 +24,7 @@ export type TestDriverSettings = Pick<
   | 'afterRetries'
   | 'batchBytes'
   | 'asyncInFlightMax'
+  | 'maxTaskIdleMs'
 >
 
 export interface TestDriverOptions {
@@ -133,6 +140,14 @@ export interface TestDriver extends Disposable {
     store: WindowStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
+  /** As above, of a versioned store. `put` and `delete` seed it, as those of a store. */
+  store<K, V, KW, VW>(
+    store: VersionedStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): VersionedStore<K, V, KW, VW>
+
+  /** The timers that are set, those by stream time first, each kind in the order of time. @throws DRIVER_MISUSED */
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[]
 
   /**
    * Highest timestamp seen, ms; -1 before the first record. Of the task that reads this partition of the topic, or

@@ -267,15 +267,17 @@ export class DriverEngine {
   }
 
   #commitOffsets(task: StreamTask): void {
-    const metadata = encodeWitness({
+    const witness = {
       transactionalId: 'test-driver',
       incarnation: 'test-driver',
       transaction: this.#transactions,
       streamTime: task.streamTime,
       stores: task.storeStates(),
-    })
-    for (const { topic, partition, offset } of task.positions())
+    }
+    for (const { topic, partition, offset, partitionTime } of task.positions()) {
+      const metadata = encodeWitness({ ...witness, partitionTime })
       this.#committed.set(partitionId(topic, partition), { offset, metadata })
+    }
   }
 
   #abort(): void {

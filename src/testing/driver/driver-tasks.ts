@@ -105,7 +105,13 @@ export class DriverTasks {
       subtopology: plan.subtopology,
       queues: plan.inputs.map(
         ({ topic, partition, source }, index) =>
-          new RecordQueue(topic, partition, source, found[index]?.offset ?? 0),
+          new RecordQueue(
+            topic,
+            partition,
+            source,
+            { offset: found[index]?.offset ?? 0, partitionTime: witnesses[index]?.partitionTime ?? -1 },
+            () => clock.now(),
+          ),
       ),
       stores: this.#stores(plan, witnesses),
       collector,
@@ -115,6 +121,7 @@ export class DriverTasks {
       log,
       slots,
       notify,
+      maxTaskIdleMs: settings.maxTaskIdleMs,
       streamTime: Math.max(-1, ...witnesses.map((witness) => witness?.streamTime ?? -1)),
     })
   }
@@ -172,7 +179,7 @@ export class DriverTasks {
     const job = { taskId: plan.id, store, topic, partition, from, to }
     applyFetched(job, changelog.fetch(from), this.#options.clock.now())
     while (!store.scanDigest(Number.MAX_SAFE_INTEGER));
-    const wanted = committedState(witnesses, store.name)?.digest
+    const wanted = committedState(witnesses, store.name)?.digest || undefined
     invariant(wanted === undefined || wanted === store.digest, 'a restored store is what was committed', {
       task: plan.id,
       store: store.name,

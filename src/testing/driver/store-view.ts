@@ -1,6 +1,7 @@
 // A store of the test driver over all its partitions: the stores of the tasks themselves, looked up at each call, since
 // a restart makes new ones.
 import { partitionForKey } from '../../record/murmur2.ts'
+import type { Serde } from '../../serde/serde.ts'
 import type { KeyValue, KeyValueStore } from '../../state/contracts.ts'
 import type { AnyStore } from '../../task/contracts.ts'
 import type { StreamTask } from '../../task/stream-task.ts'
@@ -13,6 +14,12 @@ interface Owned {
   /** As a processor sees it. */
   readonly view: KeyValueStore<unknown, unknown>
   readonly store: AnyStore
+}
+
+/** Where the records of the key would be processed. */
+export const ownerOf = <T>(definition: StoreDefinition, owned: readonly T[], key: unknown): T => {
+  const bytes = owned.length === 1 ? Buffer.alloc(0) : (definition.plainKey ?? definition.key).encode(key)
+  return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as T
 }
 
 export class StoreView implements KeyValueStore<unknown, unknown> {
@@ -37,7 +44,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   }
 
   has(key: unknown): boolean {
-    return this.#owned.some(({ store }) => store.has(key))
+    return this.#owned.some(({ view }) => view.has(key))
   }
 
   range(
@@ -52,6 +59,14 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
     return this.#each((view) => view.all())
   }
 
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValue<unknown, unknown>> {
+    return this.#each((view) => view.prefixScan(prefix, serde, options))
+  }
+
   put(key: unknown, value: unknown): void {
     const { task, store, view } = this.#holding(key) ?? this.#ownerOf(key)
     this.#engine.seed(task, store, () => view.put(key, value))
@@ -59,7 +74,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
 
   delete(key: unknown): void {
     const held = this.#holding(key)
-    if (held !== undefined) this.#engine.seed(held.task, held.store, () => held.store.delete(key))
+    if (held !== undefined) this.#engine.seed(held.task, held.store, () => held.view.delete(key))
   }
 
   get #owned(): Owned[] {
@@ -81,7 +96,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   }
 
   #holding(key: unknown): Owned | undefined {
-    const [held, ...others] = this.#owned.filter(({ store }) => store.has(key))
+    const [held, ...others] = this.#owned.filter(({ view }) => view.has(key))
     if (others.length === 0) return held
     const partitions = [held, ...others].map((one) => one?.task.partition)
     throw misused(`the partitions ${partitions.join(' and ')} have the key: ask for one of them`, {
@@ -89,11 +104,7 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
     })
   }
 
-  /** Where the records of the key would be processed. */
   #ownerOf(key: unknown): Owned {
-    const owned = this.#owned
-    const bytes =
-      owned.length === 1 ? Buffer.alloc(0) : (this.#definition.plainKey ?? this.#definition.key).encode(key)
-    return owned[partitionForKey(bytes, 0, bytes.length, owned.length)] as Owned
+    return ownerOf(this.#definition, this.#owned, key)
   }
 }

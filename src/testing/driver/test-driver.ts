@@ -2,9 +2,15 @@
 // and a worker's loop there are topics in memory and a run that ends.
 import { nullable } from '../../serde/nullable.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
-import type { StoreHandle, TopicHandle, WindowStoreHandle } from '../../topology/handles.ts'
-import type { ReadOnlyWindowStore } from '../../state/contracts.ts'
+import type {
+  StoreHandle,
+  TopicHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from '../../topology/handles.ts'
+import type { ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
+import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
 import { wrapProcessors } from '../../topology/wrap.ts'
 import type {
@@ -21,6 +27,8 @@ import { DriverInput, InputState } from './input.ts'
 import { misused } from './misused.ts'
 import { DriverOutput, OutputPlace } from './output.ts'
 import { StoreView } from './store-view.ts'
+import { VersionsView } from './versions-view.ts'
+import { timersIn } from './timers-view.ts'
 import { WindowsView } from './windows-view.ts'
 
 class TopologyDriver implements TestDriver {
@@ -64,7 +72,9 @@ class TopologyDriver implements TestDriver {
   }
 
   changelog<K, V>(store: StoreHandle<K, V, never, never>): TestOutput<K, V | null> {
-    const { name, key, value, plainValue } = this.#definition(store)
+    const { name, key, value, plainKey, plainValue } = this.#definition(store)
+    if (plainKey !== undefined)
+      throw misused('the changelog holds keys that the store lays out itself', { store: name })
     const topic = changelogTopicName(this.#engine.settings.applicationId, name)
     const read = plainValue === undefined ? value : withoutTimestamp(plainValue)
     return this.#output<K, V | null>(topic, { key, value: nullable(read) })
@@ -75,11 +85,23 @@ class TopologyDriver implements TestDriver {
     store: WindowStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): ReadOnlyWindowStore<K, V, KW>
-  store(store: StoreDefinition, options: StoreViewOptions = {}): unknown {
+  store<K, V, KW, VW>(
+    store: VersionedStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): VersionedStore<K, V, KW, VW>
+  store(store: StoreDefinition, { partition }: StoreViewOptions = {}): unknown {
     const definition = this.#definition(store)
-    return definition.windowShape === undefined
-      ? new StoreView(this.#engine, definition, options.partition)
-      : new WindowsView(this.#engine, definition.name, options.partition)
+    const { name, windowShape, versions, waiting } = definition
+    if (waiting)
+      throw misused('the store holds records that wait in a join: nobody else reads it', { store: name })
+    if (windowShape !== undefined) return new WindowsView(this.#engine, name, partition)
+    return versions === undefined
+      ? new StoreView(this.#engine, definition, partition)
+      : new VersionsView(this.#engine, definition, partition)
+  }
+
+  timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[] {
+    return timersIn(this.#engine, this.#definition(store).name) as Timer<K>[]
   }
 
   streamTime(topic?: { readonly name: string }, partition = 0): number {

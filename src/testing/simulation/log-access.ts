@@ -104,12 +104,15 @@ export class LogAccess {
     for (const [partition, log] of logs.entries()) {
       const follower = followers[partition] ?? new LogFollower(partition)
       followers[partition] = follower
-      if (follower.end >= log.endOffset) continue
-      const { parts = [] } =
-        log.read(Math.max(follower.end, log.startOffset), readBytesMax, false, true) ?? {}
-      for (const part of parts) {
-        const fresh = follower.follow(part)
-        if (fresh.length > 0) onCommitted?.(fresh)
+      // One read ends where its segment ends.
+      while (follower.end < log.endOffset) {
+        const { parts = [] } =
+          log.read(Math.max(follower.end, log.startOffset), readBytesMax, false, true) ?? {}
+        if (parts.length === 0) break
+        for (const part of parts) {
+          const fresh = follower.follow(part)
+          if (fresh.length > 0) onCommitted?.(fresh)
+        }
       }
     }
     return followers

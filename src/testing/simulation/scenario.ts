@@ -78,7 +78,9 @@ export class Scenario {
     this.simulation = new Simulation(options)
     const topics = topicsOf(options.topology('-'), applicationId)
     this.#sources = topics.sources
-    for (const topic of topics.outer) this.simulation.logs.createTopic(topic, options.partitions)
+    // Timestamps of a test may be of any year: a record is not to be too old for its topic.
+    const kept = { 'retention.ms': '-1' }
+    for (const topic of topics.outer) this.simulation.logs.createTopic(topic, options.partitions, kept)
     this.#runner = new FaultRunner(this.simulation, {
       applicationId,
       topics: topics.all,

@@ -5,33 +5,40 @@ import { testDriver } from '../../../src/testing/index.ts'
 import { asyncExamples } from './dsl-async.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
+import { timeExamples } from './dsl-time.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
+import { versionExamples } from './dsl-versions.ts'
 
 const inputs = { texts, numbers, names }
 const outputs = { out, sums }
 
-describe.each([...examples, ...asyncExamples, ...compositionExamples])('$section: $operator', (example) => {
-  it('does what the page says', async () => {
-    using driver = testDriver(topology('example', example.describe))
-    let timestamp = 0
-    for (const [name, key, value] of example.input)
-      driver.input(inputs[name] as typeof names).send(key, value as string | null, { timestamp: ++timestamp })
-    await driver.settled()
-    const written = Object.entries(outputs).flatMap(([name, topic]) =>
-      driver.topics.includes(topic.name)
-        ? driver
-            .output(topic as typeof out)
-            .readKeyValues()
-            .map(({ key, value }) => [name, key, value])
-        : [],
-    )
-    expect(written).toEqual(example.output)
-  })
+describe.each([...examples, ...timeExamples, ...versionExamples, ...asyncExamples, ...compositionExamples])(
+  '$section: $operator',
+  (example) => {
+    it('does what the page says', async () => {
+      using driver = testDriver(topology('example', example.describe))
+      let timestamp = 0
+      for (const [name, key, value] of example.input)
+        driver
+          .input(inputs[name] as typeof names)
+          .send(key, value as string | null, { timestamp: ++timestamp })
+      await driver.settled()
+      const written = Object.entries(outputs).flatMap(([name, topic]) =>
+        driver.topics.includes(topic.name)
+          ? driver
+              .output(topic as typeof out)
+              .readKeyValues()
+              .map(({ key, value }) => [name, key, value])
+          : [],
+      )
+      expect(written).toEqual(example.output)
+    })
 
-  it('is at most ten lines long', () => {
-    expect(String(example.describe).split('\n').length - 2).toBeLessThanOrEqual(10)
-  })
-})
+    it('is at most ten lines long', () => {
+      expect(String(example.describe).split('\n').length - 2).toBeLessThanOrEqual(10)
+    })
+  },
+)
 
 it('the wrapper of the page sees every processor', () => {
   const app = topology('example', (t) => t.stream(texts).filter(Boolean).mapValues(String).to(out))

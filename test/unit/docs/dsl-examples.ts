@@ -15,6 +15,7 @@ import {
   texts,
   totals,
 } from './dsl-parts.ts'
+import { streamJoinExamples } from './dsl-stream-joins.ts'
 import { windowExamples } from './dsl-windows.ts'
 
 export const examples: readonly Example[] = [
@@ -426,4 +427,5 @@ export const examples: readonly Example[] = [
     ],
     [['out', 'a', 'Ann: hello']],
   ),
+  ...streamJoinExamples,
 ]

@@ -1,5 +1,14 @@
 // What the examples of docs/dsl.md are made of: the topics and stores that they share, and what an example is.
-import { int64, nullable, store, string, topic, windowStore } from '../../../src/index.ts'
+import {
+  int64,
+  joinStore,
+  nullable,
+  store,
+  string,
+  topic,
+  versionedStore,
+  windowStore,
+} from '../../../src/index.ts'
 import type { TopologyScope } from '../../../src/index.ts'
 
 // What the examples share.
@@ -13,6 +22,10 @@ export const named = store('named', { key: string, value: string })
 export const priced = store('priced', { key: string, value: int64 })
 export const ranked = store('ranked', { key: string, value: string })
 export const perWindow = windowStore('per-window', { key: string, value: int64 })
+export const met = joinStore('met', { key: string, left: string, right: string })
+export const history = versionedStore('history', { key: string, value: int64, historyMs: 10 })
+export const waiting = store('waiting', { key: string, value: string })
+export const recent = store('recent', { key: string, value: string, ttlMs: 2 })
 
 /** Key and value, as they are sent to a topic or come out of it. */
 type Pair = readonly [key: string, value: string | number | null]

@@ -44,6 +44,7 @@ describe('samplesOf', () => {
       memberships_lost_total: 9,
       task_uncommitted_bytes: 64,
       task_stream_time_seconds: 1.5,
+      task_awaited_input: 1,
       task_buffered_bytes: 128,
       task_lag_records: 5,
     })
@@ -70,7 +71,9 @@ describe('samplesOf', () => {
         {
           ...(task as NonNullable<typeof task>),
           streamTimeMs: -1,
-          inputs: [{ topic: 'lines', partition: 0, position: 0, lag: undefined, bufferedBytes: 0 }],
+          inputs: [
+            { topic: 'lines', partition: 0, position: 0, lag: undefined, bufferedBytes: 0, awaited: false },
+          ],
         },
       ],
       restore: {

@@ -28,7 +28,7 @@ export const runningStatus = (changes: Partial<WorkerStatus> = {}): WorkerStatus
       id: '0_1',
       streamTimeMs: 1500,
       uncommittedBytes: 64,
-      inputs: [{ topic: 'lines', partition: 1, position: 10, lag: 5, bufferedBytes: 128 }],
+      inputs: [{ topic: 'lines', partition: 1, position: 10, lag: 5, bufferedBytes: 128, awaited: true }],
     },
   ],
   standbys: [

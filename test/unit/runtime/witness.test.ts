@@ -2,16 +2,18 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decodeWitness, encodeWitness, witnessedStores } from '../../../src/runtime/witness.ts'
 
-const state = (store: string, changelogEnd = 7, digest = '3.00112233aabbccdd') => ({
+const state = (store: string, changelogEnd = 7, digest = '3.00112233aabbccdd', layout = '') => ({
   store,
   changelogEnd,
   digest,
+  layout,
 })
 const named = (stores: ReturnType<typeof state>[]) => ({
   transactionalId: 'app.one.0',
   incarnation: 'abc',
   transaction: 1,
   streamTime: 2,
+  partitionTime: 2,
   stores,
 })
 
@@ -23,11 +25,13 @@ describe('the witness', () => {
       incarnation: name,
       transaction: fc.maxSafeNat(),
       streamTime: fc.integer({ min: -1, max: 2 ** 45 }),
+      partitionTime: fc.integer({ min: -1, max: 2 ** 45 }),
       stores: fc.array(
         fc.record({
           store: fc.stringMatching(/^[A-Za-z0-9_-]{1,30}$/),
           changelogEnd: fc.maxSafeNat(),
-          digest: fc.stringMatching(/^(0|-?[1-9][0-9]{0,14})\.[0-9a-f]{16}$/),
+          digest: fc.stringMatching(/^((0|-?[1-9][0-9]{0,14})\.[0-9a-f]{16})?$/),
+          layout: fc.stringMatching(/^([1-9][0-9]{0,3}[a-z]{2,8})?$/),
         }),
         { maxLength: 5 },
       ),
@@ -57,6 +61,8 @@ describe('the witness', () => {
     expect(encodeWitness(named([]))).toBe('ms1;app.one.0;abc;1;2')
     expect(encodeWitness(named([state('counts')]))).toBe('ms2;app.one.0;abc;1;2;counts@7=3.00112233aabbccdd')
     expect(decodeWitness('ms1;app.one.0;abc;1;2')).toEqual(named([]))
+    const behind = { ...named([state('counts')]), partitionTime: -1 }
+    expect(encodeWitness(behind)).toBe('ms2;app.one.0;abc;1;2;time=-1;counts@7=3.00112233aabbccdd')
   })
 
   it('passes over what a later version added', () => {
@@ -73,13 +79,14 @@ describe('the witness', () => {
       fc.property(names, (list) => {
         const small = list.map((name) => state(name, 0, '0.0000000000000000'))
         const large = list.map((name) =>
-          state(name, Number.MAX_SAFE_INTEGER, `${Number.MAX_SAFE_INTEGER}.ffffffffffffffff`),
+          state(name, Number.MAX_SAFE_INTEGER, `${Number.MAX_SAFE_INTEGER}.ffffffffffffffff`, '9999tnonooc'),
         )
         const head = {
           transactionalId: `${long}.${long}.0`,
           incarnation: 'abcd1234',
           transaction: Number.MAX_SAFE_INTEGER,
           streamTime: Number.MAX_SAFE_INTEGER,
+          partitionTime: Number.MAX_SAFE_INTEGER - 1,
         }
         const text = encodeWitness({ ...head, stores: large })
         expect(Buffer.byteLength(text)).toBeLessThanOrEqual(4096)
@@ -89,6 +96,6 @@ describe('the witness', () => {
         expect(kept(encodeWitness(named(small)))).toEqual(kept(text))
       }),
     )
-    expect(witnessedStores(Array.from({ length: 100 }, () => 'a-store-of-usual-length'))).toBe(47)
+    expect(witnessedStores(Array.from({ length: 100 }, () => 'a-store-of-usual-length'))).toBe(40)
   })
 })

@@ -12,6 +12,51 @@ describe('PunctuationSchedule', () => {
     expect(schedule.dueMs).toBe(0)
   })
 
+  it('begins at its anchor, and goes on from there at its interval', () => {
+    const schedule = new PunctuationSchedule()
+    schedule.add(1000, nothing, 2500, { anchorMs: 5250 })
+    expect(schedule.dueMs).toBe(5250)
+    expect(schedule.takeDue(5249)).toEqual([])
+    expect(schedule.takeDue(5250)).toEqual([nothing])
+    expect(schedule.dueMs).toBe(6250)
+    schedule.takeDue(9000)
+    expect(schedule.dueMs).toBe(9250)
+    schedule.moveTo(7000)
+    expect(schedule.dueMs).toBe(7250)
+    schedule.moveTo(100)
+    expect(schedule.dueMs).toBe(5250)
+  })
+
+  it('lies where an anchor of the past says', () => {
+    const schedule = new PunctuationSchedule()
+    schedule.add(1000, nothing, 2500, { anchorMs: 250 })
+    expect(schedule.dueMs).toBe(3250)
+    const fromTheFirst = new PunctuationSchedule()
+    fromTheFirst.add(1000, nothing, -1, { anchorMs: 250 })
+    expect(fromTheFirst.takeDue(2000)).toEqual([nothing])
+    expect(fromTheFirst.dueMs).toBe(2250)
+  })
+
+  it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY])('refuses the anchor %s', (anchorMs) => {
+    expect(() => new PunctuationSchedule().add(1000, nothing, 0, { anchorMs })).toThrow(
+      /TOPOLOGY_INVALID.*has the anchor/,
+    )
+  })
+
+  it('rings an alarm once, at what it was set to last', () => {
+    const schedule = new PunctuationSchedule()
+    let rung = 0
+    const set = schedule.addAlarm(() => rung++)
+    expect(schedule.dueMs).toBe(Number.POSITIVE_INFINITY)
+    set(500)
+    set(700)
+    schedule.takeDue(699)
+    expect([rung, schedule.dueMs]).toEqual([0, 700])
+    expect(schedule.takeDue(700)).toEqual([])
+    schedule.takeDue(9000)
+    expect([rung, schedule.dueMs]).toEqual([1, Number.POSITIVE_INFINITY])
+  })
+
   it('collapses missed ticks into one', () => {
     const schedule = new PunctuationSchedule()
     schedule.add(1000, nothing, 0)

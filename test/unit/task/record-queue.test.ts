@@ -34,56 +34,72 @@ const batchOf = (baseOffset: number, records: number): BatchView => {
 
 /** Two batches of two records, at 10 and at 20; what lies between them is no data. */
 const filled = (): { readonly queue: RecordQueue; readonly batchBytes: number } => {
-  const queue = new RecordQueue('in', 0, source, 10)
+  const queue = new RecordQueue('in', 0, source, { offset: 10, partitionTime: -1 }, () => 0)
   const batches = [batchOf(10, 2), batchOf(20, 2)]
-  queue.add({ batches, nextOffset: 25, highWatermark: 25, lastStableOffset: 25 }, -1)
+  queue.add({ batches, nextOffset: 25, highWatermark: 25, lastStableOffset: 25 })
   return { queue, batchBytes: (batches[0] as BatchView).sizeInBytes }
 }
 
 describe('a queue whose records are taken before their turn', () => {
   it('stands at the first one without a turn', () => {
     const { queue } = filled()
-    queue.take(-1)
-    queue.take(-1)
+    queue.take()
+    queue.take()
     expect([queue.position, queue.headOffset, queue.hasTaken]).toEqual([10, 20, true])
-    queue.finishTaken()
+    queue.finishTaken(true)
     expect(queue.position).toBe(11)
-    queue.finishTaken()
+    queue.finishTaken(true)
     expect([queue.position, queue.hasTaken]).toEqual([20, false])
-    queue.take(-1)
-    queue.take(-1)
+    queue.take()
+    queue.take()
     expect([queue.position, queue.hasHead]).toEqual([20, false])
-    queue.finishTaken()
-    queue.finishTaken()
+    queue.finishTaken(true)
+    queue.finishTaken(true)
     expect(queue.position).toBe(25)
   })
 
   it('holds a batch as long as one of its records is without a turn', () => {
     const { queue, batchBytes } = filled()
     expect(queue.bufferedBytes).toBe(2 * batchBytes)
-    for (let taken = 0; taken < 4; taken++) queue.take(-1)
+    for (let taken = 0; taken < 4; taken++) queue.take()
     expect(queue.bufferedBytes).toBe(2 * batchBytes)
-    queue.finishTaken()
+    queue.finishTaken(true)
     expect(queue.bufferedBytes).toBe(2 * batchBytes)
-    queue.finishTaken()
+    queue.finishTaken(true)
     expect(queue.bufferedBytes).toBe(batchBytes)
-    queue.finishTaken()
-    queue.finishTaken()
+    queue.finishTaken(true)
+    queue.finishTaken(true)
     expect(queue.bufferedBytes).toBe(0)
   })
 
   it('holds no batch that had its turn while the next one is read', () => {
     const { queue, batchBytes } = filled()
-    queue.take(-1)
-    queue.finishTaken()
-    queue.take(-1)
-    queue.finishTaken()
+    queue.take()
+    queue.finishTaken(true)
+    queue.take()
+    queue.finishTaken(true)
     expect(queue.bufferedBytes).toBe(batchBytes)
+  })
+
+  it('is as late as those that had their turn, and were not left out', () => {
+    const { queue } = filled()
+    queue.take()
+    queue.take()
+    expect(queue.partitionTime).toBe(-1)
+    queue.finishTaken(true)
+    expect(queue.partitionTime).toBe(0)
+    queue.finishTaken(false)
+    expect(queue.partitionTime).toBe(0)
+    queue.take()
+    queue.finishTaken(true)
+    queue.take()
+    queue.finishTaken(true)
+    expect(queue.partitionTime).toBe(1)
   })
 
   it('forgets them when it goes back', () => {
     const { queue } = filled()
-    for (let taken = 0; taken < 3; taken++) queue.take(-1)
+    for (let taken = 0; taken < 3; taken++) queue.take()
     queue.reset(10)
     expect([queue.position, queue.hasTaken, queue.bufferedBytes]).toEqual([10, false, 0])
   })

@@ -1,5 +1,13 @@
 // Punctuators and retries in the test driver: time moves when the test says so.
-import { output, type PunctuationType, StreamRecord, string, topic, topology } from 'millstream'
+import {
+  output,
+  type PunctuationType,
+  type ScheduleOptions,
+  StreamRecord,
+  string,
+  topic,
+  topology,
+} from 'millstream'
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 
@@ -7,17 +15,27 @@ const pings = topic('pings', { key: string, value: string })
 const ticks = topic('ticks', { key: string, value: string })
 
 /** Forwards a record at each tick. */
-const ticking = (type: PunctuationType, intervalMs: number, before: () => void = () => {}) =>
+const ticking = (
+  type: PunctuationType,
+  intervalMs: number,
+  before: () => void = () => {},
+  options: ScheduleOptions = {},
+) =>
   topology('ticking', (t) =>
     t
       .stream(pings)
       .process({
         outputs: output<string, string>(),
         init({ schedule, forward }) {
-          schedule(intervalMs, type, (timestamp) => {
-            forward(StreamRecord.of({ key: 'tick', value: String(timestamp), timestamp }))
-            before()
-          })
+          schedule(
+            intervalMs,
+            type,
+            (timestamp) => {
+              forward(StreamRecord.of({ key: 'tick', value: String(timestamp), timestamp }))
+              before()
+            },
+            options,
+          )
         },
         process: () => undefined,
       })
@@ -60,6 +78,16 @@ describe('punctuators by wall clock', () => {
     expect(values(driver)).toEqual([])
     driver.run()
     expect(values(driver)).toEqual(['1100'])
+  })
+
+  it('follow the clock from an anchor, also over a restart', () => {
+    const hour = 3_600_000
+    const atTen = ticking('wall-clock', hour, undefined, { anchorMs: 600_000 })
+    using driver = testDriver(atTen, { wallClock: 5 * hour })
+    driver.advanceWallClock(hour)
+    driver.restart()
+    driver.advanceWallClock(hour)
+    expect(values(driver)).toEqual([5 * hour + 600_000, 6 * hour + 600_000].map(String))
   })
 
   it('are refused when there are too many', () => {

@@ -116,6 +116,24 @@ describe('simulate', () => {
     await expect(asking).rejects.toThrow(/DRIVER_MISUSED: .*forgetful-counts-changelog/)
   })
 
+  it('shows all records of whatever year', async () => {
+    // Those of long ago and the markers of today lie in different segments.
+    const copied = topic('copied', { key: string, value: string })
+    await simulate({
+      topology: topology('copy', (t) => t.stream(lines).to(copied)),
+      seeds: [1],
+      input: ({ send }) => {
+        for (let line = 0; line < 20; line++) send(lines, 'a', `line ${line}`, { timestamp: line })
+      },
+      invariants: (world) => {
+        expect(world.records(copied).map(({ value }) => value)).toEqual(
+          world.records(lines).map(({ value }) => value),
+        )
+        expect(world.records(copied)).toHaveLength(20)
+      },
+    })
+  })
+
   it('may be called twice at the same time: one run follows the other', async () => {
     const one = { ...options, seeds: 2, faults: [] }
     const summaries = await Promise.all([simulate(one), simulate(one)])

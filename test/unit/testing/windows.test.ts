@@ -315,7 +315,7 @@ describe('windows told on close', () => {
     )
     driver.input(input).send('a', 'v', { timestamp: 1 })
     expect(() => driver.input(input).send('z', 'v', { timestamp: 20 })).toThrow(
-      /PUNCTUATOR_FAILED: what a closed window led to failed.*not now/,
+      /PUNCTUATOR_FAILED: what a closed window or a timer led to failed.*not now/,
     )
     broken = false
     driver.run()

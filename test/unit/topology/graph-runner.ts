@@ -211,7 +211,11 @@ export class GraphRunner {
       windowTable: () => {
         throw new Error('windows run in the test driver')
       },
+      timerTable: () => {
+        throw new Error('timers run in the test driver')
+      },
       inPortions: () => () => undefined,
+      alarm: () => () => undefined,
       countLate: () => undefined,
       awaitCall: () => {
         throw new Error('asynchronous processors run in the test driver')

@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { int64 } from '../../../src/serde/numbers.ts'
 import { string } from '../../../src/serde/text.ts'
-import { output, store, topic } from '../../../src/topology/handles.ts'
+import { output, store, topic, versionedStore, windowStore } from '../../../src/topology/handles.ts'
 import type { RecordStream } from '../../../src/topology/stream.ts'
+import { tumbling } from '../../../src/topology/windows.ts'
 import { type TopologyScope, isTopology, refuseSameNames, topology } from '../../../src/topology/topology.ts'
 
 const input = topic('in', { key: string, value: string })
 const out = topic('out', { key: string, value: string })
 const counts = store('counts', { key: string, value: int64 })
+const waits = store('waits', { key: string, value: string })
 const repartition = { name: 'again', key: string, value: string }
 
 type Build = (stream: RecordStream<string, string>) => void
@@ -54,6 +56,51 @@ describe('a mistake in a topology', () => {
         stream.repartition(repartition).to(out)
       },
       /two repartition topics are named again/,
+    ],
+    'an impossible history': [
+      (stream) => void stream.toTable(versionedStore('v', { key: string, value: string, historyMs: -1 })),
+      /store v: historyMs is -1, but takes a whole number from 0/,
+    ],
+    'an impossible time to live': [
+      (stream) => void stream.toTable(store('v', { key: string, value: string, ttlMs: 0.5 })),
+      /store v: ttlMs is 0.5, but takes a whole number from 1/,
+    ],
+    'a time to live for a store that has a time of its own': [
+      (stream) =>
+        void stream
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 5, graceMs: 0 }))
+          .count(Object.freeze({ ...windowStore('v', { key: string, value: int64 }), ttlMs: 5 })),
+      /store v: ttlMs is for stores made with store/,
+    ],
+    'a grace for a table without versions': [
+      (stream) => {
+        const table = stream.toTable(store('v', { key: string, value: string }))
+        stream.join(table, (value) => value, { graceMs: 5, store: waits }).to(out)
+      },
+      /the join after in-source: graceMs is for tables in a versioned store/,
+    ],
+    'a grace longer than the history': [
+      (stream) => {
+        const table = stream.toTable(versionedStore('v', { key: string, value: string, historyMs: 4 }))
+        stream.leftJoin(table, (value) => value, { graceMs: 5, store: waits }).to(out)
+      },
+      /the leftJoin after in-source: graceMs is 5, but the table knows its last 4 ms only/,
+    ],
+    'a negative grace of such a join': [
+      (stream) => {
+        const table = stream.toTable(versionedStore('v', { key: string, value: string, historyMs: 4 }))
+        stream.join(table, (value) => value, { graceMs: -1, store: waits }).to(out)
+      },
+      /the join after in-source: graceMs is -1, but takes a whole number from 0/,
+    ],
+    'a store of records that wait, used by somebody else': [
+      (stream) => {
+        const table = stream.toTable(versionedStore('v', { key: string, value: string, historyMs: 9 }))
+        stream.join(table, (value) => value, { graceMs: 5, store: waits }).to(out)
+        stream.process({ name: 'p', stores: [waits], process: () => undefined })
+      },
+      /store waits holds the records that wait in a join; only that can use it, not join-1 and p/,
     ],
     'two stores of one name': [
       (stream) => {

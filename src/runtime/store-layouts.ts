@@ -1,0 +1,101 @@
+// Whether what stores hold is what the topology says of them. Each commit says beside the offsets in which version and
+// layout it leaves each store; a restored store is the one of that commit, whatever its changelog or its disk went through.
+import type { CommittedPosition } from '../client/offsets.ts'
+import type { WorkerSettings } from '../config/worker-settings.ts'
+import { MillstreamError } from '../errors.ts'
+import type { StoreDefinition } from '../topology/contracts.ts'
+import { layoutText, readStoreCode } from '../topology/store-code.ts'
+import { committedState, keepsDigests, type RestoredTask, witnessesOf } from './digest-check.ts'
+import { witnessedStores } from './witness.ts'
+
+const refused = (task: string, store: string, what: string, fix: string): MillstreamError =>
+  new MillstreamError('STORE_LAYOUT', { what, where: { store, task }, fix })
+
+/** A version is told by the witness alone, so there must be one. */
+const checkWitnessed = (
+  task: string,
+  { name, version = 1 }: StoreDefinition,
+  names: readonly string[],
+  settings: WorkerSettings,
+): void => {
+  if (version === 1) return
+  if (!keepsDigests(settings))
+    throw refused(
+      task,
+      name,
+      `the store has version ${version}, which is kept with its digest`,
+      'Take the guarantee exactly_once and stateDigest on or verify; or give the store another name, without a version.',
+    )
+  if (names.indexOf(name) < witnessedStores(names)) return
+  throw refused(
+    task,
+    name,
+    `the store has version ${version}, and the metadata of an offset has no room for it among ${names.length} stores`,
+    'Use fewer stores in this part of the topology, or shorter names.',
+  )
+}
+
+/** The version from which a store has to be migrated; undefined: it is as the topology says. */
+const fromVersion = (
+  task: string,
+  { name, layout = '', version = 1, migrate }: StoreDefinition,
+  code: string | undefined,
+): number | undefined => {
+  const known = code === undefined ? undefined : readStoreCode(code)
+  const declared = readStoreCode(layout)
+  const written = known?.version ?? 1
+  if (written > version)
+    throw refused(
+      task,
+      name,
+      `the store was written in version ${written}, and is declared in version ${version}`,
+      'Run the newer topology; or give the store another name, and fill it anew from the inputs under a new application id.',
+    )
+  if (known === undefined || declared === undefined) return written < version ? needed() : undefined
+  // The serde of the value is what a migration changes: the kind of the entries and the keys stay as they are.
+  if (known.layout === declared.layout) return written < version ? needed() : undefined
+  if (written < version && known.layout[0] === declared.layout[0]) return needed()
+  throw refused(
+    task,
+    name,
+    `the store was written with ${layoutText(known.layout)}, and is declared with ${layoutText(declared.layout)}`,
+    'Keep its serdes; or raise its version and give it a migrate (for other serdes of the value); or give it another name.',
+  )
+
+  function needed(): number {
+    if (migrate !== undefined) return written
+    throw refused(
+      task,
+      name,
+      `the store was written in version ${written}, is declared in version ${version}, and has no migrate`,
+      'Give the store a migrate, or another name.',
+    )
+  }
+}
+
+/**
+ * The stores of a restored task that have to be migrated, and from which version. An empty store is what the topology says.
+ * @param committed the offsets of the task by `partitionId`
+ * @throws STORE_LAYOUT
+ */
+export const migrationsOf = (
+  { plan, stores }: RestoredTask,
+  committed: ReadonlyMap<string, CommittedPosition>,
+  settings: WorkerSettings,
+): ReadonlyMap<string, number> => {
+  const { id: task } = plan
+  const witnesses = witnessesOf(plan, committed)
+  const names = [...stores.keys()]
+  const found = new Map<string, number>()
+  for (const { definition, store } of stores.values()) {
+    checkWitnessed(task, definition, names, settings)
+    if (store.isEmpty) continue
+    const from = fromVersion(
+      task,
+      definition,
+      committedState(witnesses, definition.name)?.layout || undefined,
+    )
+    if (from !== undefined) found.set(definition.name, from)
+  }
+  return found
+}

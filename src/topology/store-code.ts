@@ -1,0 +1,90 @@
+// How the bytes of a store are laid out, in a few letters beside each commit: version, kind of entries, serdes of key and
+// value. What a later start declares is held against it, since other serdes would read the same bytes as something else.
+import type { StoreDefinition } from './contracts.ts'
+
+const kinds = {
+  p: 'plain entries',
+  t: 'values with timestamps',
+  w: 'windows',
+  v: 'versions',
+  e: 'entries that live for a time',
+  q: 'records that wait',
+  m: 'what a join keeps',
+  a: 'timers',
+} as const
+
+const serdes: Readonly<Record<string, string>> = {
+  s: 'string',
+  b: 'bytes',
+  i: 'int32',
+  l: 'int64',
+  L: 'bigint64',
+  d: 'float64',
+  j: 'json',
+}
+const codes = new Map(Object.entries(serdes).map(([code, name]) => [name, code]))
+
+/** A serde of the user: whether it reads what another one wrote is not for us to say. */
+const other = 'c'
+
+const wrapper = /^(nullable|windowed)\((.*)\)$/
+
+const serdeCode = (name: string): string => {
+  const [, outer, inner] = wrapper.exec(name) ?? []
+  if (inner !== undefined) return `${outer === 'nullable' ? 'n' : 'o'}${serdeCode(inner)}`
+  return codes.get(name.startsWith('json(') ? 'json' : name) ?? other
+}
+
+const kindOf = ({
+  windowShape,
+  sides,
+  timers,
+  versions,
+  waiting,
+  ttlMs,
+  plainValue,
+}: StoreDefinition): keyof typeof kinds => {
+  if (timers === true) return 'a'
+  if (sides !== undefined) return 'm'
+  if (windowShape !== undefined) return 'w'
+  if (versions !== undefined) return 'v'
+  if (waiting) return 'q'
+  if (ttlMs !== undefined) return 'e'
+  return plainValue === undefined ? 'p' : 't'
+}
+
+/** More than any serde of ours comes to. */
+const lettersMax = 7
+
+/** The longest code: four digits, and a letter for the kind before those of the serdes. */
+export const storeCodeMax: number = 4 + 1 + lettersMax
+
+/** The code of a store. A value keeps its code whether null is meant by it or not: a store never holds it. */
+export const storeCode = (store: StoreDefinition): string => {
+  const key = serdeCode((store.plainKey ?? store.key).name)
+  const values = store.sides ?? [store.plainValue ?? store.value]
+  const value = values.map(({ name }) => serdeCode(name).replace(/^n/, '')).join('')
+  return `${store.version ?? 1}${kindOf(store)}${`${key}${value}`.slice(0, lettersMax)}`
+}
+
+/** The parts of a code; undefined where it is none that this version knows. */
+export const readStoreCode = (code: string): { version: number; layout: string } | undefined => {
+  const [, version, layout] = /^(\d{1,4})([a-z][A-Za-z]*)$/.exec(code) ?? []
+  return version === undefined || layout === undefined ? undefined : { version: Number(version), layout }
+}
+
+/** A layout as text, for errors. */
+export const layoutText = (layout: string): string => {
+  const kind = kinds[layout[0] as keyof typeof kinds] ?? 'entries'
+  const names: string[] = []
+  let outer: string[] = []
+  for (const letter of layout.slice(1)) {
+    if (letter === 'n' || letter === 'o') outer.push(letter === 'n' ? 'nullable' : 'windowed')
+    else {
+      const name = serdes[letter] ?? 'a serde of its own'
+      names.push(outer.reduceRight((inner, one) => `${one}(${inner})`, name))
+      outer = []
+    }
+  }
+  return `${kind} (${names.join(', ')})`
+}
