@@ -213,17 +213,17 @@ const assemble = (given: Ingredients): Engine => {
   })
   const transaction = createTransaction(given, producer, membership, transactionalId)
   const fetcher = createFetcher(given)
-  const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
   const standbys = new Standbys({ ...given, notify })
   const manager: TaskManager = new TaskManager({
     ...given,
     globals: globals.stores,
-    collector,
+    collector: transaction.collector,
     standbys,
     observer: owner.watch,
     leftOpen,
     interrupted,
+    notify,
   })
   catalog.patterns.follow(cluster, ports, log, settings.topicRefreshMs, notify)
   return {

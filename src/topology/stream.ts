@@ -9,6 +9,13 @@ import {
   type AsOfOptions,
   type StreamTableJoin,
 } from './as-of-join.ts'
+import {
+  addMapValuesAsync,
+  addProcessAsync,
+  type AnyAsyncSpec,
+  type AsyncProcessorSpec,
+  type NamedAsyncOptions,
+} from './asynchronous.ts'
 import { addGlobalJoin } from './global-join.ts'
 import type { GlobalTable } from './global-table.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
@@ -112,6 +119,18 @@ export class RecordStream<K, V> {
   mapValues<V2>(map: (value: V, record: StreamRecord<K, V>) => V2): RecordStream<K, V2> {
     const call = this.#function<(value: unknown, record: AnyRecord) => unknown>('mapValues', map)
     return this.#then('mapValues', () => new MapValuesOperator(call))
+  }
+
+  /**
+   * As `mapValues`, with an answer that comes later: several calls are open at once, those of one key one after the other,
+   * and what follows is in the order of the records. After a crash what was not committed is called for again.
+   */
+  mapValuesAsync<V2>(
+    map: (value: V, record: StreamRecord<K, V>, signal: AbortSignal) => Promise<V2> | V2,
+    options?: NamedAsyncOptions,
+  ): RecordStream<K, Awaited<V2>> {
+    const upstream = addMapValuesAsync(this.#builder, this.#upstream, map, options)
+    return new RecordStream(this.#builder, upstream, this.#keyChanged)
   }
 
   /** Answers any number of keys and values for each record. */
@@ -260,6 +279,21 @@ export class RecordStream<K, V> {
       K,
       O
     >
+  }
+
+  /** Calls something for each record, and processes its answer: synchronously, in the order of the records, with stores. */
+  processAsync<
+    R,
+    const S extends StoresDeclared = Readonly<Record<never, never>>,
+    O extends OutputsDeclared = undefined,
+  >(given: AsyncProcessorSpec<K, V, R, S, O>): ProcessResult<O> {
+    const { upstream, spec } = addProcessAsync(
+      this.#builder,
+      this.#upstream,
+      given as unknown as AnyAsyncSpec,
+    )
+    const calls = new RecordStream<K, V>(this.#builder, upstream, this.#keyChanged)
+    return calls.#runs('processAsync', spec, UserProcessor, true) as ProcessResult<O>
   }
 
   /**
