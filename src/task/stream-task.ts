@@ -7,7 +7,6 @@ import { invariant } from '../base/assert.ts'
 import { faultPoint } from '../base/fault-point.ts'
 import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
-import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
 import type { TimerTable } from '../state/timer-table.ts'
@@ -25,6 +24,7 @@ import type { HeldBack } from '../topology/held-back.ts'
 import { aheadOf } from './ahead.ts'
 import { AsyncTurns, type TurnHost } from './async-turns.ts'
 import { CommitHolds } from './commit-holds.ts'
+import { type CommittedOffset, CommittedPositions } from './committed-positions.ts'
 import type { AnyStore, StreamTaskOptions, TaskStore } from './contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { located, portionFailed, punctuatorFailed, schemaLookMs, scheduledTooLate } from './failures.ts'
@@ -59,9 +59,7 @@ export class StreamTask implements TaskView {
   readonly #wallTimers = new PunctuationSchedule()
   readonly #portions = new PortionList()
   readonly #holds = new CommitHolds()
-  readonly #committed: number[]
-  /** The positions were committed by this task, or read back; false for a start that was only chosen. */
-  readonly #isCommitted: boolean[]
+  readonly #committed: CommittedPositions
   #committedStreamTime: number
   #streamTime: number
   #inHand = false
@@ -90,8 +88,7 @@ export class StreamTask implements TaskView {
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
     this.#storeList = [...options.stores.values()].map(({ store }) => store)
-    this.#committed = options.queues.map((queue) => queue.position)
-    this.#isCommitted = options.queues.map(() => false)
+    this.#committed = new CommittedPositions(options.queues)
     this.#sealStores()
     this.#turns = this.#asyncTurns(options)
     const { subtopology, collector, outputOf, globals } = options
@@ -116,11 +113,7 @@ export class StreamTask implements TaskView {
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
   get dirty(): boolean {
-    if (this.#punctuated) return true
-    const { queues } = this.group
-    for (let index = 0; index < queues.length; index++)
-      if (queues[index]?.position !== this.#committed[index]) return true
-    return false
+    return this.#punctuated || this.#committed.areBehind
   }
 
   /** Bytes written to stores and not committed. */
@@ -215,15 +208,7 @@ export class StreamTask implements TaskView {
     this.#committedStreamTime = this.#streamTime
     this.#streamTimers.settle()
     this.#wallTimers.settle()
-    for (const [index, queue] of this.group.queues.entries()) {
-      invariant(queue.position >= (this.#committed[index] ?? 0), 'offsets only grow', {
-        task: this.id,
-        topic: queue.topic,
-      })
-      this.#committed[index] = queue.position
-      this.#isCommitted[index] = true
-      queue.settle()
-    }
+    this.#committed.settle(this.id)
   }
 
   /** Overlays become the committed base, each with the changelog offset behind it. */
@@ -232,24 +217,14 @@ export class StreamTask implements TaskView {
   }
 
   /** The last committed position of each input by `partitionId`, or the start that was chosen. */
-  get committedPositions(): ReadonlyMap<string, { readonly offset: number; readonly committed: boolean }> {
-    return new Map(
-      this.group.queues.map((queue, index) => [
-        partitionId(queue.topic, queue.partition),
-        { offset: this.#committed[index] as number, committed: this.#isCommitted[index] as boolean },
-      ]),
-    )
+  get committedPositions(): ReadonlyMap<string, CommittedOffset> {
+    return this.#committed.all()
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
   rewind(positions: ReadonlyMap<string, QueueStart>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
-    for (const [index, queue] of this.group.queues.entries()) {
-      const start = positions.get(partitionId(queue.topic, queue.partition))
-      const position = start?.offset ?? (this.#committed[index] as number)
-      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position, start?.partitionTime)
-      this.#committed[index] = position
-    }
+    this.#committed.rewind(positions, wrong('no-rewind-after-abort'))
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
     else this.#streamTimers.moveTo(streamTime)
     this.#wallTimers.rewind()
@@ -413,19 +388,8 @@ export class StreamTask implements TaskView {
     for (const punctuator of timers.takeDue(timeMs)) {
       this.#punctuated = true
       this.counts.punctuated++
-      try {
-        this.#begin()
-        punctuator(timeMs)
-      } catch (error) {
-        this.#undo()
-        const failure = located(error, this.id, undefined)
-        if (failure.reaction !== 'policy') throw failure
-        // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
-        if (this.#policy.action !== 'skip') throw punctuatorFailed(failure)
-        this.#skipped('a punctuator', failure)
-        continue
-      }
-      this.#finish()
+      const failure = this.#betweenRecords(() => punctuator(timeMs), punctuatorFailed)
+      if (failure !== undefined) this.#skipped('a punctuator', failure)
     }
   }
 
@@ -438,7 +402,10 @@ export class StreamTask implements TaskView {
   }
 
   /** Work that is atomic like a record. @returns why it failed, where that is to be skipped */
-  #betweenRecords(work: () => void): MillstreamError | undefined {
+  #betweenRecords(
+    work: () => void,
+    failed: (cause: MillstreamError) => MillstreamError = portionFailed,
+  ): MillstreamError | undefined {
     try {
       this.#begin()
       work()
@@ -446,7 +413,8 @@ export class StreamTask implements TaskView {
       this.#undo()
       const failure = located(error, this.id, undefined)
       if (failure.reaction !== 'policy') throw failure
-      if (this.#policy.action !== 'skip') throw portionFailed(failure)
+      // Not like a record: it cannot stay at hand, so that committing what came before would drop it.
+      if (this.#policy.action !== 'skip') throw failed(failure)
       return failure
     }
     this.#finish()

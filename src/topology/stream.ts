@@ -21,7 +21,6 @@ import type { GlobalTable } from './global-table.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes groups, whose windows make streams, when their methods are called
 import { GroupedStream } from './grouped-stream.ts'
-import type { OutputType, ValueOutputType } from './handles.ts'
 import {
   type AnyRecord,
   BranchOperator,
@@ -53,6 +52,8 @@ import {
   type RepartitionOptions,
 } from './repartition.ts'
 import type { JoinedIn, JoinWindows } from './join-windows.ts'
+// biome-ignore lint/suspicious/noImportCycles: types of streams, for a stream
+import type { ProcessResult, ProcessValuesResult } from './process-results.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
 import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.ts'
 import type { StreamJoiner } from './stream-join-operator.ts'
@@ -64,20 +65,6 @@ import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor 
 import { addKeptTable, type TableStream } from './table.ts'
 import type { TableView } from './table-operators.ts'
 import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
-
-/** What `process` answers: nothing, a stream, or streams by the names of the outputs. */
-export type ProcessResult<O> = O extends undefined
-  ? undefined
-  : O extends OutputType<infer K, infer V>
-    ? RecordStream<K, V>
-    : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
-
-/** What `processValues` answers: as `ProcessResult`, with the keys as they are. */
-export type ProcessValuesResult<K, O> = O extends undefined
-  ? undefined
-  : O extends ValueOutputType<infer V>
-    ? RecordStream<K, V>
-    : { readonly [N in keyof O]: O[N] extends ValueOutputType<infer V> ? RecordStream<K, V> : never }
 
 /** A stream of records. Its methods describe what happens to each; they run nothing. */
 export class RecordStream<K, V> {
