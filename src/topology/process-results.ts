@@ -1,6 +1,5 @@
 // The types of what `process` and `processValues` of a stream answer.
 import type { OutputType, ValueOutputType } from './handles.ts'
-// biome-ignore lint/suspicious/noImportCycles: a type alone
 import type { RecordStream } from './stream.ts'
 
 /** What `process` answers: nothing, a stream, or streams by the names of the outputs. */

@@ -52,7 +52,6 @@ import {
   type RepartitionOptions,
 } from './repartition.ts'
 import type { JoinedIn, JoinWindows } from './join-windows.ts'
-// biome-ignore lint/suspicious/noImportCycles: types of streams, for a stream
 import type { ProcessResult, ProcessValuesResult } from './process-results.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
 import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.ts'
