@@ -243,7 +243,7 @@ const assemble = (given: Ingredients): Engine => {
     standbys,
     globals,
     fetcher,
-    flow: new InputFlow(fetcher, manager, settings.bufferedBytesMax),
+    flow: new InputFlow({ ...settings, fetcher, manager, clock: ports.clock, leftOpen }),
     purge: new RepartitionPurge(cluster, ports, settings, log),
     ...agreementOf(given, standbys),
     schemas: given.schemas,

@@ -21,7 +21,7 @@ import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
 import { Restorer } from './restorer.ts'
 import type { Standbys } from './standbys.ts'
-import type { TaskPlan } from './task-plan.ts'
+import { internalPartitions, type TaskPlan } from './task-plan.ts'
 import {
   changelogEnds,
   changelogLimits,
@@ -114,9 +114,11 @@ export class TaskManager {
     { reload }: { readonly reload: boolean },
   ): Promise<Set<StreamTask>> {
     this.release(taskIds)
+    const { plans, leftOpen, settings } = this.#options
+    if (reload) leftOpen.sweep(internalPartitions(plans.values(), settings.applicationId))
     const added: OpenTask[] = []
     for (const id of taskIds) {
-      const plan = this.#options.plans.get(id)
+      const plan = plans.get(id)
       invariant(plan !== undefined, 'an assigned task is one of the topology', { task: id })
       const known = this.#open.get(id)
       if (known?.task !== undefined && !reload) continue
