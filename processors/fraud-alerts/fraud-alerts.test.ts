@@ -133,7 +133,7 @@ it('tells each payment that was not confirmed once, whatever dies', async () => 
     faults: ['request', 'cut', 'kill', 'pause', 'put out', 'restart', 'stop node'],
     input({ send, random }) {
       const upTo = (most: number): number => Math.floor(random() * most)
-      for (let at = 0; at < 300; at++) {
+      for (let at = 0; at < 120; at++) {
         const card = `card-${upTo(6)}`
         const timestamp = at * minute
         send(payments, card, { id: `${card}/${at}`, amount: 1 + upTo(300) }, { timestamp })

@@ -111,7 +111,7 @@ it('has each payment in one place and each order told, whatever dies', async () 
     partitions,
     input({ send, random }) {
       const upTo = (most: number): number => Math.floor(random() * most)
-      for (let at = 0; at < 200; at++) {
+      for (let at = 0; at < 100; at++) {
         const timestamp = at * 3 * minute
         if (at % 8 === 0) send(customers, `c${upTo(4)}`, { name: `name ${at}` }, { timestamp })
         send(
