@@ -24,6 +24,7 @@ const hourMs = 60 * minuteMs
 
 /** A confirmation has to be earlier than this after its payment. */
 export const confirmWithinMs = 10 * minuteMs
+
 const id = z.string().min(1)
 const amount = z.int().positive()
 
