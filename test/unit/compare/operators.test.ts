@@ -19,7 +19,7 @@ describe('the operators of npm run compare', () => {
   })
 
   it.each(Object.entries(operators))('%s is a topology', (name, operator) => {
-    const topology = topologyOf(operator, name, { input: 'in', output: 'out' }, graceMs)
+    const topology = topologyOf(operator, name, { input: 'in', rows: 'rows', output: 'out' }, graceMs)
     expect(topology.graph.subtopologies.length).toBeGreaterThan(0)
   })
 })
