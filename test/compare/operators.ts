@@ -50,8 +50,8 @@ interface Scope {
   leftTable(): TableStream<string, string, null>
   rightTable(kept?: typeof versions): TableStream<string, string, null>
   globalTable(): GlobalTable<string, string>
-  /** An aggregate of each key, there for some of its values and gone for others. */
-  someSums(): TableStream<string, string, null>
+  /** A reduced value of each key, there for some of its values and gone for others. */
+  someSums(): TableStream<string, string | null, null>
   texts<K extends string | null, V extends string | null>(results: RecordStream<K, V>): void
   counts<V extends number | null>(results: RecordStream<string, V>): void
   windowed<V>(results: RecordStream<Windowed<string>, V>, windows: WindowLength, value: Serde<V>): void
@@ -97,7 +97,7 @@ const nullableText = nullable(string)
 const nullableCount = nullable(int64)
 
 /** Of values that end in a digit, those of 0 to 6. */
-const isKept = (sum: string): boolean => !/[789]$/.test(sum)
+const isKept = (sum: string | null): boolean => !/[789]$/.test(`${sum}`)
 
 const foldTexts = {
   initial: () => '',
@@ -120,7 +120,7 @@ const onClose = { emit: 'on-close' } as const
 const heldMs = 100
 /** Below what comes within that time. */
 const heldMax = 15
-const heldTexts = { name: 'held', ...texts }
+const heldTexts = { name: 'held', key: string, value: nullableText }
 const startEmpty = { initial: () => '' }
 
 const sequences = { input: 'by-seed', compared: 'sequences' } as const
@@ -409,7 +409,7 @@ export const topologyOf = (
         t.globalTable(topic(topics.rows, { key: string, value: nullableText }), {
           store: globalStore('rows', texts),
         }),
-      someSums: () => grouped().aggregate(keptTexts, foldTexts).filter(isKept),
+      someSums: () => grouped().reduce(keptNullable, tail).filter(isKept),
       left,
       leftTable: () => left().toTable(store('left', texts)),
       right,

@@ -205,10 +205,9 @@ final class Operators {
       return builder.globalTable(rows, Consumed.with(STRING, STRING));
     }
 
-    /** An aggregate of each key, there for some of its values and gone for others. */
+    /** A reduced value of each key, there for some of its values and gone for others. */
     KTable<String, String> someSums() {
-      return grouped().aggregate(() -> "", (key, value, sum) -> tail(sum, value), kept(STRING))
-          .filter((key, sum) -> !sum.matches(".*[789]"));
+      return grouped().reduce(Operators::tail, kept(STRING)).filter((key, sum) -> !sum.matches(".*[789]"));
     }
 
     /** Records without a value are of the left side. */
