@@ -113,6 +113,10 @@ export const errorTable = {
     text: 'A partitioner given to `to` chose a partition that the topic does not have.',
   },
   PROCESSING_FAILED: { reaction: 'policy', text: 'A processor threw.' },
+  CALL_TIMED_OUT: {
+    reaction: 'policy',
+    text: 'An asynchronous processor had no answer within its timeoutMs.',
+  },
   PUNCTUATOR_FAILED: {
     reaction: 'stop',
     text: 'A punctuator threw: its transaction is aborted, and the tick comes again after a restart.',

@@ -78,6 +78,7 @@ export type { SinkOptions, SinkTopic } from './topology/sinks.ts'
 export type { TableOptions } from './topology/per-commit.ts'
 export type { GroupByOptions, RepartitionOptions, RepartitionSettings } from './topology/repartition.ts'
 export type { ForeignKeyOptions, GroupedTable, Row, TableStoreHandle, TableStream } from './topology/table.ts'
+export type { AsyncOptions, AsyncProcessorSpec, NamedAsyncOptions } from './topology/asynchronous.ts'
 export type { Mapped } from './topology/operators.ts'
 export { processor } from './topology/processor.ts'
 export type {

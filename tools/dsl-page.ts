@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { operators } from '../test/compare/operators.ts'
+import { asyncExamples } from '../test/unit/docs/dsl-async.ts'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
@@ -16,6 +17,7 @@ const examples = [
   ...versionExamples,
   ...suppressExamples,
   ...globalExamples,
+  ...asyncExamples,
   ...compositionExamples,
 ]
 
@@ -28,6 +30,7 @@ const source = [
   'dsl-versions.ts',
   'dsl-suppress.ts',
   'dsl-globals.ts',
+  'dsl-async.ts',
   'dsl-composition.ts',
 ]
   .map((file) => readFileSync(path.join(import.meta.dirname, '..', 'test', 'unit', 'docs', file), 'utf8'))
@@ -139,7 +142,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'yes: `timestamp` and `onInvalidTimestamp` of a topic; the time of a partition survives restarts',
   ],
   ['durable timers per key', 'not there; `timerStore`, `timers` and `onTimer` of `process`'],
-  ['asynchronous processors', 'not there either; not yet here'],
+  ['asynchronous processors', 'not there; `mapValuesAsync`, `processAsync`'],
   [
     'Avro, JSON Schema, Protobuf (not in Kafka Streams itself: Confluent)',
     'yes: `millstream/schema-registry`',
@@ -164,6 +167,28 @@ grace that is one millisecond off is noticed. It knows ${Object.keys(operators).
 - What travels through topics of several partitions (\`groupBy\` of tables, foreign-key joins) is equal in the end; what is told on
   the way depends on who comes first, in both.
 - Records without a key that an outer join keeps go to any partition.`
+
+const callsText = `## What a call may rely on
+
+A call has a record, and no store and no output: it is made before the turn of its record, while records before it still wait
+for their answers. The turn comes when the calls of the record are answered and every record before it, of the same task, has
+had its turn. Then all that follows happens at once, in one transaction with the offset of the record; what other branches do
+with the same record, too. So outputs and stores are those of a synchronous processor, in the same order, and a commit waits
+for no call: it ends before the lowest record whose call is open.
+
+- **A call may be made again**: what is open, or answered and not committed, when a worker dies, when a task moves and when a
+  transaction is aborted is called for again. Outside of Kafka an effect may happen twice: give it a key that tells it
+  (topic, partition and offset, or a number of your own), and let whoever is called ignore what it has done.
+- **A call that fails** (it throws, or has no answer within \`timeoutMs\`) fails its record: \`onFailure\` says what becomes of it.
+  With \`retry\` that call alone is made again, while others of its key wait; with \`skip\` the record is left out whole; with
+  \`fail\` what came before the record is committed, and the worker stops.
+- **A call that does not look at its signal** goes on after \`timeoutMs\`, and may then overlap with the next one of its key.
+- **A slow call** holds up what comes behind it, not the other calls: a task takes up to 64 records per call that may be open
+  before the first of them has had its turn. Then its inputs fill up and are paused.
+- \`asyncInFlightMax\` limits the calls of all tasks of a worker (256).
+- **Nothing with a store may stand before it** in its sub-topology: counts, joins, processors with stores. Send the records
+  through \`repartition\` between the two. Behind it anything may follow, also another asynchronous processor.
+- A test drives it with \`await driver.settled()\`; in \`simulate\` a call waits with \`sleep\` of its worker's life.`
 
 export const dslPage = (): { readonly path: string; readonly text: string } => ({
   path: 'docs/dsl.md',
@@ -208,6 +233,8 @@ that come later, which a worker finds within \`topicRefreshMs\` and the group th
 says which they are, so that all workers read the same ones. Partition 3 of each is read by task 3; \`metadata.topic\` of a
 processor tells which topic a record is from. Topics of the application itself never match. In the test driver the option
 \`topics\` names those that there are.
+
+${callsText}
 
 ## Around a topology
 

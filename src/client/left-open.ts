@@ -5,7 +5,7 @@
 //
 // Nor does a worker that is gone write again, and whoever has its tasks now would wait for ever. So whoever waits asks who
 // holds it up, and where that is a worker of this application whose coordinator has decided, the marker is written here.
-import type { Logger } from '../base/log.ts'
+import type { LogFields, Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { ensureError, isMillstreamError } from '../errors.ts'
 import { type ActiveProducer, describeProducers } from '../protocol/describe-producers.ts'
@@ -22,6 +22,7 @@ import {
 
 /** Markers mostly come within milliseconds: nobody is asked before, ms. */
 const patienceMs = 1000
+const NONE = 0
 /** From one look to the next, ms. */
 const pauseMs = 2000
 
@@ -41,6 +42,8 @@ export class LeftOpen {
   readonly #settings: LeftOpenSettings
   readonly #endings: Endings
   readonly #log: Logger
+  /** What was said of whose end nobody knows, or that could not be ended: once each. */
+  readonly #said = new Set<string>()
   #looking = false
   #lookedMs = Number.NEGATIVE_INFINITY
   #closed = false
@@ -71,6 +74,14 @@ export class LeftOpen {
     }, sinceMs)
   }
 
+  /**
+   * Looks in the background once at all of these: after a producer began anew, who alone may know how its last transaction
+   * ended, while somebody else waits for that.
+   */
+  sweep(partitions: readonly GuardedPartition[]): void {
+    if (!this.#closed && !this.#looking) this.#look(() => partitions)
+  }
+
   close(): void {
     this.#closed = true
   }
@@ -78,12 +89,13 @@ export class LeftOpen {
   #suspect(find: () => Awaitable<readonly GuardedPartition[]>, sinceMs: number): void {
     const now = this.#ports.clock.monotonic()
     if (this.#closed || this.#looking || now < sinceMs + patienceMs || now < this.#lookedMs + pauseMs) return
+    this.#look(find)
+  }
+
+  #look(find: () => Awaitable<readonly GuardedPartition[]>): void {
     this.#looking = true
     void this.#end(find)
-      .catch((error: unknown) => {
-        const cause = ensureError(error).message
-        if (!this.#closed) this.#log.warn('a transaction that others wait for could not be ended', { cause })
-      })
+      .catch((error: unknown) => this.#sayOnce(ensureError(error).message, notEnded, {}))
       .finally(() => {
         this.#looking = false
         this.#lookedMs = this.#ports.clock.monotonic()
@@ -100,12 +112,19 @@ export class LeftOpen {
       )
   }
 
-  /** What is open, as far as the leaders say so: whoever does not is asked the next time. */
+  #sayOnce(id: string, text: string, fields: LogFields): void {
+    if (this.#closed || this.#said.has(id)) return
+    this.#said.add(id)
+    this.#log.warn(text, { ...fields, cause: id })
+  }
+
+  /** What is open, as far as the leaders say so: whoever does not, or is none any more, is looked up for the next time. */
   async #open(partitions: readonly GuardedPartition[]): Promise<OpenProducer[]> {
     const byLeader = Map.groupBy(
       partitions,
       ({ topic, partition }) => this.#cluster.partition(topic, partition)?.leader ?? -1,
     )
+    const stale = new Set(byLeader.get(-1)?.map(({ topic }) => topic))
     byLeader.delete(-1)
     const open: OpenProducer[] = []
     for (const [node, asked] of byLeader) {
@@ -114,11 +133,15 @@ export class LeftOpen {
         partitions: one.partitions.map(({ partition }) => partition),
       }))
       const response = await this.#answered(this.#cluster.send(node, 'admin', describeProducers, { topics }))
+      if (response === undefined) for (const { topic } of asked) stale.add(topic)
       for (const { topic, partitions: answers } of response?.topics ?? [])
-        for (const { partition, producers } of answers)
+        for (const { partition, producers, errorCode } of answers) {
+          if (errorCode !== NONE) stale.add(topic)
           for (const producer of producers)
             if (producer.currentTransactionStart >= 0) open.push({ topic, partition, ...producer })
+        }
     }
+    if (stale.size > 0) await this.#answered(this.#cluster.refreshMetadata([...stale]))
     return open
   }
 
@@ -153,14 +176,32 @@ export class LeftOpen {
       { transactionalId, requestTimeoutMs },
       this.#log,
     )
-    const last = await guard.lastTransaction()
-    if (last !== undefined) this.#endings.note(last)
-    for (const { topic, partition, producerId, producerEpoch } of open) {
-      // Undecided, or nobody tells how it ended: its own worker may know.
-      if (this.#endings.of(producerId, producerEpoch) === undefined) continue
+    const found = await guard.look()
+    // Being decided: the markers are on their way.
+    if (found === undefined || found.state.startsWith('Prepare')) return
+    if (found.last !== undefined) this.#endings.note(found.last)
+    for (const one of open) {
+      const { topic, partition, producerId, producerEpoch, currentTransactionStart: offset } = one
+      const where = { topic, partition, offset, producer: `${producerId}:${producerEpoch}`, transactionalId }
+      if (this.#endings.of(producerId, producerEpoch) === undefined) {
+        // Its own worker may know; with version 1 an epoch goes on after its transaction.
+        if (found.producerId === producerId && producerEpoch < found.producerEpoch)
+          this.#sayOnce(
+            `${topic}-${partition} ${where.producer}: nobody here knows how it ended`,
+            notEnded,
+            where,
+          )
+        continue
+      }
       const deadlineMs = this.#ports.clock.monotonic() + 2 * requestTimeoutMs
       const producer = { producerId, epoch: producerEpoch + 1 }
-      await guard.settle([{ topic, partition }], producer, this.#endings, deadlineMs)
+      // One that cannot be ended does not hold up the others.
+      await guard
+        .settle([one], producer, this.#endings, deadlineMs)
+        .catch((error: unknown) => this.#sayOnce(ensureError(error).message, notEnded, where))
     }
   }
 }
+
+const notEnded =
+  'a transaction that others may wait for is open in a partition although it is over; kafka-transactions.sh find-hanging shows it, and abort ends it'

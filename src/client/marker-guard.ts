@@ -86,6 +86,15 @@ export const offsetsPartition = async (cluster: Cluster, groupId: string): Promi
   return (hash === -2_147_483_648 ? 0 : Math.abs(hash)) % partitions
 }
 
+/** What a coordinator knows of a transactional id. */
+export interface Known {
+  readonly state: string
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** Its last transaction; undefined while it is open, and with transactions version 1, where one epoch has many of them. */
+  readonly last: EndedTransaction | undefined
+}
+
 interface OpenPartition extends GuardedPartition {
   readonly producer: ActiveProducer
 }
@@ -138,17 +147,15 @@ export class MarkerGuard {
     }
   }
 
-  /**
-   * The last transaction of our transactional id, as the coordinator knows it; undefined while it is open, and with
-   * transactions version 1, where one epoch has many of them.
-   */
-  async lastTransaction(): Promise<EndedTransaction | undefined> {
-    if (this.#cluster.transactionVersion === 1) return undefined
+  /** What the coordinator knows of our transactional id; undefined where it does not tell. */
+  async look(): Promise<Known | undefined> {
     const found = await this.#describe(this.#ports.clock.monotonic() + 2 * this.#settings.requestTimeoutMs)
-    if (found === undefined || !/^(Prepare|Complete)(Commit|Abort)$/.test(found.state)) return undefined
+    if (found === undefined) return undefined
+    const { state, producerId, producerEpoch } = found
+    const isOver = /^(Prepare|Complete)(Commit|Abort)$/.test(state) && this.#cluster.transactionVersion === 2
     // KIP-890: the end of a transaction takes the next epoch.
-    const epoch = found.producerEpoch - 1
-    return { producerId: found.producerId, epoch, committed: found.state.endsWith('Commit') }
+    const last = { producerId, epoch: producerEpoch - 1, committed: state.endsWith('Commit') }
+    return { state, producerId, producerEpoch, last: isOver ? last : undefined }
   }
 
   /** What the coordinator knows of our transactional id; undefined where it knows nothing, or does not tell us. */

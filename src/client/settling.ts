@@ -53,8 +53,9 @@ export class Settling {
 
   /** Asks the coordinator how the last transaction of our transactional id has ended. @throws REQUEST_TIMED_OUT */
   async findLast(): Promise<void> {
-    const last = await this.#requests.wait(this.#guard.lastTransaction())
-    if (last !== undefined) this.#endings.note(last)
+    if (this.#cluster.transactionVersion === 1) return
+    const known = await this.#requests.wait(this.#guard.look())
+    if (known?.last !== undefined) this.#endings.note(known.last)
   }
 
   /**

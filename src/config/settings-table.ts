@@ -244,6 +244,13 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
   ),
   retryBackoffMaxMs: duration(10_000, 1, 'onFailure retry: longest wait between two tries.'),
   afterRetries: choice('fail', ['fail', 'skip'], 'onFailure retry: what to do when all tries have failed.'),
+  asyncInFlightMax: {
+    type: 'integer',
+    default: 256,
+    min: 1,
+    max: 1_000_000,
+    text: 'Calls of asynchronous processors that are open at once, over all tasks of a worker. Each processor has a limit of its own for one task (`inFlightMax`, 20).',
+  },
 
   standbyReplicas: {
     type: 'integer',

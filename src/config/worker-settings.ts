@@ -56,6 +56,8 @@ export interface WorkerSettings {
   readonly retryBackoffMs: number
   readonly retryBackoffMaxMs: number
   readonly afterRetries: 'fail' | 'skip'
+  /** Calls of asynchronous processors that are open at once. */
+  readonly asyncInFlightMax: number
 
   /** Copies of each store on other workers, close behind its changelog. */
   readonly standbyReplicas: number

@@ -213,17 +213,17 @@ const assemble = (given: Ingredients): Engine => {
   })
   const transaction = createTransaction(given, producer, membership, transactionalId)
   const fetcher = createFetcher(given)
-  const { collector } = transaction
   const interrupted = (): boolean => owner.closing() || owner.interrupted()
   const standbys = new Standbys({ ...given, notify })
   const manager: TaskManager = new TaskManager({
     ...given,
     globals: globals.stores,
-    collector,
+    collector: transaction.collector,
     standbys,
     observer: owner.watch,
     leftOpen,
     interrupted,
+    notify,
   })
   catalog.patterns.follow(cluster, ports, log, settings.topicRefreshMs, notify)
   return {
@@ -243,7 +243,7 @@ const assemble = (given: Ingredients): Engine => {
     standbys,
     globals,
     fetcher,
-    flow: new InputFlow(fetcher, manager, settings.bufferedBytesMax),
+    flow: new InputFlow({ ...settings, fetcher, manager, clock: ports.clock, leftOpen }),
     purge: new RepartitionPurge(cluster, ports, settings, log),
     ...agreementOf(given, standbys),
     schemas: given.schemas,

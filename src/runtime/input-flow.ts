@@ -1,10 +1,23 @@
 // Input on its way from the fetcher to the queues of the tasks, bounded: a partition with enough buffered is paused
 // until half of that is processed.
+import type { Clock } from '../base/ports.ts'
 import type { Fetcher } from '../client/fetcher.ts'
+import type { LeftOpen } from '../client/left-open.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import type { RecordQueue } from '../task/record-queue.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { TaskManager } from './task-manager.ts'
+
+/** From one look at what is held up to the next, ms. */
+const lookEveryMs = 1000
+
+export interface InputFlowOptions {
+  readonly fetcher: Fetcher
+  readonly manager: TaskManager
+  readonly bufferedBytesMax: number
+  readonly clock: Clock
+  readonly leftOpen: LeftOpen
+}
 
 export class InputFlow {
   readonly #fetcher: Fetcher
@@ -12,11 +25,18 @@ export class InputFlow {
   readonly #bufferedBytesMax: number
   readonly #followed = new Map<string, RecordQueue>()
   readonly #paused = new Set<RecordQueue>()
+  readonly #clock: Clock
+  readonly #leftOpen: LeftOpen
+  /** The last stable offset that held up each repartition topic when it was looked at last, and since when. */
+  readonly #heldUp = new Map<RecordQueue, { readonly at: number; readonly sinceMs: number }>()
+  #lookedMs = 0
 
-  constructor(fetcher: Fetcher, manager: TaskManager, bufferedBytesMax: number) {
+  constructor({ fetcher, manager, bufferedBytesMax, clock, leftOpen }: InputFlowOptions) {
     this.#fetcher = fetcher
     this.#manager = manager
     this.#bufferedBytesMax = bufferedBytesMax
+    this.#clock = clock
+    this.#leftOpen = leftOpen
   }
 
   /** Hands on what arrived. @throws the error of a partition that cannot be read. */
@@ -26,8 +46,10 @@ export class InputFlow {
     }
   }
 
-  /** Pauses and resumes partitions by what is buffered. */
+  /** Pauses and resumes partitions by what is buffered, and looks now and then at what is held up. */
   balance(): void {
+    const nowMs = this.#clock.monotonic()
+    if (nowMs >= this.#lookedMs + lookEveryMs) this.#suspectHeldUp(nowMs)
     const high = this.#bufferedBytesMax / Math.max(1, this.#followed.size)
     for (const queue of this.#followed.values()) {
       const { bufferedBytes } = queue
@@ -37,6 +59,22 @@ export class InputFlow {
       } else if (bufferedBytes < high / 2 && this.#paused.delete(queue)) {
         this.#fetcher.resume(queue.topic, queue.partition)
       }
+    }
+  }
+
+  /** The records of a worker of ours behind a transaction that nobody ends (see LeftOpen). */
+  #suspectHeldUp(nowMs: number): void {
+    this.#lookedMs = nowMs
+    for (const queue of this.#followed.values()) {
+      if (!queue.source.repartition) continue
+      const { topic, partition } = queue
+      const progress = this.#fetcher.progress(topic, partition)
+      const known = this.#heldUp.get(queue)
+      if (progress === undefined || progress.lastStableOffset >= progress.highWatermark)
+        this.#heldUp.delete(queue)
+      else if (known?.at !== progress.lastStableOffset)
+        this.#heldUp.set(queue, { at: progress.lastStableOffset, sinceMs: nowMs })
+      else if (progress.position >= known.at) this.#leftOpen.suspect([{ topic, partition }], known.sinceMs)
     }
   }
 
@@ -52,6 +90,7 @@ export class InputFlow {
       this.#fetcher.remove(queue.topic, queue.partition)
       this.#followed.delete(id)
       this.#paused.delete(queue)
+      this.#heldUp.delete(queue)
     }
     for (const [id, queue] of wanted) {
       if (this.#followed.has(id)) continue

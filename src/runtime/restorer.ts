@@ -16,7 +16,7 @@ import { MillstreamError } from '../errors.ts'
 import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { ChangelogEntry } from '../state/contracts.ts'
-import type { AnyStore } from '../task/stream-task.ts'
+import type { AnyStore } from '../task/contracts.ts'
 import { RestoreMeter, type RestoreObserver } from './restore-progress.ts'
 import { Wakeup } from './wakeup.ts'
 

@@ -12,6 +12,7 @@ import {
   listOffsets,
 } from '../client/offsets.ts'
 import { MillstreamError } from '../errors.ts'
+import { CallSlots } from '../task/async-calls.ts'
 import type { RecordCollector } from '../task/record-collector.ts'
 import { type QueueStart, RecordQueue } from '../task/record-queue.ts'
 import type { GlobalStores } from '../task/store-access.ts'
@@ -20,7 +21,7 @@ import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
 import { Restorer } from './restorer.ts'
 import type { Standbys } from './standbys.ts'
-import type { TaskPlan } from './task-plan.ts'
+import { internalPartitions, type TaskPlan } from './task-plan.ts'
 import {
   changelogEnds,
   changelogLimits,
@@ -49,6 +50,8 @@ export interface TaskManagerOptions extends StoreParts {
   readonly globals: GlobalStores
   readonly observer: RestoreObserver
   readonly leftOpen: LeftOpen
+  /** Something happened that the loop is to look at. */
+  readonly notify: () => void
   /** A worker that closes does not wait for a restore. */
   readonly interrupted: () => boolean
 }
@@ -69,6 +72,7 @@ interface Start {
 export class TaskManager {
   readonly #options: TaskManagerOptions
   readonly #restorer: Restorer
+  readonly #slots: CallSlots
   readonly #open = new Map<string, OpenTask>()
   readonly #byPartition = new Map<string, StreamTask>()
   #running: readonly StreamTask[] = []
@@ -80,6 +84,7 @@ export class TaskManager {
     this.#options = options
     const { cluster, ports, settings, log, observer, leftOpen } = options
     this.#refreshedAtMs = ports.clock.now()
+    this.#slots = new CallSlots(settings.asyncInFlightMax, options.notify)
     this.#restorer = new Restorer(cluster, ports, settings, log, observer, leftOpen)
   }
 
@@ -109,9 +114,11 @@ export class TaskManager {
     { reload }: { readonly reload: boolean },
   ): Promise<Set<StreamTask>> {
     this.release(taskIds)
+    const { plans, leftOpen, settings } = this.#options
+    if (reload) leftOpen.sweep(internalPartitions(plans.values(), settings.applicationId))
     const added: OpenTask[] = []
     for (const id of taskIds) {
-      const plan = this.#options.plans.get(id)
+      const plan = plans.get(id)
       invariant(plan !== undefined, 'an assigned task is one of the topology', { task: id })
       const known = this.#open.get(id)
       if (known?.task !== undefined && !reload) continue
@@ -269,7 +276,7 @@ export class TaskManager {
   }
 
   #create({ plan, stores }: OpenTask, start: Start, migrations: ReadonlyMap<string, number>): StreamTask {
-    const { settings, catalog, ports, log, collector, globals } = this.#options
+    const { settings, catalog, ports, log, collector, globals, notify } = this.#options
     const task = new StreamTask({
       applicationId: settings.applicationId,
       id: plan.id,
@@ -292,6 +299,8 @@ export class TaskManager {
       policy: { ...settings, action: settings.onFailure },
       clock: ports.clock,
       log,
+      slots: this.#slots,
+      notify,
       streamTime: start.streamTime,
       migrations,
       maxTaskIdleMs: settings.maxTaskIdleMs,

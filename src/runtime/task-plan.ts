@@ -1,6 +1,7 @@
 // Which tasks a topology has on this cluster: one per sub-topology and partition, with the partitions it reads.
 import type { SourceNode, Subtopology, TopologyGraph } from '../topology/contracts.ts'
-import { type PartitionPlan, sourceTopicName } from '../topology/internal-topics.ts'
+import type { TopicPartition } from '../base/topic-partition.ts'
+import { changelogTopicName, type PartitionPlan, sourceTopicName } from '../topology/internal-topics.ts'
 
 export interface TaskInput {
   /** The topic as the broker knows it. */
@@ -54,3 +55,10 @@ export const updatePlans = (plans: Map<string, TaskPlan>, next: ReadonlyMap<stri
     if (known === undefined || !sameInputs(known, plan)) plans.set(id, plan)
   }
 }
+
+/** Those of changelogs and repartition topics: nobody but workers of this application writes there. */
+export const internalPartitions = (plans: Iterable<TaskPlan>, applicationId: string): TopicPartition[] =>
+  [...plans].flatMap(({ subtopology, partition, inputs }) => [
+    ...subtopology.stores.map(({ name }) => ({ topic: changelogTopicName(applicationId, name), partition })),
+    ...inputs.filter(({ source }) => source.repartition).map(({ topic }) => ({ topic, partition })),
+  ])

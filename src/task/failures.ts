@@ -1,18 +1,14 @@
 // The errors of what a task does: with a record, and between records (a punctuator, a portion of work).
 import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
-import type { RecordQueue } from './record-queue.ts'
+import { metadataOf, type RecordPlace } from './taken-record.ts'
 
 /** How often a task looks for a schema that it waits for, ms. */
 export const schemaLookMs = 10
 
-/** The error with its place; what is no error of ours is the user's processor that threw. */
-export const locatedError = (
-  error: unknown,
-  task: string,
-  queue: RecordQueue | undefined,
-): MillstreamError => {
+/** An error with its place; what is no error of ours is the user's processor that threw. */
+export const located = (error: unknown, task: string, place: RecordPlace | undefined): MillstreamError => {
   const cause = ensureError(error)
-  const where = queue && { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+  const where = place && metadataOf(place)
   if (isMillstreamError(cause)) {
     if (cause.reaction !== 'policy') return cause
     return cause.relocated({ ...where, task })

@@ -1,6 +1,7 @@
 // The input partitions of a task: picks the next record, the lowest timestamp first.
 import { schemaLookMs } from './failures.ts'
 import type { RecordQueue } from './record-queue.ts'
+import type { TaskPosition } from './task-state.ts'
 
 /** How long a task waits for an input that has nothing more (KIP-695). */
 export interface Idling {
@@ -85,9 +86,19 @@ export class PartitionGroup {
     return this.queues.some((queue) => queue.isHeldBack)
   }
 
-  /** Whether nothing is buffered and the broker has nothing more. */
+  /** Whether nothing is buffered or under way, and the broker has nothing more. */
   get drained(): boolean {
-    return this.queues.every((queue) => !queue.hasHead && queue.caughtUp)
+    return this.queues.every((queue) => !queue.hasHead && queue.caughtUp && !queue.hasTaken)
+  }
+
+  /** Where the inputs stand: what is to be committed. */
+  get positions(): TaskPosition[] {
+    return this.queues.map(({ topic, partition, position, partitionTime }) => ({
+      topic,
+      partition,
+      offset: position,
+      partitionTime,
+    }))
   }
 
   get bufferedBytes(): number {

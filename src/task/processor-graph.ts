@@ -1,7 +1,9 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
+import { invariant } from '../base/assert.ts'
 import { MillstreamError } from '../errors.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type {
+  AsyncWork,
   Cancellable,
   PortionedWork,
   ProcessorContext,
@@ -20,8 +22,10 @@ import type {
 import type { HeldBack } from '../topology/held-back.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { refusePromise } from '../topology/synchronous.ts'
+import { aheadOf, type Turns } from './ahead.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import { type GlobalStores, globalViewOf } from './store-access.ts'
+import type { Receiver } from './taken-record.ts'
 
 /** What the processors of a task see of it. */
 export interface TaskView {
@@ -47,10 +51,6 @@ export interface TaskView {
     punctuator: Punctuator,
     options?: ScheduleOptions,
   ): Cancellable
-}
-
-interface Receiver {
-  process(record: StreamRecord<unknown, unknown>): void
 }
 
 class Sink implements Receiver {
@@ -150,13 +150,15 @@ class NodeContext implements ProcessorContext {
   readonly #node: ProcessorNode
   readonly #task: TaskView
   readonly #globals: GlobalStores
+  readonly #turns: Turns | undefined
   children: readonly Receiver[] = []
   outputs: ReadonlyMap<string, Receiver> = new Map()
 
-  constructor(node: ProcessorNode, task: TaskView, globals: GlobalStores) {
+  constructor(node: ProcessorNode, task: TaskView, globals: GlobalStores, turns: Turns | undefined) {
     this.#node = node
     this.#task = task
     this.#globals = globals
+    this.#turns = turns
   }
 
   get applicationId(): string {
@@ -221,6 +223,13 @@ class NodeContext implements ProcessorContext {
 
   countLate(): void {
     this.#task.countLate()
+  }
+
+  awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void {
+    invariant(this.#turns !== undefined, 'a processor that calls is asynchronous', {
+      processor: this.#node.name,
+    })
+    this.#turns.awaitCall(work, record)
   }
 
   #refuse(name: string): never {
@@ -296,24 +305,30 @@ export class ProcessorGraph {
     collector: RecordCollector,
     outputOf: (node: SinkNode, name: string) => OutputTopic,
     globals: GlobalStores = new Map(),
+    turns?: Turns,
   ) {
     const receivers = new Map<string, Receiver>()
     for (const node of subtopology.nodes) {
       if (node.kind === 'sink') receivers.set(node.name, sinkOf(node, task, collector, outputOf))
       if (node.kind !== 'processor') continue
       const instance = node.create()
-      this.#instances.push({ node, instance, context: new NodeContext(node, task, globals) })
+      this.#instances.push({ node, instance, context: new NodeContext(node, task, globals, turns) })
       receivers.set(node.name, instance)
     }
-    const resolve = (name: string): Receiver => receivers.get(name) as Receiver
+    const ahead = turns && aheadOf(subtopology.nodes)
+    const plain = (name: string): Receiver => receivers.get(name) as Receiver
+    const deferring = (name: string): Receiver =>
+      ahead?.has(name) ? plain(name) : (turns as Turns).deferring(plain(name))
     for (const { node, context } of this.#instances) {
+      const resolve = ahead?.has(node.name) ? deferring : plain
       context.children = (node.unnamed ?? node.children).map(resolve)
       context.outputs = new Map(
         Object.entries(node.outputs ?? {}).map(([output, child]) => [output, resolve(child)]),
       )
     }
     for (const node of subtopology.nodes)
-      if (node.kind === 'source') this.#roots.set(node, node.children.map(resolve))
+      if (node.kind === 'source')
+        this.#roots.set(node, node.children.map(turns === undefined ? plain : deferring))
   }
 
   init(): void {

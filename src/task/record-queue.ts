@@ -47,6 +47,12 @@ export class RecordQueue {
   #cursorBytes = 0
   readonly #gate: SchemaGate | undefined
   #gateIsShut = false
+  /** The records that were taken before their turn, the oldest first. */
+  readonly #taken: { readonly offset: number; readonly timestamp: number }[] = []
+  /** While there are some: the highest timestamp of those before them. */
+  #turnTime = -1
+  /** Batches behind them that are read to the end: their bytes, and the last of these offsets in each. */
+  readonly #heldBatches: { readonly upTo: number; readonly bytes: number }[] = []
 
   /** @param now wall-clock time, ms since the epoch */
   constructor(
@@ -69,6 +75,7 @@ export class RecordQueue {
 
   /** The next position to read, past markers and aborted records that were seen: what is committed. */
   get position(): number {
+    if (this.#taken.length > 0) return this.#taken[0]?.offset as number
     return this.#hasHead ? this.#cursor.offset : this.#position
   }
 
@@ -83,7 +90,7 @@ export class RecordQueue {
 
   /** Highest timestamp of the records that were processed, ms; -1 before the first one. */
   get partitionTime(): number {
-    return this.#partitionTime
+    return this.#taken.length > 0 ? this.#turnTime : this.#partitionTime
   }
 
   /** The topic says what becomes of the record at hand. */
@@ -145,9 +152,38 @@ export class RecordQueue {
     this.#advance()
   }
 
+  /** Whether records were taken that did not have their turn. */
+  get hasTaken(): boolean {
+    return this.#taken.length > 0
+  }
+
+  /** Goes on to the next record, before the one at hand has had its turn: the position stays at it. */
+  take(): void {
+    if (this.#taken.length === 0) this.#turnTime = this.#partitionTime
+    this.#taken.push({ offset: this.headOffset, timestamp: this.#headTimestamp })
+    this.pop(true)
+  }
+
+  /** The oldest record that was taken has had its turn. @param processed it was, and is not left out */
+  finishTaken(processed: boolean): void {
+    const taken = this.#taken.shift()
+    if (processed && taken !== undefined) this.#turnTime = Math.max(this.#turnTime, taken.timestamp)
+    const open = this.#taken[0]?.offset ?? Number.POSITIVE_INFINITY
+    for (
+      let held = this.#heldBatches[0];
+      held !== undefined && held.upTo < open;
+      held = this.#heldBatches[0]
+    ) {
+      this.#bufferedBytes -= held.bytes
+      this.#heldBatches.shift()
+    }
+    // Those that were left out do not count.
+    if (this.#taken.length === 0) this.#partitionTime = this.#turnTime
+  }
+
   /** What was processed is committed. */
   settle(): void {
-    this.#committedPartitionTime = this.#partitionTime
+    this.#committedPartitionTime = this.partitionTime
   }
 
   /** Drops everything and goes back. @param partitionTime absent: what was committed */
@@ -155,6 +191,8 @@ export class RecordQueue {
     this.#partitionTime = partitionTime
     this.#committedPartitionTime = partitionTime
     this.#batches.length = 0
+    this.#taken.length = 0
+    this.#heldBatches.length = 0
     this.#cursor.release()
     this.#hasHead = false
     this.#headRecord = undefined
@@ -181,7 +219,8 @@ export class RecordQueue {
         this.#headTimestamp = this.#timestampOfHead()
         return
       }
-      this.#bufferedBytes -= this.#cursorBytes
+      if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
+      else this.#heldBatches.push({ upTo: this.#taken.at(-1)?.offset as number, bytes: this.#cursorBytes })
       this.#cursorBytes = 0
       const batch = this.#batches[0]
       if (batch === undefined) break

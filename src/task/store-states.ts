@@ -1,6 +1,6 @@
-// The stores of a task as the transaction leaves them that is being committed.
+// The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
+import type { AnyStore, TaskStore } from './contracts.ts'
 import type { RecordCollector } from './record-collector.ts'
-import type { TaskStore } from './stream-task.ts'
 import type { StoreState } from './task-state.ts'
 
 /** Those that keep a digest: after their changes were drained, when every change is acknowledged. */
@@ -16,3 +16,43 @@ export const storeStatesOf = (
     const changelogEnd = written < 0 ? (store.checkpoint()?.changelogOffset ?? 0) : written
     return [{ store: store.name, changelogEnd, digest, layout }]
   })
+
+/** Puts the changes of the stores into the changelog batches. */
+export const drainStores = (
+  stores: Iterable<TaskStore>,
+  collector: RecordCollector,
+  partition: number,
+  timestamp: number,
+): void => {
+  for (const { store, changelog } of stores) {
+    collector.beginRecord()
+    store.drainChanges((key, value) => collector.collectChange(changelog, partition, key, value, timestamp))
+    collector.finishRecord()
+  }
+}
+
+/** Overlays become the committed base, each with the changelog offset behind it. */
+export const commitOverlays = (
+  stores: Iterable<TaskStore>,
+  collector: RecordCollector,
+  partition: number,
+  nowMs: number,
+): void => {
+  for (const { store, changelog } of stores) {
+    const known = store.checkpoint()
+    const written = collector.nextOffset(changelog.name, partition)
+    // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
+    // checkpoint is always right, since a replay of changes that are in the store changes nothing.
+    const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
+    store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
+  }
+}
+
+/** Nothing was written by anybody up to then: the stores are at the ends of their changelogs. */
+export const refreshStores = (stores: readonly AnyStore[], confirmedAtMs: number): void => {
+  for (const store of stores) {
+    const known = store.checkpoint()
+    if (known === undefined) continue
+    store.commitOverlay({ ...known, caughtUpAtMs: Math.max(known.caughtUpAtMs, confirmedAtMs) })
+  }
+}

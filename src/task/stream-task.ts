@@ -7,11 +7,9 @@ import { invariant } from '../base/assert.ts'
 import { faultPoint } from '../base/fault-point.ts'
 import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
-import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
 import type { TimerTable } from '../state/timer-table.ts'
-import type { TransactionalStore } from '../state/transactional-store.ts'
 import type {
   Cancellable,
   PortionedWork,
@@ -20,33 +18,27 @@ import type {
   PunctuationType,
   RecordMetadata,
   ScheduleOptions,
-  StoreDefinition,
   TableStore,
 } from '../topology/contracts.ts'
 import type { HeldBack } from '../topology/held-back.ts'
+import { aheadOf } from './ahead.ts'
+import { AsyncTurns, type TurnHost } from './async-turns.ts'
 import { CommitHolds } from './commit-holds.ts'
+import { type CommittedOffset, CommittedPositions } from './committed-positions.ts'
+import type { AnyStore, StreamTaskOptions, TaskStore } from './contracts.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
-import { locatedError, portionFailed, punctuatorFailed, schemaLookMs, scheduledTooLate } from './failures.ts'
+import { located, portionFailed, punctuatorFailed, schemaLookMs, scheduledTooLate } from './failures.ts'
 import { PartitionGroup } from './partition-group.ts'
 import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
-import type { OutputTopic, RecordCollector } from './record-collector.ts'
+import type { RecordCollector } from './record-collector.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { StoreMigrations } from './store-migrations.ts'
 import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
-import { storeStatesOf } from './store-states.ts'
-import type { StreamTaskOptions } from './task-options.ts'
+import { commitOverlays, drainStores, refreshStores, storeStatesOf } from './store-states.ts'
+import { metadataOf, type RecordPlace } from './taken-record.ts'
 import type { StoreState, TaskPosition } from './task-state.ts'
-
-export type AnyStore = TransactionalStore<unknown, unknown>
-
-/** A store of the task and the changelog topic behind it. */
-export interface TaskStore {
-  readonly definition: StoreDefinition
-  readonly store: AnyStore
-  readonly changelog: OutputTopic
-}
 
 export class StreamTask implements TaskView {
   readonly applicationId: string
@@ -67,14 +59,14 @@ export class StreamTask implements TaskView {
   readonly #wallTimers = new PunctuationSchedule()
   readonly #portions = new PortionList()
   readonly #holds = new CommitHolds()
-  readonly #committed: number[]
-  /** The positions were committed by this task, or read back; false for a start that was only chosen. */
-  readonly #isCommitted: boolean[]
+  readonly #committed: CommittedPositions
   #committedStreamTime: number
   #streamTime: number
   #inHand = false
   #inInit = false
-  #queueInHand: RecordQueue | undefined
+  #queueInHand: RecordPlace | undefined
+  /** Undefined where no processor is asynchronous. */
+  readonly #turns: AsyncTurns | undefined
   #attempts = 0
   #lateAtMark = 0
   #retryAtMs = 0
@@ -96,11 +88,11 @@ export class StreamTask implements TaskView {
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
     this.#storeList = [...options.stores.values()].map(({ store }) => store)
-    this.#committed = options.queues.map((queue) => queue.position)
-    this.#isCommitted = options.queues.map(() => false)
+    this.#committed = new CommittedPositions(options.queues)
     this.#sealStores()
+    this.#turns = this.#asyncTurns(options)
     const { subtopology, collector, outputOf, globals } = options
-    this.#graph = new ProcessorGraph(subtopology, this, collector, outputOf, globals)
+    this.#graph = new ProcessorGraph(subtopology, this, collector, outputOf, globals, this.#turns)
   }
 
   get inHand(): boolean {
@@ -109,22 +101,19 @@ export class StreamTask implements TaskView {
 
   /** Highest timestamp seen, ms; -1 before the first record. */
   get streamTime(): number {
-    return this.#streamTime
+    return this.#turns?.isAhead ? this.#turns.streamTime : this.#streamTime
   }
 
-  /** When the next wall-clock punctuator or retry is due, or an input no longer waited for: ms since the epoch, or infinity. */
+  /** When the next wall-clock punctuator, retry or time limit is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
     const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
-    return Math.min(retryAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
+    const callsAtMs = this.#turns?.wakeAtMs ?? retryAtMs
+    return Math.min(retryAtMs, callsAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
 
   /** Whether a commit has to carry this task: it moved (also past markers), wrote, or fired a timer. */
   get dirty(): boolean {
-    if (this.#punctuated) return true
-    const { queues } = this.group
-    for (let index = 0; index < queues.length; index++)
-      if (queues[index]?.position !== this.#committed[index]) return true
-    return false
+    return this.#punctuated || this.#committed.areBehind
   }
 
   /** Bytes written to stores and not committed. */
@@ -141,7 +130,7 @@ export class StreamTask implements TaskView {
       this.#punctuated = this.migrations.run()
       this.#graph.init()
     } catch (error) {
-      throw locatedError(error, this.id, undefined)
+      throw located(error, this.id, undefined)
     } finally {
       this.#inInit = false
     }
@@ -173,8 +162,10 @@ export class StreamTask implements TaskView {
         done++
         continue
       }
-      const queue = this.group.next() ?? this.group.nextBehindGate()
-      if (queue === undefined || !this.#processHead(queue)) break
+      if (this.#turns === undefined) {
+        const queue = this.group.next() ?? this.group.nextBehindGate()
+        if (queue === undefined || !this.#processHead(queue)) break
+      } else if (!this.#turns.step(this.#streamTime)) break
       done++
       faultPoint('mid-batch')
     }
@@ -196,23 +187,12 @@ export class StreamTask implements TaskView {
     )
     // A broker refuses timestamps that run ahead (message.timestamp.after.max.ms), and a change must never be refused.
     const timestamp = Math.max(0, Math.min(this.#streamTime, this.#clock.now()))
-    for (const { store, changelog } of this.stores.values()) {
-      this.#collector.beginRecord()
-      store.drainChanges((key, value) =>
-        this.#collector.collectChange(changelog, this.partition, key, value, timestamp),
-      )
-      this.#collector.finishRecord()
-    }
+    drainStores(this.stores.values(), this.#collector, this.partition, timestamp)
   }
 
   /** What is to be committed for this task. */
   positions(): TaskPosition[] {
-    return this.group.queues.map((queue) => ({
-      topic: queue.topic,
-      partition: queue.partition,
-      offset: queue.position,
-      partitionTime: queue.partitionTime,
-    }))
+    return this.group.positions
   }
 
   /** The stores as this transaction leaves them: after prepareCommit, when every change is acknowledged. */
@@ -228,48 +208,23 @@ export class StreamTask implements TaskView {
     this.#committedStreamTime = this.#streamTime
     this.#streamTimers.settle()
     this.#wallTimers.settle()
-    for (const [index, queue] of this.group.queues.entries()) {
-      invariant(queue.position >= (this.#committed[index] ?? 0), 'offsets only grow', {
-        task: this.id,
-        topic: queue.topic,
-      })
-      this.#committed[index] = queue.position
-      this.#isCommitted[index] = true
-      queue.settle()
-    }
+    this.#committed.settle(this.id)
   }
 
   /** Overlays become the committed base, each with the changelog offset behind it. */
   commitStores(nowMs: number): void {
-    for (const { store, changelog } of this.stores.values()) {
-      const known = store.checkpoint()
-      const written = this.#collector.nextOffset(changelog.name, this.partition)
-      // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
-      // checkpoint is always right, since a replay of changes that are in the store changes nothing.
-      const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
-      store.commitOverlay({ changelogOffset, leaderEpoch: known?.leaderEpoch ?? -1, caughtUpAtMs: nowMs })
-    }
+    commitOverlays(this.stores.values(), this.#collector, this.partition, nowMs)
   }
 
   /** The last committed position of each input by `partitionId`, or the start that was chosen. */
-  get committedPositions(): ReadonlyMap<string, { readonly offset: number; readonly committed: boolean }> {
-    return new Map(
-      this.group.queues.map((queue, index) => [
-        partitionId(queue.topic, queue.partition),
-        { offset: this.#committed[index] as number, committed: this.#isCommitted[index] as boolean },
-      ]),
-    )
+  get committedPositions(): ReadonlyMap<string, CommittedOffset> {
+    return this.#committed.all()
   }
 
   /** The transaction is aborted: drops what was written, and goes back to these positions (by `partitionId`). */
   rewind(positions: ReadonlyMap<string, QueueStart>, streamTime: number = this.#committedStreamTime): void {
     for (const store of this.#storeList) store.dropOverlay()
-    for (const [index, queue] of this.group.queues.entries()) {
-      const start = positions.get(partitionId(queue.topic, queue.partition))
-      const position = start?.offset ?? (this.#committed[index] as number)
-      queue.reset(wrong('no-rewind-after-abort') ? queue.position : position, start?.partitionTime)
-      this.#committed[index] = position
-    }
+    this.#committed.rewind(positions, wrong('no-rewind-after-abort'))
     if (streamTime === this.#committedStreamTime) this.#streamTimers.rewind()
     else this.#streamTimers.moveTo(streamTime)
     this.#wallTimers.rewind()
@@ -277,6 +232,7 @@ export class StreamTask implements TaskView {
     this.#holds.forget()
     this.#streamTime = streamTime
     this.#committedStreamTime = streamTime
+    this.#turns?.reset(streamTime)
     this.#punctuated = this.migrations.run()
     this.#attempts = 0
     this.#retryAtMs = 0
@@ -287,15 +243,12 @@ export class StreamTask implements TaskView {
    * at their end. Without this an idle store would look old after a restart and be rebuilt.
    */
   refreshCheckpoints(confirmedAtMs: number): void {
-    for (const store of this.#storeList) {
-      const known = store.checkpoint()
-      if (known === undefined) continue
-      store.commitOverlay({ ...known, caughtUpAtMs: Math.max(known.caughtUpAtMs, confirmedAtMs) })
-    }
+    refreshStores(this.#storeList, confirmedAtMs)
   }
 
   /** Closes the processors; the stores are closed by who opened them. */
   close(): void {
+    this.#turns?.reset(-1)
     const error = this.#graph.close()
     this.#streamTimers.clear()
     this.#wallTimers.clear()
@@ -308,10 +261,7 @@ export class StreamTask implements TaskView {
   }
 
   recordMetadata(): RecordMetadata | undefined {
-    const queue = this.#queueInHand
-    return queue === undefined
-      ? undefined
-      : { topic: queue.topic, partition: queue.partition, offset: queue.headOffset }
+    return this.#queueInHand && metadataOf(this.#queueInHand)
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
@@ -362,6 +312,56 @@ export class StreamTask implements TaskView {
       : this.#wallTimers.add(intervalMs, punctuator, this.#clock.now(), options)
   }
 
+  /** The record that failed for good is passed over, uncommitted as it is. */
+  passOver(): void {
+    if (this.#turns === undefined) this.group.next()?.pop(false)
+    else this.#turns.passOver()
+  }
+
+  #asyncTurns(options: StreamTaskOptions): AsyncTurns | undefined {
+    if (aheadOf(options.subtopology.nodes).size === 0) return undefined
+    const host: TurnHost = {
+      ahead: (place, act) => this.#ahead(place, act),
+      atomic: (place, act) => this.#atomic(place, act),
+      finished: () => this.#timePassed(),
+      next: () => this.group.next() ?? this.group.nextBehindGate(),
+      located: (error, place) => located(error, this.id, place),
+      process: (source, record) => this.#graph.process(source, record),
+    }
+    return new AsyncTurns({ ...options, host, counts: this.counts })
+  }
+
+  #ahead(place: RecordPlace, act: () => void): void {
+    this.#queueInHand = place
+    this.#inHand = true
+    try {
+      act()
+    } finally {
+      this.#inHand = false
+      this.#queueInHand = undefined
+    }
+  }
+
+  #atomic(place: RecordPlace, act: () => void): void {
+    const before = this.#streamTime
+    this.#queueInHand = place
+    try {
+      this.#begin()
+      if (place.headTimestamp > before) this.#streamTime = place.headTimestamp
+      act()
+    } catch (error) {
+      this.#undo()
+      this.#streamTime = before
+      throw error
+    }
+    this.#finish()
+    this.counts.processed++
+  }
+
+  #timePassed(): void {
+    if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
+  }
+
   /** @returns false when the record stays at hand for a retry. */
   #processHead(queue: RecordQueue): boolean {
     const before = this.#streamTime
@@ -380,7 +380,7 @@ export class StreamTask implements TaskView {
     queue.pop(true)
     this.#attempts = 0
     this.counts.processed++
-    if (this.#streamTime >= this.#streamTimers.dueMs) this.#punctuate(this.#streamTimers, this.#streamTime)
+    this.#timePassed()
     return true
   }
 
@@ -388,19 +388,8 @@ export class StreamTask implements TaskView {
     for (const punctuator of timers.takeDue(timeMs)) {
       this.#punctuated = true
       this.counts.punctuated++
-      try {
-        this.#begin()
-        punctuator(timeMs)
-      } catch (error) {
-        this.#undo()
-        const failure = locatedError(error, this.id, undefined)
-        if (failure.reaction !== 'policy') throw failure
-        // Not like a record: the tick cannot stay at hand, so that committing what came before would drop it.
-        if (this.#policy.action !== 'skip') throw punctuatorFailed(failure)
-        this.#skipped('a punctuator', failure)
-        continue
-      }
-      this.#finish()
+      const failure = this.#betweenRecords(() => punctuator(timeMs), punctuatorFailed)
+      if (failure !== undefined) this.#skipped('a punctuator', failure)
     }
   }
 
@@ -413,15 +402,19 @@ export class StreamTask implements TaskView {
   }
 
   /** Work that is atomic like a record. @returns why it failed, where that is to be skipped */
-  #betweenRecords(work: () => void): MillstreamError | undefined {
+  #betweenRecords(
+    work: () => void,
+    failed: (cause: MillstreamError) => MillstreamError = portionFailed,
+  ): MillstreamError | undefined {
     try {
       this.#begin()
       work()
     } catch (error) {
       this.#undo()
-      const failure = locatedError(error, this.id, undefined)
+      const failure = located(error, this.id, undefined)
       if (failure.reaction !== 'policy') throw failure
-      if (this.#policy.action !== 'skip') throw portionFailed(failure)
+      // Not like a record: it cannot stay at hand, so that committing what came before would drop it.
+      if (this.#policy.action !== 'skip') throw failed(failure)
       return failure
     }
     this.#finish()
@@ -464,7 +457,7 @@ export class StreamTask implements TaskView {
   }
 
   #failed(queue: RecordQueue, error: unknown): boolean {
-    const failure = locatedError(error, this.id, queue)
+    const failure = located(error, this.id, queue)
     if (failure.code === 'SCHEMA_PENDING') {
       this.#retryAtMs = this.#clock.now() + schemaLookMs
       return false

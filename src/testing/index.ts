@@ -16,6 +16,7 @@ export type {
 export { simulate } from './simulation/simulate.ts'
 export type {
   SimulatedFeed,
+  SimulatedLife,
   SimulatedRecord,
   SimulatedSendOptions,
   SimulatedWorld,

@@ -59,6 +59,18 @@ export interface PortionedWork {
   rewound?(): void
 }
 
+/** What is called with a record and answers later. One per node and task. */
+export interface AsyncWork {
+  /** Calls of this node and task that are open at once, at most. */
+  readonly inFlightMax: number
+  /** A call without an answer after so long has failed, ms. */
+  readonly timeoutMs: number
+  /** What it answers or throws may come later. */
+  call(record: StreamRecord<unknown, unknown>, signal: AbortSignal): unknown
+  /** Forwards what follows from the answer. */
+  answered(record: StreamRecord<unknown, unknown>, answer: unknown): void
+}
+
 /** What a running processor can reach. One per processor node and task. */
 export interface ProcessorContext {
   readonly applicationId: string
@@ -95,6 +107,8 @@ export interface ProcessorContext {
    * then. Only inside init.
    */
   alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
+  /** What follows from this record waits for an answer. Only in processors that are declared asynchronous. */
+  awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void
   /** The record in hand came too late for a window. */
   countLate(): void
   /**
@@ -176,6 +190,8 @@ export interface ProcessorNode extends NodeBase {
   readonly outputs: Readonly<Record<string, string>> | undefined
   /** Where it has named outputs: the children that get what is forwarded without a name. */
   readonly unnamed?: readonly string[]
+  /** Its records wait for a call; nothing with a store stands before it. */
+  readonly asynchronous?: true
   create(): ProcessorInstance
 }
 

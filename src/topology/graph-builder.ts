@@ -12,6 +12,7 @@ import type {
   TopologyGraph,
   TopologyNode,
 } from './contracts.ts'
+import { beforeCallProblems } from './before-call.ts'
 import { GlobalTables } from './global-table.ts'
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
@@ -32,6 +33,8 @@ export interface DraftNode {
   readonly children: Map<string, DraftNode[]>
   /** Whether it is a mistake when nothing follows. */
   readonly mustLead: boolean
+  /** Of a processor. */
+  readonly parts?: ProcessorParts
 }
 
 /** Where a stream comes from: a node, and its output where it has several. */
@@ -48,6 +51,7 @@ export interface ProcessorParts {
   /** Names of the outputs, where it has named ones. */
   readonly outputs: readonly string[] | undefined
   readonly mustLead: boolean
+  readonly asynchronous?: true
   create(): ProcessorInstance
 }
 
@@ -135,18 +139,23 @@ export class GraphBuilder {
     const name = parts.name ?? this.#numberedName(kebab(operator))
     for (const store of own) this.#addStore(store, name)
     if (this.#names.has(name)) this.problem(`two processors are named ${name}`)
-    const node = this.#add(name, parts.mustLead, (children, outputs, unnamed) =>
-      Object.freeze({
-        kind: 'processor',
-        name,
-        children,
-        operator,
-        stores,
-        ...(globals.length > 0 && { globals }),
-        outputs,
-        ...(unnamed && { unnamed }),
-        create,
-      }),
+    const node = this.#add(
+      name,
+      parts.mustLead,
+      (children, outputs, unnamed) =>
+        Object.freeze({
+          kind: 'processor',
+          name,
+          children,
+          operator,
+          stores,
+          ...(globals.length > 0 && { globals }),
+          outputs,
+          ...(unnamed && { unnamed }),
+          ...(parts.asynchronous && { asynchronous: true }),
+          create,
+        }),
+      parts,
     )
     if (parts.outputs) {
       for (const output of parts.outputs) {
@@ -243,6 +252,7 @@ export class GraphBuilder {
         this.problem(`topic ${topic} is read twice: by its name, and as one that matches a pattern`)
     }
     for (const store of this.#stores.values()) this.#checkUse(store)
+    for (const text of beforeCallProblems(this.#drafts)) this.problem(text)
     const globals = this.globals.finish(this.#stores.keys(), this.#tableOwners)
     if (this.#problems.length > 0) {
       throw new MillstreamError('TOPOLOGY_INVALID', {
@@ -268,8 +278,8 @@ export class GraphBuilder {
     })
   }
 
-  #add(name: string, mustLead: boolean, finish: DraftNode['finish']): DraftNode {
-    const draft: DraftNode = { name, finish, mustLead, children: new Map() }
+  #add(name: string, mustLead: boolean, finish: DraftNode['finish'], parts?: ProcessorParts): DraftNode {
+    const draft: DraftNode = { name, finish, mustLead, children: new Map(), ...(parts && { parts }) }
     this.#names.add(name)
     this.#drafts.push(draft)
     return draft

@@ -9,12 +9,18 @@ import {
   type AsOfOptions,
   type StreamTableJoin,
 } from './as-of-join.ts'
+import {
+  addMapValuesAsync,
+  addProcessAsync,
+  type AnyAsyncSpec,
+  type AsyncProcessorSpec,
+  type NamedAsyncOptions,
+} from './asynchronous.ts'
 import { addGlobalJoin } from './global-join.ts'
 import type { GlobalTable } from './global-table.ts'
 import type { GraphBuilder, Upstream } from './graph-builder.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes groups, whose windows make streams, when their methods are called
 import { GroupedStream } from './grouped-stream.ts'
-import type { OutputType, ValueOutputType } from './handles.ts'
 import {
   type AnyRecord,
   BranchOperator,
@@ -46,6 +52,7 @@ import {
   type RepartitionOptions,
 } from './repartition.ts'
 import type { JoinedIn, JoinWindows } from './join-windows.ts'
+import type { ProcessResult, ProcessValuesResult } from './process-results.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
 import { type AnyJoin, connectStreamJoin, type StreamJoin } from './stream-join.ts'
 import type { StreamJoiner } from './stream-join-operator.ts'
@@ -57,20 +64,6 @@ import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor 
 import { addKeptTable, type TableStream } from './table.ts'
 import type { TableView } from './table-operators.ts'
 import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
-
-/** What `process` answers: nothing, a stream, or streams by the names of the outputs. */
-export type ProcessResult<O> = O extends undefined
-  ? undefined
-  : O extends OutputType<infer K, infer V>
-    ? RecordStream<K, V>
-    : { readonly [N in keyof O]: O[N] extends OutputType<infer K, infer V> ? RecordStream<K, V> : never }
-
-/** What `processValues` answers: as `ProcessResult`, with the keys as they are. */
-export type ProcessValuesResult<K, O> = O extends undefined
-  ? undefined
-  : O extends ValueOutputType<infer V>
-    ? RecordStream<K, V>
-    : { readonly [N in keyof O]: O[N] extends ValueOutputType<infer V> ? RecordStream<K, V> : never }
 
 /** A stream of records. Its methods describe what happens to each; they run nothing. */
 export class RecordStream<K, V> {
@@ -112,6 +105,18 @@ export class RecordStream<K, V> {
   mapValues<V2>(map: (value: V, record: StreamRecord<K, V>) => V2): RecordStream<K, V2> {
     const call = this.#function<(value: unknown, record: AnyRecord) => unknown>('mapValues', map)
     return this.#then('mapValues', () => new MapValuesOperator(call))
+  }
+
+  /**
+   * As `mapValues`, with an answer that comes later: several calls are open at once, those of one key one after the other,
+   * and what follows is in the order of the records. After a crash what was not committed is called for again.
+   */
+  mapValuesAsync<V2>(
+    map: (value: V, record: StreamRecord<K, V>, signal: AbortSignal) => Promise<V2> | V2,
+    options?: NamedAsyncOptions,
+  ): RecordStream<K, Awaited<V2>> {
+    const upstream = addMapValuesAsync(this.#builder, this.#upstream, map, options)
+    return new RecordStream(this.#builder, upstream, this.#keyChanged)
   }
 
   /** Answers any number of keys and values for each record. */
@@ -260,6 +265,21 @@ export class RecordStream<K, V> {
       K,
       O
     >
+  }
+
+  /** Calls something for each record, and processes its answer: synchronously, in the order of the records, with stores. */
+  processAsync<
+    R,
+    const S extends StoresDeclared = Readonly<Record<never, never>>,
+    O extends OutputsDeclared = undefined,
+  >(given: AsyncProcessorSpec<K, V, R, S, O>): ProcessResult<O> {
+    const { upstream, spec } = addProcessAsync(
+      this.#builder,
+      this.#upstream,
+      given as unknown as AnyAsyncSpec,
+    )
+    const calls = new RecordStream<K, V>(this.#builder, upstream, this.#keyChanged)
+    return calls.#runs('processAsync', spec, UserProcessor, true) as ProcessResult<O>
   }
 
   /**

@@ -21,6 +21,8 @@ const resources = new AsyncDisposableStack()
 let kafkas: readonly JvmKafkaHandle[]
 let judge: Judge
 let cluster: Cluster
+/** Of the test itself: what is tested has to find out by itself where a leader is. */
+let watching: Cluster
 
 beforeAll(async () => {
   const brokerSettings = { 'offsets.topic.replication.factor': '1' }
@@ -28,6 +30,8 @@ beforeAll(async () => {
   ;({ kafkas, judge } = grounds)
   cluster = await connect({ brokers: kafkas.flatMap((kafka) => kafka.brokers) })
   resources.defer(() => cluster.close())
+  watching = await connect({ brokers: kafkas.flatMap((kafka) => kafka.brokers) })
+  resources.defer(() => watching.close())
 })
 
 afterAll(async () => {
@@ -35,8 +39,8 @@ afterAll(async () => {
 })
 
 const leaderOfOffsets = async (partition: number): Promise<number | undefined> => {
-  await cluster.refreshMetadata([offsetsTopic]).catch(() => {})
-  const leader = cluster.partition(offsetsTopic, partition)?.leader ?? -1
+  await watching.refreshMetadata([offsetsTopic]).catch(() => {})
+  const leader = watching.partition(offsetsTopic, partition)?.leader ?? -1
   return leader < 0 ? undefined : leader
 }
 
@@ -44,10 +48,10 @@ const leaderOfOffsets = async (partition: number): Promise<number | undefined> =
 const apart = async (name: string): Promise<{ topic: string; partition: number; leader: number }> => {
   for (;;) {
     const topic = uniqueTopic(name)
-    await cluster.coordinator('group', groupOf(topic))
-    const partition = (await offsetsPartition(cluster, groupOf(topic))) as number
+    await watching.coordinator('group', groupOf(topic))
+    const partition = (await offsetsPartition(watching, groupOf(topic))) as number
     const leader = await leaderOfOffsets(partition)
-    const coordinator = await cluster.coordinator('transaction', `${topic}.one.0`)
+    const coordinator = await watching.coordinator('transaction', `${topic}.one.0`)
     if (leader !== undefined && leader !== coordinator) return { topic, partition, leader }
   }
 }

@@ -2,12 +2,15 @@
 // marker out there for ever, and the producer's next marker would end those records, too. Fixed brokers write the marker
 // when the partition is back; then there is nothing to be seen here, and nothing to be repaired.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { silentLogger } from '../../src/base/log.ts'
 import { nodePorts } from '../../src/base/node-ports.ts'
 import type { Cluster } from '../../src/client/cluster.ts'
+import { LeftOpen } from '../../src/client/left-open.ts'
+import { Endings } from '../../src/client/marker-guard.ts'
 import type { TransactionalProducer } from '../../src/client/transactional-producer.ts'
 import { MillstreamError } from '../../src/errors.ts'
 import type { JvmKafkaHandle } from '../../src/testing/kafka/start-kafka.ts'
-import { connect } from '../support/client.ts'
+import { connect, inMs } from '../support/client.ts'
 import type { Judge } from '../support/judge.ts'
 import { uniqueTopic } from '../support/kafka.ts'
 import { commit, producerOn, send } from '../support/transactional-producer.ts'
@@ -77,7 +80,7 @@ const leftOpen = async (name: string): Promise<Left> => {
   return { topic, partition, transactionalId, producer, isOpen: open }
 }
 
-const committedValues = async ({ topic }: Left): Promise<unknown[]> =>
+const committedValues = async ({ topic }: Pick<Left, 'topic'>): Promise<unknown[]> =>
   (await judge.dump(topic)).records.map(({ value }) => String(value))
 
 describe('a transaction that the coordinator has aborted, and a partition has not', () => {
@@ -93,6 +96,24 @@ describe('a transaction that the coordinator has aborted, and a partition has no
       await expect.poll(() => committedValues(left), { timeout: 20_000 }).toEqual(['committed'])
     }
   }, 240_000)
+
+  it('is ended by whoever waits for it to end', async () => {
+    const { topic, partition } = await leftOpen('hanging-waited-for')
+    const strangers = await connect({ brokers: kafkas.flatMap((kafka) => kafka.brokers) })
+    const settings = { requestTimeoutMs: 10_000, isOurs: (id: string) => id.startsWith(topic) }
+    const waiting = new LeftOpen(strangers, nodePorts, settings, new Endings(), silentLogger)
+    const since = inMs(0)
+    const isOpen = async (): Promise<boolean> => {
+      waiting.suspect([{ topic, partition }], since)
+      return (await judge.describeProducers(topic, partition)).some(
+        ({ openTransactionStart }) => openTransactionStart !== null,
+      )
+    }
+    await expect.poll(isOpen, { timeout: 30_000, interval: 200 }).toBe(false)
+    waiting.close()
+    await strangers.close()
+    expect(await committedValues({ topic })).toEqual([])
+  }, 120_000)
 
   it('stops a producer that cannot know how it ended', async () => {
     const left = await leftOpen('hanging-unknown')

@@ -375,3 +375,34 @@ export const valueProcessors = topology('value-processors', (t) => {
   // @ts-expect-error an output of process has one
   stream.process({ outputs: valueOutput<number>(), process: () => undefined })
 })
+
+export const asynchronous = topology('asynchronous', (t) => {
+  const stream = t.stream(lines)
+  const mapped = stream.mapValuesAsync(async (value, record, signal) => {
+    same<Equal<typeof value, string>>()
+    same<Equal<typeof record, StreamRecord<string, string>>>()
+    same<Equal<typeof signal, AbortSignal>>()
+    return await Promise.resolve(value.length)
+  })
+  same<Equal<typeof mapped, RecordStream<string, number>>>()
+  const atOnce = stream.mapValuesAsync((value) => value.length, { inFlightMax: 5, timeoutMs: 10, name: 'x' })
+  same<Equal<typeof atOnce, RecordStream<string, number>>>()
+  const asked = stream.processAsync({
+    stores: { totals },
+    outputs: output<string, number>(),
+    call: async ({ value }, signal) => ({ length: value.length, late: signal.aborted }),
+    process(answer, record, { stores, forward }) {
+      same<Equal<typeof answer, { length: number; late: boolean }>>()
+      same<Equal<typeof record, StreamRecord<string, string>>>()
+      stores.totals.put(record.key, answer.length)
+      forward(record.withValue(answer.length))
+      // @ts-expect-error the output carries numbers
+      forward(record)
+    },
+  })
+  same<Equal<typeof asked, RecordStream<string, number>>>()
+  const nothing = stream.processAsync({ call: async ({ value }) => value, process: () => undefined })
+  same<Equal<typeof nothing, undefined>>()
+  // @ts-expect-error a call has no stores
+  stream.processAsync({ call: (_record, _signal, { stores }) => stores, process: () => undefined })
+})

@@ -30,6 +30,7 @@ export type TestDriverSettings = Pick<
   | 'retryBackoffMaxMs'
   | 'afterRetries'
   | 'batchBytes'
+  | 'asyncInFlightMax'
   | 'maxTaskIdleMs'
 >
 
@@ -190,6 +191,12 @@ export interface TestDriver extends Disposable {
    * PUNCTUATOR_FAILED; TOPOLOGY_ENDLESS
    */
   run(): void
+  /**
+   * `run`, again with each answer of an asynchronous processor that comes in, until no call is open. A call that waits for
+   * its next try begins when the clock is advanced.
+   * @throws as `run`
+   */
+  settled(): Promise<void>
   /**
    * The worker dies and another one takes over: an open transaction is lost, processors are closed and made anew, stores
    * are restored from their changelogs, positions and stream time are those of the last commit. What waits is processed

@@ -9,7 +9,9 @@ import { asMillstreamError, MillstreamError } from '../../errors.ts'
 import { encodeWitness } from '../../runtime/witness.ts'
 import { addCounts, noRecords } from '../../runtime/worker-counts.ts'
 import { RecordCollector } from '../../task/record-collector.ts'
-import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
+import { CallSlots } from '../../task/async-calls.ts'
+import type { AnyStore } from '../../task/contracts.ts'
+import type { StreamTask } from '../../task/stream-task.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import { prepareAlone } from '../../topology/remote-serdes.ts'
 import type { TestDriverCounts, TestDriverOptions } from './contracts.ts'
@@ -31,6 +33,10 @@ export class DriverEngine {
   readonly tasks: DriverTasks
   readonly #collector: RecordCollector
   readonly #recordsMax: number
+  readonly #slots: CallSlots
+  /** A call of another task may have waited for it. */
+  #slotIsFree = false
+  #answered: () => void = () => {}
   readonly #committed = new Map<string, CommittedOffset>()
   /** Where the queue of an input partition was fed up to; none after a rewind. */
   readonly #fed = new Map<string, number>()
@@ -56,6 +62,9 @@ export class DriverEngine {
         acknowledged(this.topics.log(topic).append(partition, builder, true)),
       this.settings,
     )
+    this.#slots = new CallSlots(this.settings.asyncInFlightMax, () => {
+      this.#slotIsFree = true
+    })
     const log: Logger = options.log ?? silentLogger
     const { settings, topics, clock } = this
     this.globals = new DriverGlobals({ tables: topology.graph.globals, settings, topics, clock, log })
@@ -68,6 +77,8 @@ export class DriverEngine {
       committed: this.#committed,
       clock,
       log,
+      slots: this.#slots,
+      notify: () => this.#answered(),
     })
     this.#open()
   }
@@ -93,6 +104,19 @@ export class DriverEngine {
       if (records > this.#recordsMax) this.#refuseEndless(records)
       const committed = !this.#begun && this.#commit()
       if (processed === undefined && !committed) return
+    }
+  }
+
+  /** Processes until no call is open. @throws see `TestDriver.run` */
+  async settled(): Promise<void> {
+    for (;;) {
+      const answered = new Promise<void>((resolve) => {
+        this.#answered = resolve
+      })
+      this.run()
+      if (this.#slots.open === 0) return
+      await answered
+      if (this.#closed) return
     }
   }
 
@@ -159,6 +183,7 @@ export class DriverEngine {
     if (this.#closed) return
     for (const task of this.tasks.all) addCounts(this.#closedCounts, task)
     this.#closed = true
+    this.#answered()
     this.tasks.close({ keepState: false })
     this.globals.close({ keepState: false })
   }
@@ -203,6 +228,8 @@ export class DriverEngine {
         records = (records ?? 0) + done
         busy = true
       }
+      busy ||= this.#slotIsFree
+      this.#slotIsFree = false
     }
     return records
   }
@@ -225,7 +252,7 @@ export class DriverEngine {
    * to go on, so the position behind the record is committed, too.
    */
   #passOver(task: StreamTask): void {
-    task.group.next()?.pop(false)
+    task.passOver()
     this.#commit()
     this.#rewind([task])
   }

@@ -13,10 +13,12 @@ import type { StoreEngine } from '../../state/contracts.ts'
 import { MemoryEngine } from '../../state/memory-engine.ts'
 import { storeFormatVersion } from '../../state/restore-decision.ts'
 import { TransactionalStore } from '../../state/transactional-store.ts'
+import type { CallSlots } from '../../task/async-calls.ts'
+import type { AnyStore, TaskStore } from '../../task/contracts.ts'
 import type { RecordCollector } from '../../task/record-collector.ts'
 import { RecordQueue } from '../../task/record-queue.ts'
-import { type AnyStore, StreamTask, type TaskStore } from '../../task/stream-task.ts'
 import type { GlobalStores } from '../../task/store-access.ts'
+import { StreamTask } from '../../task/stream-task.ts'
 import type { StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
 import type { DriverTopics } from './driver-topics.ts'
 
@@ -36,6 +38,9 @@ export interface DriverTasksOptions {
   readonly committed: ReadonlyMap<string, CommittedOffset>
   readonly clock: Clock
   readonly log: Logger
+  readonly slots: CallSlots
+  /** Called when an asynchronous processor has an answer. */
+  readonly notify: () => void
 }
 
 /** The longest key that a store on disk takes: a test is to meet the limit of production. */
@@ -98,7 +103,7 @@ export class DriverTasks {
   }
 
   #create(plan: TaskPlan): StreamTask {
-    const { settings, topics, globals, collector, clock, log, committed } = this.#options
+    const { settings, topics, globals, collector, clock, log, committed, slots, notify } = this.#options
     const found = plan.inputs.map(({ topic, partition }) => committed.get(partitionId(topic, partition)))
     const witnesses = found.map((one) => decodeWitness(one?.metadata ?? ''))
     return new StreamTask({
@@ -123,6 +128,8 @@ export class DriverTasks {
       policy: { ...settings, action: settings.onFailure },
       clock,
       log,
+      slots,
+      notify,
       maxTaskIdleMs: settings.maxTaskIdleMs,
       streamTime: Math.max(-1, ...witnesses.map((witness) => witness?.streamTime ?? -1)),
     })

@@ -138,6 +138,10 @@ class TopologyDriver implements TestDriver {
     this.#engine.run()
   }
 
+  async settled(): Promise<void> {
+    await this.#engine.settled()
+  }
+
   restart(options: { readonly keepState?: boolean } = {}): void {
     this.#engine.restart(options.keepState === true)
   }

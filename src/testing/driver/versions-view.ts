@@ -1,7 +1,8 @@
 // A versioned store of the test driver over all its partitions: the stores of the tasks themselves, looked up at each call,
 // since a restart makes new ones.
 import type { KeyValue, KeyVersion, VersionedStore } from '../../state/contracts.ts'
-import type { AnyStore, StreamTask } from '../../task/stream-task.ts'
+import type { AnyStore } from '../../task/contracts.ts'
+import type { StreamTask } from '../../task/stream-task.ts'
 import type { StoreDefinition } from '../../topology/contracts.ts'
 import type { DriverEngine } from './driver-engine.ts'
 import { misused } from './misused.ts'

@@ -66,9 +66,17 @@ export interface SimulatedWorld {
   store<K, V>(store: StoreHandle<K, V, never, never>): Map<K, V>
 }
 
+/** What the topology of one life of a worker may use, beside its records. */
+export interface SimulatedLife {
+  /** Resolves after so long in the time of the simulation, as what an asynchronous processor waits for; never once the worker is killed. */
+  sleep(ms: number): Promise<void>
+  /** A number in [0, 1) that the seed decides. */
+  random(): number
+}
+
 export interface SimulateOptions {
   /** A function makes another one for each life of a worker, as another process would have. */
-  readonly topology: Topology | (() => Topology)
+  readonly topology: Topology | ((life: SimulatedLife) => Topology)
   /** Called for each run. */
   readonly input: (feed: SimulatedFeed) => void
   /** Throws where something is not as it has to be, for instance by `expect`. Called at the end of each run. */

@@ -6,7 +6,13 @@ import type { Serde } from '../../serde/serde.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import { prepareAlone } from '../../topology/remote-serdes.ts'
 import { misused } from '../driver/misused.ts'
-import type { SimulatedFeed, SimulatedSendOptions, SimulateOptions, SimulationSummary } from './contracts.ts'
+import type {
+  SimulatedFeed,
+  SimulatedLife,
+  SimulatedSendOptions,
+  SimulateOptions,
+  SimulationSummary,
+} from './contracts.ts'
 import { describeFault, type Fault } from './fault.ts'
 import { planFaults } from './fault-plan.ts'
 import type { NewRecord } from './log-access.ts'
@@ -14,6 +20,7 @@ import { Scenario } from './scenario.ts'
 import { SeededRandom } from './seeded-random.ts'
 import { shrinkList } from './shrink-list.ts'
 import { epochMs } from './simulated-process.ts'
+import type { VirtualTime } from './virtual-time.ts'
 import { worldOf } from './world-view.ts'
 
 const seedsByDefault = 50
@@ -118,8 +125,20 @@ const faultsOf = (options: SimulateOptions, seed: number): Fault[] =>
         kinds: options.faults,
       })
 
-const topologyOf = ({ topology }: SimulateOptions): Topology =>
-  typeof topology === 'function' ? topology() : topology
+/** That of nobody: it is looked at and never runs. */
+const noLife: SimulatedLife = { sleep: () => Promise.resolve(), random: () => 0 }
+
+const topologyOf = ({ topology }: SimulateOptions, life: SimulatedLife = noLife): Topology =>
+  typeof topology === 'function' ? topology(life) : topology
+
+const lifeOf = (timeOf: () => VirtualTime, random: SeededRandom): SimulatedLife => ({
+  sleep: (ms) =>
+    new Promise((resolve) => {
+      const time = timeOf()
+      time.schedule(ms, time.current, resolve)
+    }),
+  random: () => random.next(),
+})
 
 const failed = (what: string, cause?: Error): MillstreamError =>
   new MillstreamError('SIMULATION_FAILED', { what, cause })
@@ -137,7 +156,11 @@ const runOnce = async (
     ...clusterOf(seed),
     seed,
     applicationId,
-    topology: () => topologyOf(options),
+    topology: (writer) =>
+      topologyOf(
+        options,
+        lifeOf(() => scenario.simulation.time, new SeededRandom(seed).stream(`life ${writer}`)),
+      ),
     settings: { ...shortSettings, ...options.settings },
     partitions: options.partitions ?? partitionsByDefault,
     workers: hostsOf(options).map((host, index) => ({ host, startsAtMs: 10 * index })),

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { asyncExamples } from './dsl-async.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { everyRegion, globalExamples } from './dsl-globals.ts'
@@ -19,15 +20,17 @@ const all = [
   ...versionExamples,
   ...suppressExamples,
   ...globalExamples,
+  ...asyncExamples,
   ...compositionExamples,
 ]
 
 describe.each(all)('$section: $operator', (example) => {
-  it('does what the page says', () => {
+  it('does what the page says', async () => {
     using driver = testDriver(topology('example', example.describe))
     let timestamp = 0
     for (const [name, key, value] of example.input)
       driver.input(inputs[name] as typeof names).send(key, value as string | null, { timestamp: ++timestamp })
+    await driver.settled()
     const written = Object.entries(outputs).flatMap(([name, topic]) =>
       driver.topics.includes(topic.name)
         ? driver

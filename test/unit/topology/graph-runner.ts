@@ -220,6 +220,9 @@ export class GraphRunner {
       },
       alarm: () => () => undefined,
       countLate: () => undefined,
+      awaitCall: () => {
+        throw new Error('asynchronous processors run in the test driver')
+      },
       schedule: (_intervalMs, _type, punctuator) => {
         punctuator(42)
         return { cancel: () => undefined }

@@ -201,7 +201,48 @@ describe('a mistake in a topology', () => {
     'a stream merged with itself': [(stream) => stream.merge(stream).to(out), /merged with itself/],
     'an async function': [
       (stream) => stream.mapValues(async (value) => value).foreach(() => undefined),
-      /mapValues after in-source is an async function/,
+      /mapValues after in-source is an async function, .*: mapValuesAsync and processAsync take what answers later/,
+    ],
+    'an asynchronous processor behind a store': [
+      (stream) => {
+        stream
+          .groupByKey()
+          .count(counts)
+          .toStream()
+          .mapValues(String)
+          .mapValuesAsync(async (value) => value)
+          .to(out)
+      },
+      /map-values-async-1 is asynchronous and comes after count-counts, which has a store: send the records through repartition/,
+    ],
+    'an asynchronous processor without a function': [
+      (stream) => stream.mapValuesAsync('no' as never).to(out as never),
+      /mapValuesAsync after in-source is not a function/,
+    ],
+    'an asynchronous processor that may call nothing': [
+      (stream) => stream.mapValuesAsync((value) => value, { inFlightMax: 0 }).to(out),
+      /inFlightMax of mapValuesAsync after in-source is 0, but takes a whole number from 1/,
+    ],
+    'an asynchronous processor without time': [
+      (stream) => stream.mapValuesAsync((value) => value, { timeoutMs: 0.5 }).to(out),
+      /timeoutMs of mapValuesAsync after in-source is 0.5, but takes a whole number from 1/,
+    ],
+    'an asynchronous processor with an empty name': [
+      (stream) => stream.mapValuesAsync((value) => value, { name: '' }).to(out),
+      /a processor after in-source has an empty name/,
+    ],
+    'a processAsync without a call': [
+      (stream) => stream.processAsync({ name: 'p', process: () => undefined } as never),
+      /call of processor p after in-source is not a function/,
+    ],
+    'a processAsync whose process is async': [
+      (stream) =>
+        stream.processAsync({ name: 'p', call: () => 1, process: (async () => undefined) as never }),
+      /process of processor p after p-call is an async function/,
+    ],
+    'an asynchronous processor that leads nowhere': [
+      (stream) => stream.mapValuesAsync((value) => value),
+      /the stream after map-values-async-1 leads nowhere/,
     ],
     'an async generator': [
       (stream) =>

@@ -1,12 +1,22 @@
-// What a task is made of.
+// What a task is made of, and what it tells of itself.
 import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
-import type { SinkNode, Subtopology } from '../topology/contracts.ts'
+import type { TransactionalStore } from '../state/transactional-store.ts'
+import type { SinkNode, StoreDefinition, Subtopology } from '../topology/contracts.ts'
+import type { CallSlots } from './async-calls.ts'
 import type { FailurePolicy } from './failure-policy.ts'
 import type { OutputTopic, RecordCollector } from './record-collector.ts'
 import type { RecordQueue } from './record-queue.ts'
 import type { GlobalStores } from './store-access.ts'
-import type { TaskStore } from './stream-task.ts'
+
+export type AnyStore = TransactionalStore<unknown, unknown>
+
+/** A store of the task and the changelog topic behind it. */
+export interface TaskStore {
+  readonly definition: StoreDefinition
+  readonly store: AnyStore
+  readonly changelog: OutputTopic
+}
 
 export interface StreamTaskOptions {
   readonly applicationId: string
@@ -27,4 +37,8 @@ export interface StreamTaskOptions {
   readonly migrations?: ReadonlyMap<string, number>
   /** See PartitionGroup. */
   readonly maxTaskIdleMs: number
+  /** Of the worker. */
+  readonly slots: CallSlots
+  /** Called when an asynchronous processor has an answer. */
+  readonly notify: () => void
 }

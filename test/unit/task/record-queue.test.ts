@@ -1,0 +1,106 @@
+// Records that are taken before their turn: where the queue stands meanwhile, and how much it holds.
+import { describe, expect, it } from 'vitest'
+import { BatchBuilder } from '../../../src/record/batch-builder.ts'
+import { BatchView } from '../../../src/record/batch-view.ts'
+import { writeInt64 } from '../../../src/record/varint.ts'
+import { RecordQueue } from '../../../src/task/record-queue.ts'
+import { string, topic } from '../../../src/index.ts'
+import type { SourceNode } from '../../../src/topology/contracts.ts'
+
+const source: SourceNode = {
+  kind: 'source',
+  name: 'in-source',
+  children: [],
+  topic: topic('in', { key: string, value: string }) as never,
+  repartition: false,
+  timestampExtractor: undefined,
+}
+
+const batchOf = (baseOffset: number, records: number): BatchView => {
+  const builder = new BatchBuilder(1024)
+  const value = Buffer.from('value')
+  for (let number = 0; number < records; number++)
+    builder.append(number, value, 0, -1, value, 0, value.length, undefined)
+  const bytes = builder.seal({
+    producerId: -1,
+    producerEpoch: -1,
+    baseSequence: -1,
+    transactional: false,
+    compression: 'none',
+  })
+  writeInt64(bytes, 0, baseOffset)
+  return new BatchView(bytes, 0, { topic: 'in', partition: 0 })
+}
+
+/** Two batches of two records, at 10 and at 20; what lies between them is no data. */
+const filled = (): { readonly queue: RecordQueue; readonly batchBytes: number } => {
+  const queue = new RecordQueue('in', 0, source, { offset: 10, partitionTime: -1 }, () => 0)
+  const batches = [batchOf(10, 2), batchOf(20, 2)]
+  queue.add({ batches, nextOffset: 25, highWatermark: 25, lastStableOffset: 25 })
+  return { queue, batchBytes: (batches[0] as BatchView).sizeInBytes }
+}
+
+describe('a queue whose records are taken before their turn', () => {
+  it('stands at the first one without a turn', () => {
+    const { queue } = filled()
+    queue.take()
+    queue.take()
+    expect([queue.position, queue.headOffset, queue.hasTaken]).toEqual([10, 20, true])
+    queue.finishTaken(true)
+    expect(queue.position).toBe(11)
+    queue.finishTaken(true)
+    expect([queue.position, queue.hasTaken]).toEqual([20, false])
+    queue.take()
+    queue.take()
+    expect([queue.position, queue.hasHead]).toEqual([20, false])
+    queue.finishTaken(true)
+    queue.finishTaken(true)
+    expect(queue.position).toBe(25)
+  })
+
+  it('holds a batch as long as one of its records is without a turn', () => {
+    const { queue, batchBytes } = filled()
+    expect(queue.bufferedBytes).toBe(2 * batchBytes)
+    for (let taken = 0; taken < 4; taken++) queue.take()
+    expect(queue.bufferedBytes).toBe(2 * batchBytes)
+    queue.finishTaken(true)
+    expect(queue.bufferedBytes).toBe(2 * batchBytes)
+    queue.finishTaken(true)
+    expect(queue.bufferedBytes).toBe(batchBytes)
+    queue.finishTaken(true)
+    queue.finishTaken(true)
+    expect(queue.bufferedBytes).toBe(0)
+  })
+
+  it('holds no batch that had its turn while the next one is read', () => {
+    const { queue, batchBytes } = filled()
+    queue.take()
+    queue.finishTaken(true)
+    queue.take()
+    queue.finishTaken(true)
+    expect(queue.bufferedBytes).toBe(batchBytes)
+  })
+
+  it('is as late as those that had their turn, and were not left out', () => {
+    const { queue } = filled()
+    queue.take()
+    queue.take()
+    expect(queue.partitionTime).toBe(-1)
+    queue.finishTaken(true)
+    expect(queue.partitionTime).toBe(0)
+    queue.finishTaken(false)
+    expect(queue.partitionTime).toBe(0)
+    queue.take()
+    queue.finishTaken(true)
+    queue.take()
+    queue.finishTaken(true)
+    expect(queue.partitionTime).toBe(1)
+  })
+
+  it('forgets them when it goes back', () => {
+    const { queue } = filled()
+    for (let taken = 0; taken < 3; taken++) queue.take()
+    queue.reset(10)
+    expect([queue.position, queue.hasTaken, queue.bufferedBytes]).toEqual([10, false, 0])
+  })
+})
