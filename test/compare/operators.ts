@@ -28,7 +28,7 @@ import {
   within,
 } from '../../src/index.ts'
 
-import type { Layout } from './input.ts'
+import { type Layout, within as partners } from './input.ts'
 import type { Compared } from './results.ts'
 
 export interface Operator {
@@ -111,7 +111,7 @@ const addRight = ({ value }: { readonly value: string | null }, sum: string): st
 const versions = versionedStore('right', { ...texts, historyMs: 300 })
 const met = joinStore('kept', { key: string, left: string, right: string })
 
-const withinOf = (graceMs: number) => within({ beforeMs: 100, afterMs: 50, graceMs })
+const withinOf = (graceMs: number) => within({ ...partners, graceMs })
 const tumblingOf = (graceMs: number) => tumbling({ sizeMs: 200, graceMs })
 const hoppingOf = (graceMs: number) => hopping({ sizeMs: 300, advanceMs: 100, graceMs })
 const slidingOf = (graceMs: number) => sliding({ sizeMs: 150, graceMs })
@@ -131,7 +131,7 @@ const sequences = { input: 'by-seed', compared: 'sequences' } as const
 const changes = { input: 'by-seed', compared: 'changes' } as const
 const windows = { ...sequences, grace: true } as const
 /** Left and outer joins of streams are equal where no record is later than its partners may be (decision 0020). */
-const alone = { input: 'nearly-in-order', compared: 'sets' } as const
+const alone = { input: 'nearly-in-order', compared: 'sets', grace: true } as const
 /** Keys of a global table that was written before; nothing in them changes. */
 const global = { ...sequences, rows: 'by-key' } as const
 /** Rows that are written as they are: only Kafka Streams tells them again. */
