@@ -1,4 +1,4 @@
-// The projects: unit (no broker, no network), integration (one real broker for the whole run), contract (the same cases on
+// The projects: unit (no broker, no network), integration and language (one real broker for the whole run), contract (the same cases on
 // a real broker and on the embedded one), controls (wrong builds that must be noticed), system (real processes on a real
 // broker), rotation (a command of its own). docs/testing.md says what belongs where.
 import { defineConfig } from 'vitest/config'
@@ -39,6 +39,19 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          globalSetup: ['test/support/kafka.ts'],
+          execArgv: [`--conditions=${source}`],
+          // Each file has topics and groups of its own; more than two at once would only wait for the broker.
+          maxWorkers: 2,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'language',
+          include: ['test/language/**/*.test.ts'],
           globalSetup: ['test/support/kafka.ts'],
           execArgv: [`--conditions=${source}`],
           // Each file has topics and groups of its own; more than two at once would only wait for the broker.

@@ -69,6 +69,7 @@ const sim: Suite = {
 const suites = {
   unit: suite('unit', 150),
   integration: suite('integration', 600),
+  language: suite('language', 300),
   contract: suite('contract', 100),
   controls: suite('controls', 200),
   system: suite('system', 180),

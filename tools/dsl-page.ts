@@ -194,6 +194,25 @@ for no call: it ends before the lowest record whose call is open.
   through \`repartition\` between the two. Behind it anything may follow, also another asynchronous processor.
 - A test drives it with \`await driver.settled()\`; in \`simulate\` a call waits with \`sleep\` of its worker's life.`
 
+const aroundText = `## Around a topology
+
+The default export of a module is a topology, or an array of topologies with different names:
+\`export default [orders, payments]\`. \`millstream run\` and \`millstream dev\` run a worker for each, in one process;
+\`describe\` shows all of them. A name is an application id, so each has a group and stores of its own, and they meet in topics.
+
+\`wrapProcessor\`, an option of \`createWorker\` and of \`testDriver\`, is called for every processor of every task, operators and
+your own, and answers what runs in its place: for spans, timings, counts. \`init\` and \`close\` are those of the processor
+unless it has its own. A processor lasts as long as what follows from its record in the same task.
+
+\`\`\`ts
+${wrapper}
+
+createWorker(orders, settings, { wrapProcessor: timed })
+\`\`\`
+
+State hangs on the names of stores, repartition topics and inputs. \`millstream describe MODULE --against previous.json\` says what
+a change of them would lose ([savepoints.md](savepoints.md#before-a-change)).`
+
 export const dslPage = (): { readonly path: string; readonly text: string } => ({
   path: 'docs/dsl.md',
   text: `# The language
@@ -240,24 +259,7 @@ processor tells which topic a record is from. Topics of the application itself n
 
 ${callsText}
 
-## Around a topology
-
-The default export of a module is a topology, or an array of topologies with different names:
-\`export default [orders, payments]\`. \`millstream run\` and \`millstream dev\` run a worker for each, in one process;
-\`describe\` shows all of them. A name is an application id, so each has a group and stores of its own, and they meet in topics.
-
-\`wrapProcessor\`, an option of \`createWorker\` and of \`testDriver\`, is called for every processor of every task, operators and
-your own, and answers what runs in its place: for spans, timings, counts. \`init\` and \`close\` are those of the processor
-unless it has its own. A processor lasts as long as what follows from its record in the same task.
-
-\`\`\`ts
-${wrapper}
-
-createWorker(orders, settings, { wrapProcessor: timed })
-\`\`\`
-
-State hangs on the names of stores, repartition topics and inputs. \`millstream describe MODULE --against previous.json\` says what
-a change of them would lose ([savepoints.md](savepoints.md#before-a-change)).
+${aroundText}
 
 ## Beside Kafka Streams
 

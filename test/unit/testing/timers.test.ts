@@ -239,7 +239,9 @@ describe('a timer that fails', () => {
   it('aborts its transaction and comes again', () => {
     const { driver, send, read } = driverOf()
     send('a', 'set broken 20,set fine 15', 10)
-    expect(() => send('b', 'say', 30)).toThrow(/PUNCTUATOR_FAILED.*was told between records failed.*not this one/)
+    expect(() => send('b', 'say', 30)).toThrow(
+      /PUNCTUATOR_FAILED.*was told between records failed.*not this one/,
+    )
     expect(read()).toEqual([])
     expect(driver.timers(reminders).map(({ name }) => name)).toEqual(['fine', 'broken'])
     expect(() => driver.run()).toThrow(/PUNCTUATOR_FAILED/)

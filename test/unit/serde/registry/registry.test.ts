@@ -1,5 +1,5 @@
 // What a schema registry is asked, and what its answers and its silence lead to. The answers are given by hand here; what a
-// real registry says is tested in test/integration/schema-registry.test.ts.
+// real registry says is tested in test/language/schema-registry.test.ts.
 import { describe, expect, it } from 'vitest'
 import { nodePorts } from '../../../../src/base/node-ports.ts'
 import type { HttpAnswer, HttpRequest } from '../../../../src/base/ports.ts'
