@@ -162,8 +162,12 @@ grace that is one millisecond off is noticed. It knows ${Object.keys(operators).
 - A sliding window that ends with a record and begins right after another one is told once here, and twice there.
 - With the least retention, Kafka Streams loses windows told on close that a leap of stream time passes, and does not find the
   sliding window before a record that is just not late; here none of these is lost. The comparison gives both a long one.
-- Left and outer joins of streams are equal where records are late by less than the window is long; about later ones Kafka
-  Streams contradicts itself ([0020](decisions/0020-stream-joins.md)).
+- Left and outer joins of streams are equal where records are late by less than the window is long, and where they are later
+  and still have a partner; about the others Kafka Streams contradicts itself ([0020](decisions/0020-stream-joins.md)).
+- An aggregate of a stream tells its first value as a change from nothing here. Kafka Streams tells it as a change from the
+  initial value, which was in no table: a \`filter\`, a \`suppress\` or an aggregate behind it takes it for one that was.
+- Inputs of a cogroup in windows share a stream time here, and have one each in Kafka Streams. The comparison gives both inputs
+  every record.
 - What travels through topics of several partitions (\`groupBy\` of tables, foreign-key joins) is equal in the end; what is told on
   the way depends on who comes first, in both.
 - Records without a key that an outer join keeps go to any partition.`

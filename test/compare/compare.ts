@@ -29,7 +29,8 @@ const inputTopic = (stage: Stage, layout: Layout): string => `${stage.prefix}-${
 
 /** Writes the inputs that these operators read: a partition for each seed, or as Kafka's partitioner has it by the key. */
 export const writeInputs = async (stage: Stage, names: readonly string[]): Promise<void> => {
-  for (const layout of new Set(names.map((name) => (operators[name] as Operator).input))) {
+  const layoutsOf = ({ input, rows = input }: Operator): Layout[] => [input, rows]
+  for (const layout of new Set(names.flatMap((name) => layoutsOf(operators[name] as Operator)))) {
     const file = path.join(stage.directory, layout)
     const stream = fs.createWriteStream(file)
     for (let index = 0; index < stage.seeds; index++)
@@ -46,6 +47,7 @@ export const writeInputs = async (stage: Stage, names: readonly string[]): Promi
 interface Run {
   readonly application: string
   readonly input: string
+  readonly rows: string
   readonly output: string
   readonly stateDir: string
 }
@@ -77,6 +79,7 @@ export const compareOperator = async (stage: Stage, name: string): Promise<Compa
   const runOf = (side: string): Run => ({
     application: `${stage.prefix}-${name}-${side}`,
     input: inputTopic(stage, operator.input),
+    rows: inputTopic(stage, operator.rows ?? operator.input),
     output: `${stage.prefix}-${name}-out-${side}`,
     stateDir: path.join(stage.directory, `${name}-${side}`),
   })

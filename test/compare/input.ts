@@ -4,6 +4,8 @@ import { below, type Random, seededRandom } from '../support/random.ts'
 
 /** How long windows wait for late records; the Java side has the same (Operators.java). */
 export const graceMs = 250
+/** How far the partners of a record of the left side may be from it; the Java side has the same. */
+export const within = { beforeMs: 100, afterMs: 50 }
 /** All windows begin and end at multiples of it. */
 const gridMs = 50
 const firstMs = 1_700_000_000_000
@@ -15,6 +17,8 @@ const recordsOnEdge = 6
 const lateByLittleMs = 40
 const restSteps = 40
 const restStepMs = 30
+const lastMoments = 40
+const lastMomentStepMs = 1000
 
 /** Undefined: null. */
 export interface InputRecord {
@@ -78,7 +82,7 @@ const valueFor = (random: Random, numbers: number): string | undefined => {
 
 /**
  * How an input lies in its topic. by-seed: a partition holds one seed, in one order. nearly-in-order: the same, with records
- * that are late by less than any window is long. by-key: partitioned by the key.
+ * that are late by less than any window is long, and some that come at the last moment at which they are joined. by-key: partitioned by the key.
  */
 export type Layout = 'by-seed' | 'nearly-in-order' | 'by-key'
 
@@ -107,7 +111,9 @@ export function* inputOf(seed: number, records: number, layout: Layout): Generat
       value: valueFor(random, numbersOf[layout]),
     }
   }
-  if (layout === 'nearly-in-order') yield* rest(seed, latest)
+  if (layout !== 'nearly-in-order') return
+  yield* rest(seed, latest)
+  yield* atLastMoment(seed, latest + restSteps * restStepMs + lastMomentStepMs)
 }
 
 /**
@@ -118,6 +124,22 @@ function* rest(seed: number, from: number): Generator<InputRecord> {
   for (let step = 1; step <= restSteps; step++)
     for (const side of ['l', 'r'])
       yield { timestamp: from + step * restStepMs, key: `s${seed}-rest`, value: `${side}${step}` }
+}
+
+/**
+ * Records whose partner comes in the last millisecond of their grace, at which stream time has come by two others that meet.
+ * One that comes later is told alone, and Kafka Streams may join it all the same (decision 0020).
+ */
+function* atLastMoment(seed: number, from: number): Generator<InputRecord> {
+  for (let step = 0; step < lastMoments; step++) {
+    const timestamp = from + step * lastMomentStepMs
+    const [side, other, lengthMs] = step % 2 === 0 ? ['l', 'r', within.afterMs] : ['r', 'l', within.beforeMs]
+    const key = `s${seed}-last-${step}`
+    yield { timestamp, key, value: `${side}${step}` }
+    for (const one of ['l', 'r'])
+      yield { timestamp: timestamp + lengthMs + graceMs, key: `s${seed}-rest`, value: `${one}${step}` }
+    yield { timestamp, key, value: `${other}${step}` }
+  }
 }
 
 const word = (text: string | undefined): string =>

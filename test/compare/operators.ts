@@ -1,6 +1,8 @@
 // What each operator of the comparison is in millstream. Operators.java says the same in Kafka Streams, under the same
 // names.
 import {
+  type GlobalTable,
+  globalStore,
   type GroupedStream,
   hopping,
   int64,
@@ -17,6 +19,8 @@ import {
   topic,
   topology,
   tumbling,
+  untilTimeLimit,
+  untilWindowCloses,
   versionedStore,
   type Windowed,
   windowed,
@@ -24,13 +28,15 @@ import {
   within,
 } from '../../src/index.ts'
 
-import type { Layout } from './input.ts'
+import { type Layout, within as partners } from './input.ts'
 import type { Compared } from './results.ts'
 
 export interface Operator {
   /** Whether its result hangs on the grace. */
   readonly grace?: true
   readonly input: Layout
+  /** A topic beside the input that a global table holds: written before, so that every record meets the same rows. */
+  readonly rows?: Layout
   readonly compared: Compared
   build(scope: Scope): void
 }
@@ -43,6 +49,9 @@ interface Scope {
   right(): RecordStream<string | null, string | null>
   leftTable(): TableStream<string, string, null>
   rightTable(kept?: typeof versions): TableStream<string, string, null>
+  globalTable(): GlobalTable<string, string>
+  /** A reduced value of each key, there for some of its values and gone for others. */
+  someSums(): TableStream<string, string | null, null>
   texts<K extends string | null, V extends string | null>(results: RecordStream<K, V>): void
   counts<V extends number | null>(results: RecordStream<string, V>): void
   windowed<V>(results: RecordStream<Windowed<string>, V>, windows: WindowLength, value: Serde<V>): void
@@ -64,6 +73,14 @@ const groupOf = (key: string, value: string): string => `${seedOf(key)}g${Number
 const foreignKeyOf = (value: string, key: string): string | null =>
   Number(value) % 11 === 0 ? null : `${seedOf(key)}k${Number(value) % foreignKeys}`
 
+const rowOf = ({
+  key,
+  value,
+}: {
+  readonly key: string | null
+  readonly value: string | null
+}): string | null => (key === null || value === null ? null : foreignKeyOf(value, key))
+
 const texts = { key: string, value: string }
 const counts = { key: string, value: int64 }
 const keptTexts = store('kept', texts)
@@ -79,20 +96,32 @@ const countsOfWindows = windowStore('kept', counts)
 const nullableText = nullable(string)
 const nullableCount = nullable(int64)
 
+/** Of values that end in a digit, those of 0 to 6. */
+const isKept = (sum: string | null): boolean => !/[789]$/.test(`${sum}`)
+
 const foldTexts = {
   initial: () => '',
   add: ({ value }: { readonly value: string | null }, sum: string) => tail(sum, value),
 }
 
+/** A record of the one input of a cogroup is put behind what was there, one of the other before it. */
+const addLeft = ({ value }: { readonly value: string | null }, sum: string): string => tail(sum, value)
+const addRight = ({ value }: { readonly value: string | null }, sum: string): string => tail(value, sum)
+
 const versions = versionedStore('right', { ...texts, historyMs: 300 })
 const met = joinStore('kept', { key: string, left: string, right: string })
 
-const withinOf = (graceMs: number) => within({ beforeMs: 100, afterMs: 50, graceMs })
+const withinOf = (graceMs: number) => within({ ...partners, graceMs })
 const tumblingOf = (graceMs: number) => tumbling({ sizeMs: 200, graceMs })
 const hoppingOf = (graceMs: number) => hopping({ sizeMs: 300, advanceMs: 100, graceMs })
 const slidingOf = (graceMs: number) => sliding({ sizeMs: 150, graceMs })
 const sessionsOf = (graceMs: number) => sessions({ gapMs: 60, graceMs })
 const onClose = { emit: 'on-close' } as const
+const heldMs = 100
+/** Below what comes within that time. */
+const heldMax = 15
+const heldTexts = { name: 'held', key: string, value: nullableText }
+const startEmpty = { initial: () => '' }
 
 const sequences = { input: 'by-seed', compared: 'sequences' } as const
 /**
@@ -102,7 +131,9 @@ const sequences = { input: 'by-seed', compared: 'sequences' } as const
 const changes = { input: 'by-seed', compared: 'changes' } as const
 const windows = { ...sequences, grace: true } as const
 /** Left and outer joins of streams are equal where no record is later than its partners may be (decision 0020). */
-const alone = { input: 'nearly-in-order', compared: 'sets' } as const
+const alone = { input: 'nearly-in-order', compared: 'sets', grace: true } as const
+/** Keys of a global table that was written before; nothing in them changes. */
+const global = { ...sequences, rows: 'by-key' } as const
 /** Rows that are written as they are: only Kafka Streams tells them again. */
 const rows = { input: 'by-key', compared: 'values' } as const
 /** Rows travel through topics of several partitions to their group or partner, and meet others there in any order. */
@@ -127,6 +158,18 @@ export const operators: Readonly<Record<string, Operator>> = {
   aggregate: {
     ...sequences,
     build: ({ grouped, texts: to }) => to(grouped().aggregate(keptTexts, foldTexts).toStream()),
+  },
+  cogroup: {
+    ...sequences,
+    build: ({ left, right, texts: to }) =>
+      to(
+        left()
+          .groupByKey()
+          .cogroup(addLeft)
+          .cogroup(right().groupByKey(), addRight)
+          .aggregate(store('kept', { key: nullableText, value: string }), startEmpty)
+          .toStream(),
+      ),
   },
   'tumbling-count': {
     ...windows,
@@ -166,6 +209,25 @@ export const operators: Readonly<Record<string, Operator>> = {
     build({ graceMs, grouped, windowed: to }) {
       const lengths = hoppingOf(graceMs)
       to(grouped().windowedBy(lengths).count(countsForLong, onClose).toStream(), lengths, int64)
+    },
+  },
+  'tumbling-suppress': {
+    ...windows,
+    build({ graceMs, grouped, windowed: to }) {
+      const lengths = tumblingOf(graceMs)
+      const kept = { name: 'held', key: windowed(string, lengths), value: string }
+      const table = grouped().windowedBy(lengths).aggregate(textsOfWindows, foldTexts)
+      to(table.suppress(untilWindowCloses(), kept).toStream(), lengths, string)
+    },
+  },
+  // Both inputs get every record: Kafka Streams has a stream time for each (decision 0021).
+  'tumbling-cogroup': {
+    ...windows,
+    build({ graceMs, grouped, windowed: to }) {
+      const lengths = tumblingOf(graceMs)
+      const records = grouped()
+      const inWindows = records.cogroup(addLeft).cogroup(records, addRight).windowedBy(lengths)
+      to(inWindows.aggregate(textsOfWindows, startEmpty).toStream(), lengths, string)
     },
   },
   'sliding-aggregate': {
@@ -232,6 +294,24 @@ export const operators: Readonly<Record<string, Operator>> = {
           .toStream(),
       ),
   },
+  'table-suppress': {
+    ...sequences,
+    build: ({ someSums, texts: to }) =>
+      to(
+        someSums()
+          .suppress(untilTimeLimit({ waitMs: heldMs }), heldTexts)
+          .toStream(),
+      ),
+  },
+  'table-suppress-limit': {
+    ...sequences,
+    build: ({ someSums, texts: to }) =>
+      to(
+        someSums()
+          .suppress(untilTimeLimit({ waitMs: heldMs, recordsMax: heldMax }), heldTexts)
+          .toStream(),
+      ),
+  },
   'stream-table-join': {
     ...sequences,
     build: ({ left, rightTable, texts: to }) => to(left().join(rightTable(), both)),
@@ -248,6 +328,14 @@ export const operators: Readonly<Record<string, Operator>> = {
     ...windows,
     build: ({ graceMs, left, rightTable, texts: to }) =>
       to(left().join(rightTable(versions), both, { graceMs, store: store('waiting', texts) })),
+  },
+  'stream-global-join': {
+    ...global,
+    build: ({ left, globalTable, texts: to }) => to(left().joinGlobal(globalTable(), rowOf, both)),
+  },
+  'stream-global-left-join': {
+    ...global,
+    build: ({ left, globalTable, texts: to }) => to(left().leftJoinGlobal(globalTable(), rowOf, both)),
   },
   'stream-stream-join': {
     ...windows,
@@ -294,7 +382,7 @@ const payload = (value: string | null): string | null =>
 export const topologyOf = (
   operator: Operator,
   name: string,
-  topics: { readonly input: string; readonly output: string },
+  topics: { readonly input: string; readonly output: string; readonly rows: string },
   graceMs: number,
 ): Topology =>
   topology(name, (t) => {
@@ -312,9 +400,16 @@ export const topologyOf = (
       sides()
         .filter(({ value }) => value?.startsWith('r') === true)
         .mapValues((value) => payload(value))
+    const grouped = (): GroupedStream<string, string | null> =>
+      t.stream(topic(topics.input, { key: string, value: nullableText })).groupByKey()
     operator.build({
       graceMs,
-      grouped: () => t.stream(topic(topics.input, { key: string, value: nullableText })).groupByKey(),
+      grouped,
+      globalTable: () =>
+        t.globalTable(topic(topics.rows, { key: string, value: nullableText }), {
+          store: globalStore('rows', texts),
+        }),
+      someSums: () => grouped().reduce(keptNullable, tail).filter(isKept),
       left,
       leftTable: () => left().toTable(store('left', texts)),
       right,

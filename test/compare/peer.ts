@@ -44,6 +44,7 @@ export class Peer implements AsyncDisposable {
     operator: string
     application: string
     input: string
+    rows: string
     output: string
     stateDir: string
   }): Promise<unknown> {

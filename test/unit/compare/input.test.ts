@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { graceMs, type InputRecord, inputOf, linesOf } from '../../compare/input.ts'
+import { graceMs, type InputRecord, inputOf, linesOf, within } from '../../compare/input.ts'
 
 const records = (seed: number): InputRecord[] => [...inputOf(seed, 10_000, 'by-seed')]
 
@@ -28,6 +28,15 @@ describe('the input of npm run compare', () => {
     expect(share(({ value }) => value === undefined)).toBeGreaterThan(0.01)
     expect(share(({ value }) => value === 'l' || value === 'r')).toBeGreaterThan(0.05)
     expect(new Set(input.map(({ key }) => key)).size).toBeGreaterThan(250)
+  })
+
+  it('has partners at the last moment of a grace, and else none that are late, where nothing later is to come', () => {
+    const input = [...inputOf(3, 10_000, 'nearly-in-order')]
+    const late = lateness(input)
+    const last = input.map(({ key }) => key?.includes('-last-') === true)
+    expect(Math.max(...late.filter((_, index) => !last[index]))).toBeLessThan(within.afterMs)
+    const moments = new Set(late.filter((_, index) => last[index]))
+    expect(moments).toEqual(new Set([0, within.afterMs + graceMs, within.beforeMs + graceMs]))
   })
 
   it('writes a row again as it is only where it is to', () => {

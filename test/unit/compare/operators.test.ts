@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseCommandLine, UsageError } from '../../compare/command-line.ts'
-import { graceMs } from '../../compare/input.ts'
+import { graceMs, within } from '../../compare/input.ts'
 import { operators, topologyOf } from '../../compare/operators.ts'
 
 const java = readFileSync(
@@ -16,10 +16,12 @@ describe('the operators of npm run compare', () => {
     const names = [...java.matchAll(/\bentry\("([^"]+)"/g)].map(([, name]) => name)
     expect(Object.keys(operators)).toEqual(names)
     expect(java).toContain(`Duration.ofMillis(${graceMs})`)
+    const partners = `ofTimeDifferenceAndGrace(Duration.ofMillis(${within.afterMs}), GRACE).before(Duration.ofMillis(${within.beforeMs}))`
+    expect(java).toContain(partners)
   })
 
   it.each(Object.entries(operators))('%s is a topology', (name, operator) => {
-    const topology = topologyOf(operator, name, { input: 'in', output: 'out' }, graceMs)
+    const topology = topologyOf(operator, name, { input: 'in', rows: 'rows', output: 'out' }, graceMs)
     expect(topology.graph.subtopologies.length).toBeGreaterThan(0)
   })
 })

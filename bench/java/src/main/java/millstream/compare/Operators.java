@@ -13,6 +13,7 @@ import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.EmitStrategy;
+import org.apache.kafka.streams.kstream.GlobalKTable;
 import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.Joined;
 import org.apache.kafka.streams.kstream.JoinWindows;
@@ -24,6 +25,8 @@ import org.apache.kafka.streams.kstream.Produced;
 import org.apache.kafka.streams.kstream.SessionWindows;
 import org.apache.kafka.streams.kstream.SlidingWindows;
 import org.apache.kafka.streams.kstream.StreamJoined;
+import org.apache.kafka.streams.kstream.Suppressed;
+import org.apache.kafka.streams.kstream.Suppressed.BufferConfig;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
@@ -49,6 +52,8 @@ final class Operators {
   private static final JoinWindows WITHIN =
       JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(50), GRACE).before(Duration.ofMillis(100));
   private static final Duration HISTORY = Duration.ofMillis(300);
+  private static final Duration HELD = Duration.ofMillis(100);
+  private static final int HELD_MAX = 15;
   /** Where the least retention hides windows that are needed yet (docs/dsl.md). */
   private static final Duration LONG_RETENTION = Duration.ofMinutes(10);
 
@@ -57,6 +62,10 @@ final class Operators {
       entry("reduce", scope -> scope.texts(scope.grouped().reduce(Operators::tail, scope.kept(STRING)))),
       entry("aggregate", scope -> scope.texts(
           scope.grouped().aggregate(() -> "", (key, value, sum) -> tail(sum, value), scope.kept(STRING)))),
+      entry("cogroup", scope -> scope.texts(
+          scope.left().groupByKey(Grouped.with(STRING, STRING)).<String>cogroup((key, value, sum) -> tail(sum, value))
+              .cogroup(scope.right().groupByKey(Grouped.with(STRING, STRING)), (key, value, sum) -> tail(value, sum))
+              .aggregate(() -> "", scope.kept(STRING)))),
       entry("tumbling-count", scope -> scope.windowedCounts(
           scope.grouped().windowedBy(TUMBLING).count(scope.windows(Serdes.Long())), TUMBLING.size())),
       entry("tumbling-reduce", scope -> scope.windowedTexts(
@@ -73,6 +82,16 @@ final class Operators {
           scope.grouped().windowedBy(HOPPING).emitStrategy(EmitStrategy.onWindowClose()).count(
               scope.windows(Serdes.Long()).withRetention(LONG_RETENTION)),
           HOPPING.size())),
+      entry("tumbling-suppress", scope -> scope.windowedTexts(
+          scope.grouped().windowedBy(TUMBLING)
+              .aggregate(() -> "", (key, value, sum) -> tail(sum, value), scope.windows(STRING))
+              .suppress(Suppressed.untilWindowCloses(BufferConfig.unbounded())),
+          TUMBLING.size())),
+      entry("tumbling-cogroup", scope -> scope.windowedTexts(
+          scope.grouped().<String>cogroup((key, value, sum) -> tail(sum, value))
+              .cogroup(scope.grouped(), (key, value, sum) -> tail(value, sum))
+              .windowedBy(TUMBLING).aggregate(() -> "", scope.windows(STRING)),
+          TUMBLING.size())),
       entry("sliding-aggregate", scope -> scope.windowedTexts(
           scope.grouped().windowedBy(SLIDING).aggregate(
               () -> "", (key, value, sum) -> tail(sum, value), scope.windows(STRING).withRetention(LONG_RETENTION)),
@@ -96,6 +115,10 @@ final class Operators {
               .groupBy((key, value) -> KeyValue.pair(group(key, value), value), Grouped.with("groups", STRING, STRING))
               .aggregate(() -> 0L, (key, value, sum) -> sum + number(value), (key, value, sum) -> sum - number(value),
                   scope.kept(Serdes.Long())))),
+      entry("table-suppress", scope -> scope.texts(
+          scope.someSums().suppress(Suppressed.untilTimeLimit(HELD, BufferConfig.unbounded())))),
+      entry("table-suppress-limit", scope -> scope.texts(
+          scope.someSums().suppress(Suppressed.untilTimeLimit(HELD, BufferConfig.maxRecords(HELD_MAX))))),
       entry("stream-table-join", scope -> scope.streams(
           scope.left().join(scope.rightTable(), Operators::both, Joined.with(STRING, STRING, STRING)))),
       entry("stream-table-left-join", scope -> scope.streams(
@@ -105,6 +128,10 @@ final class Operators {
       entry("stream-versioned-join-grace", scope -> scope.streams(
           scope.left().join(scope.versionedTable(), Operators::both,
               Joined.with(STRING, STRING, STRING, "waiting", GRACE)))),
+      entry("stream-global-join", scope -> scope.streams(
+          scope.left().join(scope.globalTable(), Operators::row, Operators::both))),
+      entry("stream-global-left-join", scope -> scope.streams(
+          scope.left().leftJoin(scope.globalTable(), Operators::row, Operators::both))),
       entry("stream-stream-join", scope -> scope.streams(
           scope.left().join(scope.right(), Operators::both, WITHIN, StreamJoined.with(STRING, STRING, STRING)))),
       entry("stream-stream-left-join", scope -> scope.streams(
@@ -152,18 +179,35 @@ final class Operators {
     return number(value) % 11 == 0 ? null : seed(key) + "k" + number(value) % FOREIGN_KEYS;
   }
 
+  private static String row(String key, String value) {
+    return key == null || value == null ? null : foreignKey(key, value);
+  }
+
   /** The input of an operator in its parts, and its output in its serdes. */
   static final class Scope {
+    private final StreamsBuilder builder;
     private final KStream<String, String> input;
+    private final String rows;
     private final String output;
 
-    Scope(StreamsBuilder builder, String input, String output) {
+    Scope(StreamsBuilder builder, String input, String rows, String output) {
+      this.builder = builder;
       this.input = builder.stream(input, Consumed.with(STRING, STRING));
+      this.rows = rows;
       this.output = output;
     }
 
     KGroupedStream<String, String> grouped() {
       return input.groupByKey(Grouped.with(STRING, STRING));
+    }
+
+    GlobalKTable<String, String> globalTable() {
+      return builder.globalTable(rows, Consumed.with(STRING, STRING));
+    }
+
+    /** A reduced value of each key, there for some of its values and gone for others. */
+    KTable<String, String> someSums() {
+      return grouped().reduce(Operators::tail, kept(STRING)).filter((key, sum) -> !sum.matches(".*[789]"));
     }
 
     /** Records without a value are of the left side. */

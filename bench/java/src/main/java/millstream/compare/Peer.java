@@ -74,7 +74,7 @@ public final class Peer {
     Operators.Operator operator = Operators.ALL.get(command.text("operator"));
     if (operator == null) throw new IllegalArgumentException("Kafka Streams has no operator " + command.text("operator"));
     StreamsBuilder builder = new StreamsBuilder();
-    operator.build(new Operators.Scope(builder, command.text("input"), command.text("output")));
+    operator.build(new Operators.Scope(builder, command.text("input"), command.text("rows"), command.text("output")));
     running = new KafkaStreams(builder.build(), settings(command));
     running.setUncaughtExceptionHandler(error -> {
       error.printStackTrace();
