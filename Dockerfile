@@ -34,5 +34,6 @@ COPY --from=build /app/dist ./dist
 USER 1000:1000
 # Probes and metrics, where MILLSTREAM_HTTP_PORT asks for them.
 EXPOSE 9400
-ENTRYPOINT ["node", "/app/dist/cli/main.js"]
+# Threads of V8 may end a process where the processor has memory protection keys (nodejs/node#64500).
+ENTRYPOINT ["node", "--no-memory-protection-keys", "/app/dist/cli/main.js"]
 CMD ["run", "/app/processors/word-count/index.ts"]

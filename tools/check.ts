@@ -52,7 +52,12 @@ const suite = (name: string, budgetSeconds: number): Suite => ({
 const faults: Suite = {
   name: 'faults',
   command: 'node',
-  args: ['--conditions=millstream-source', 'test/system/faults/run.ts', '--short'],
+  args: [
+    '--conditions=millstream-source',
+    '--no-memory-protection-keys',
+    'test/system/faults/run.ts',
+    '--short',
+  ],
   budgetSeconds: 360,
   countsInto: (file) => ['--json', file],
 }
@@ -61,7 +66,13 @@ const faults: Suite = {
 const sim: Suite = {
   name: 'sim',
   command: 'node',
-  args: ['--conditions=millstream-source', 'test/sim/run.ts', '--seeds', '2000'],
+  args: [
+    '--conditions=millstream-source',
+    '--no-memory-protection-keys',
+    'test/sim/run.ts',
+    '--seeds',
+    '2000',
+  ],
   budgetSeconds: 240,
   countsInto: (file) => ['--json', file],
 }

@@ -422,7 +422,8 @@ export class StreamWorker {
 
   /** Acts on a fault; when that fails in its turn, pauses and leaves the next attempt to the loop. */
   async #afterFault(fault: MillstreamError, act: () => Promise<void>): Promise<void> {
-    if (!this.#faults.add(this.#ports.clock.monotonic())) throw fault
+    // A registry that is down is waited for, however long (decision 0025).
+    if (!this.#faults.add(this.#ports.clock.monotonic()) && fault.code !== 'SCHEMA_PENDING') throw fault
     if (this.state === 'running') this.#state.transitionTo('recovering')
     try {
       await act()

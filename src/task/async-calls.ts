@@ -155,7 +155,8 @@ export class CallQueue {
         this.#startable.unshift(call)
       }
     }
-    this.#soonestMs = Math.min(...this.#calls.map(({ dueMs }) => dueMs))
+    this.#soonestMs = Number.POSITIVE_INFINITY
+    for (const { dueMs } of this.#calls) this.#soonestMs = Math.min(this.#soonestMs, dueMs)
   }
 
   /** An answer that came in is taken. The next call of its key may begin. */

@@ -26,8 +26,11 @@ const takenPerCall = 64
 export interface TurnHost {
   /** Runs what comes before a record's turn: it may forward, and has no effects. @throws what it threw */
   ahead(place: RecordPlace, act: () => void): void
-  /** Runs a record's turn. @throws what it threw, when all it did is undone */
-  atomic(place: RecordPlace, act: () => void): void
+  /**
+   * Runs a record's turn. What the end of one throws is no failure of the record: nothing can be undone then.
+   * @returns what the turn threw, when all it did is undone
+   */
+  atomic(place: RecordPlace, act: () => void): { readonly error: unknown } | undefined
   /** The record had its turn: time goes on. */
   finished(): void
   /** The error with its place. */
@@ -91,7 +94,8 @@ export class AsyncTurns {
   /** When something is to be done without an answer, ms since the epoch; infinite: never. */
   get wakeAtMs(): number {
     const { clock } = this.#options
-    let dueMs = this.#unready ? (this.#taken.at(-1) as TakenRecord).retryAtMs : Number.POSITIVE_INFINITY
+    let dueMs =
+      this.#unready && !this.#ends ? (this.#taken.at(-1) as TakenRecord).retryAtMs : Number.POSITIVE_INFINITY
     for (const queue of this.#queues.values()) dueMs = Math.min(dueMs, queue.dueMs)
     const [first] = this.#taken
     if (first?.waiting === 0 && first.retryAtMs > 0) dueMs = Math.min(dueMs, first.retryAtMs)
@@ -263,10 +267,9 @@ export class AsyncTurns {
       counts.skipped++
       log.warn('a record failed and is skipped', { cause: verdict.skip.message })
     } else {
-      try {
-        host.atomic(taken, () => runItems(taken.items))
-      } catch (error) {
-        this.#failed(taken, error, nowMs)
+      const failure = host.atomic(taken, () => runItems(taken.items))
+      if (failure !== undefined) {
+        this.#failed(taken, failure.error, nowMs)
         return
       }
     }

@@ -342,7 +342,7 @@ export class StreamTask implements TaskView {
     }
   }
 
-  #atomic(place: RecordPlace, act: () => void): void {
+  #atomic(place: RecordPlace, act: () => void): { readonly error: unknown } | undefined {
     const before = this.#streamTime
     this.#queueInHand = place
     try {
@@ -352,10 +352,11 @@ export class StreamTask implements TaskView {
     } catch (error) {
       this.#undo()
       this.#streamTime = before
-      throw error
+      return { error }
     }
     this.#finish()
     this.counts.processed++
+    return undefined
   }
 
   #timePassed(): void {

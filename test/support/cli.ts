@@ -49,7 +49,12 @@ export const startCli = (
 ): CliProcess => {
   const child = spawn(
     process.execPath,
-    ['--conditions=millstream-source', path.join(root, 'src/cli/main.ts'), ...args],
+    [
+      '--conditions=millstream-source',
+      '--no-memory-protection-keys',
+      path.join(root, 'src/cli/main.ts'),
+      ...args,
+    ],
     { cwd: options.cwd ?? root, env: { ...cleanEnvironment(), ...options.env } },
   )
   onTestFinished(() => {

@@ -56,10 +56,14 @@ export class WorkerLives {
       const env = { ...process.env, ...this.#clock?.environment }
       delete env[faultVariable]
       if (fault !== undefined) env[faultVariable] = writeFault(fault)
-      this.#process = await spawnGuarded(process.execPath, ['--conditions=millstream-source', runner, file], {
-        env,
-        stdio: ['ignore', output, output, 'ipc'],
-      })
+      this.#process = await spawnGuarded(
+        process.execPath,
+        ['--conditions=millstream-source', '--no-memory-protection-keys', runner, file],
+        {
+          env,
+          stdio: ['ignore', output, output, 'ipc'],
+        },
+      )
     } finally {
       fs.closeSync(output)
     }
