@@ -1,7 +1,7 @@
 // Tasks that are opened and restored while the others of the worker go on.
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
-import { isMillstreamError } from '../errors.ts'
+import { isMillstreamError, isSchemaPending } from '../errors.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { TaskManager } from './task-manager.ts'
 
@@ -56,7 +56,9 @@ export class Adoption {
       try {
         return await manager.adopt(tasks, { reload: false })
       } catch (error) {
-        if (this.#stopped || !isMillstreamError(error) || error.reaction !== 'retry') throw error
+        if (this.#stopped || !isMillstreamError(error)) throw error
+        // A schema that comes is waited for as a broker is.
+        if (error.reaction !== 'retry' && !isSchemaPending(error)) throw error
         const { code, message: cause } = error
         this.#log.warn('tasks could not be restored, and are tried again', { code, cause })
       }

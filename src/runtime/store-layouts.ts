@@ -6,7 +6,7 @@ import { MillstreamError } from '../errors.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
 import { layoutText, readStoreCode } from '../topology/store-code.ts'
 import { committedState, keepsDigests, type RestoredTask, witnessesOf } from './digest-check.ts'
-import { witnessedStores } from './witness.ts'
+import { type Witness, witnessedStores } from './witness.ts'
 
 const refused = (task: string, store: string, what: string, fix: string): MillstreamError =>
   new MillstreamError('STORE_LAYOUT', { what, where: { store, task }, fix })
@@ -33,6 +33,18 @@ const checkWitnessed = (
     `the store has version ${version}, and the metadata of an offset has no room for it among ${names.length} stores`,
     'Use fewer stores in this part of the topology, or shorter names.',
   )
+}
+
+/**
+ * The code that the commits say of a store; undefined where none says one: an earlier build wrote it, in version 1. A witness
+ * without the store is older than it: that of an input that another part of the topology had, or that left and came back.
+ */
+export const committedCode = (
+  witnesses: readonly (Witness | undefined)[],
+  name: string,
+): string | undefined => {
+  const knowing = witnesses.filter((one) => one?.stores.some(({ store }) => store === name))
+  return committedState(knowing, name)?.layout || undefined
 }
 
 /** The version from which a store has to be migrated; undefined: it is as the topology says. */
@@ -90,11 +102,7 @@ export const migrationsOf = (
   for (const { definition, store } of stores.values()) {
     checkWitnessed(task, definition, names, settings)
     if (store.isEmpty) continue
-    const from = fromVersion(
-      task,
-      definition,
-      committedState(witnesses, definition.name)?.layout || undefined,
-    )
+    const from = fromVersion(task, definition, committedCode(witnesses, definition.name))
     if (from !== undefined) found.set(definition.name, from)
   }
   return found

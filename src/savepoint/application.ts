@@ -35,6 +35,15 @@ export const findApplication = async (
   create: boolean,
 ): Promise<Application> => {
   const { applicationId } = settings
+  const pattern = graph.subtopologies
+    .flatMap(({ nodes }) => nodes)
+    .find((node) => node.kind === 'source' && node.topic.pattern !== undefined)
+  if (pattern !== undefined)
+    throw new MillstreamError('SAVEPOINT_MISMATCH', {
+      what: 'topics by pattern cannot be part of a savepoint',
+      where: { source: pattern.name },
+      fix: 'Name the topics in the topology, and export with that.',
+    })
   const createInternalTopics = create && settings.createInternalTopics
   const prepared = { ...settings, createInternalTopics }
   const catalog = await TopicCatalog.prepare(cluster, ports, graph, prepared, log)

@@ -18,11 +18,13 @@ import { Cluster } from '../client/cluster.ts'
 import type { CommittedPosition } from '../client/offsets.ts'
 import { ensureError, MillstreamError } from '../errors.ts'
 import type { RecordCursor } from '../record/record-cursor.ts'
+import { committedCode } from '../runtime/store-layouts.ts'
 import { decodeWitness } from '../runtime/witness.ts'
 import type { Checkpoint, EngineWrite, StoreEngine } from '../state/contracts.ts'
 import { openStoreEngine } from '../state/open-store-engine.ts'
 import { storeFormatVersion } from '../state/restore-decision.ts'
 import type { Topology } from '../topology/contracts.ts'
+import { layoutText, readStoreCode } from '../topology/store-code.ts'
 import {
   type Application,
   findApplication,
@@ -150,6 +152,26 @@ const checkOffsets = (
   })
 }
 
+/** A module that is newer, or older, than what was committed would put its own version on bytes of another one. */
+const checkCode = ({ store }: Gathering, offsets: ReadonlyMap<string, CommittedPosition>): void => {
+  const { definition, task } = store
+  const { name, version = 1, layout = '' } = definition
+  const witnesses = task.inputs.map(({ topic, partition }) =>
+    decodeWitness(offsets.get(partitionId(topic, partition))?.metadata ?? ''),
+  )
+  const committed = readStoreCode(committedCode(witnesses, name) ?? '')
+  const declared = readStoreCode(layout)
+  const isSame =
+    (committed?.version ?? 1) === version &&
+    (committed === undefined || declared === undefined || committed.layout === declared.layout)
+  if (isSame) return
+  throw new MillstreamError('SAVEPOINT_MISMATCH', {
+    what: `the store was last committed in version ${committed?.version ?? 1}${committed === undefined ? '' : ` with ${layoutText(committed.layout)}`}, and the module declares version ${version}`,
+    where: { task: task.id, store: name },
+    fix: 'Export with the module that ran last; or run the new one first, so that it migrates its stores.',
+  })
+}
+
 const writeStore = (
   { ports, directory, settings, stop }: Export,
   { store, engine }: Gathering,
@@ -215,6 +237,7 @@ const readEverything = async (
       const { topic, partition } = gathering.store
       gathering.settle(ends.get(partitionId(topic, partition))?.end ?? 0)
       checkOffsets(given, gathering, offsets)
+      if (gathering.engine.count() > 0) checkCode(gathering, offsets)
       files.push(writeStore(given, gathering))
       onProgress?.('writing', files.length, gatherings.length)
       await ports.timers.yield()

@@ -13,8 +13,11 @@ interface Pending {
 export class PortionList {
   readonly #list: Pending[] = []
   #waiting = false
-  /** The next portion is one entry: that of the last try failed. */
-  #single = false
+  /** Whose portion was the last one. */
+  #last: Pending | undefined
+  /** Its last portion failed: the next one is a single entry of it. */
+  #failed: Pending | undefined
+  /** That entry is dropped. */
   #drop = false
 
   /** Whether somebody may have something to do. */
@@ -33,27 +36,34 @@ export class PortionList {
     }
   }
 
-  /** Does a portion of the first one that waits. */
+  /** Does a portion of the one that failed, or of the first one that waits. */
   run(): void {
-    const pending = this.#list.find(({ waits }) => waits)
+    const pending = this.#failed ?? this.#list.find(({ waits }) => waits)
     if (pending !== undefined) {
-      const more = pending.work.portion(this.#single ? 1 : entriesPerPortion, this.#drop)
-      this.#single = false
+      this.#last = pending
+      const isSingle = pending === this.#failed
+      const more = pending.work.portion(isSingle ? 1 : entriesPerPortion, isSingle && this.#drop)
+      this.#failed = undefined
       this.#drop = false
       pending.waits = more
     }
     this.#waiting = this.#list.some(({ waits }) => waits)
   }
 
-  /** The last portion failed and is to be skipped: entries are done one by one until the one that fails is found and dropped. @returns whether one is dropped */
+  /**
+   * The last portion failed and is to be skipped: entries are done one by one until the one that fails is found and dropped.
+   * @returns whether one is dropped
+   */
   skipFailed(): boolean {
-    this.#drop = this.#single
-    this.#single = true
+    this.#drop = this.#failed !== undefined && this.#failed === this.#last
+    this.#failed = this.#last
     return this.#drop
   }
 
   /** What was done may be undone: everybody looks again. */
   wakeAll(): void {
+    this.#failed = undefined
+    this.#drop = false
     for (const pending of this.#list) {
       pending.work.rewound?.()
       pending.waits = true

@@ -1,7 +1,7 @@
 // Stores that were written by an earlier version of theirs. They are migrated before anything reads them, as a part of the
 // first transaction of their task: with it the changelog and the witness say that it is done, and where it is aborted the
 // store is as it was and is migrated again. So each entry is migrated exactly once, whatever dies.
-import { ensureError, MillstreamError } from '../errors.ts'
+import { ensureError, isSchemaPending, MillstreamError } from '../errors.ts'
 import { readInt64 } from '../record/varint.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
@@ -33,6 +33,8 @@ const migratedValue = ({ definition }: Migrated, bytes: Buffer, fromVersion: num
     serde.check?.(next)
     return serde.encode(next)
   } catch (error) {
+    // Its schema comes; then all of it is done again.
+    if (isSchemaPending(error)) throw error
     throw failed(name, fromVersion, ensureError(error).message, error)
   }
 }

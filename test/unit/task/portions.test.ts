@@ -66,3 +66,38 @@ describe('work in portions', () => {
     expect(one.done).toEqual(['0-1', '1-2', '2-3 dropped', '3-259', '259-300'])
   })
 })
+
+describe('work that failed and is skipped', () => {
+  it('is what loses the entry, whoever wakes meanwhile', () => {
+    const list = new PortionList()
+    const [early, failing] = [work(2), work(3, 0)]
+    const wake = list.add(early)
+    list.add(failing)
+    list.run()
+    early.rewind()
+    for (const drops of [false, true]) {
+      expect(() => list.run()).toThrow('no')
+      expect(list.skipFailed()).toBe(drops)
+    }
+    wake()
+    runAll(list)
+    expect(failing.done).toEqual(['0-1 dropped', '1-3'])
+    expect(early.done).toEqual(['0-2', '0-2'])
+  })
+
+  it('loses nothing when all goes back before', () => {
+    const list = new PortionList()
+    const [early, failing] = [work(2), work(3, 0)]
+    list.add(early)
+    list.add(failing)
+    list.run()
+    for (let failures = 0; failures < 2; failures++) {
+      expect(() => list.run()).toThrow('no')
+      list.skipFailed()
+    }
+    early.rewind()
+    list.wakeAll()
+    list.run()
+    expect(early.done).toEqual(['0-2', '0-2'])
+  })
+})
