@@ -1,4 +1,5 @@
-// Counting test results for the closing line of `npm test`.
+// Counting test results for the closing line of `npm test`, and naming those that failed.
+import { stripVTControlCharacters } from 'node:util'
 
 export interface Counts {
   readonly passed: number
@@ -52,4 +53,50 @@ export const countsOf = (exitCode: number, readResult: () => string, refuseSkips
   const nothingRan = counts.passed + counts.failed === 0
   if (counts.failed === 0 && (exitCode !== 0 || !readable || nothingRan)) return { ...counts, failed: 1 }
   return counts
+}
+
+/** Lines of a failure's message that are shown: the error and the place, not the whole stack. */
+const linesShown = 8
+
+const listAt = (value: unknown, name: string): readonly unknown[] => {
+  const list: unknown = (value as Record<string, unknown> | null)?.[name]
+  return Array.isArray(list) ? list : []
+}
+
+const textAt = (value: unknown, name: string): string => {
+  const text: unknown = (value as Record<string, unknown> | null)?.[name]
+  return typeof text === 'string' ? text : ''
+}
+
+const paragraph = (title: string, message: string): string =>
+  [
+    title,
+    ...stripVTControlCharacters(message)
+      .split('\n')
+      .slice(0, linesShown)
+      .map((line) => `    ${line}`),
+  ].join('\n')
+
+/**
+ * What failed in one run of vitest, a paragraph each: its file, its name and the head of its message. A file that failed
+ * outside its tests (it did not load, a hook threw) is named by itself.
+ *
+ * @param readResult gives the text of vitest's JSON report; where it throws, or gives something else, nothing is named
+ */
+export const failuresOf = (readResult: () => string): readonly string[] => {
+  let files: readonly unknown[]
+  try {
+    files = listAt(JSON.parse(readResult()), 'testResults')
+  } catch {
+    return []
+  }
+  return files.flatMap((file) => {
+    const name = textAt(file, 'name')
+    const failed = listAt(file, 'assertionResults').filter((test) => textAt(test, 'status') === 'failed')
+    if (failed.length === 0 && textAt(file, 'status') === 'failed')
+      return [paragraph(name, textAt(file, 'message'))]
+    return failed.map((test) =>
+      paragraph(`${name}: ${textAt(test, 'fullName')}`, listAt(test, 'failureMessages').join('\n')),
+    )
+  })
 }

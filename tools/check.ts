@@ -1,13 +1,13 @@
 // `npm test`, `npm run verify` and `npm run controls`: every check and every suite runs, also after a failure, and one line at the end
 // says what came out: `N passed, N failed` (`, N skipped`), added up over all suites. A check or a suite that fails
 // without a failed test of its own (a lint error, a crash, no test found) counts as one failure, so a red run never
-// says `0 failed`.
+// says `0 failed`. What failed is said once more before that line: thousands of lines after it happened, at the end of a log.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { wrongBuilds } from '../src/base/wrong-builds.ts'
-import { addUp, closingLine, type Counts, countsOf, noCounts } from './check-counts.ts'
+import { addUp, closingLine, type Counts, countsOf, failuresOf, noCounts } from './check-counts.ts'
 import { type Outcome, runToEnd } from './process-group.ts'
 
 interface Step {
@@ -90,6 +90,8 @@ const suites = {
 
 type SuiteName = keyof typeof suites
 
+const failures: string[] = []
+
 const report = (step: Step, outcome: Outcome, verdict: string): void => {
   const late = outcome.seconds > step.budgetSeconds ? ', over budget' : ''
   const ended = outcome.timedOut ? ', ended because it took too long' : ''
@@ -107,6 +109,7 @@ const runStep = (step: Step, args: readonly string[] = []): Promise<Outcome> =>
 const runCheck = async (step: Step): Promise<Counts> => {
   const outcome = await runStep(step)
   report(step, outcome, outcome.code === 0 ? 'good' : 'FAILED')
+  if (outcome.code !== 0) failures.push(step.name)
   return outcome.code === 0 ? noCounts : { ...noCounts, failed: 1 }
 }
 
@@ -115,8 +118,10 @@ const runSuite = async (step: Suite, args: readonly string[]): Promise<Counts> =
   const file = path.join(folder, 'result.json')
   try {
     const outcome = await runStep(step, [...step.countsInto(file), ...args])
-    const counts = countsOf(outcome.code, () => readFileSync(file, 'utf8'), inCi)
-    report(step, outcome, `${closingLine(counts)}`)
+    const result = (): string => readFileSync(file, 'utf8')
+    const counts = countsOf(outcome.code, result, inCi)
+    report(step, outcome, closingLine(counts))
+    if (counts.failed > 0) failures.push(step.name, ...failuresOf(result))
     return counts
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -161,5 +166,6 @@ let total = noCounts
 if (args.length === 0 && mode !== 'controls')
   for (const check of checks) total = addUp(total, await runCheck(check))
 for (const name of names) total = addUp(total, await runSuite(suites[name], rest))
+if (failures.length > 0) process.stdout.write(`\nfailed:\n${failures.join('\n')}\n\n`)
 process.stdout.write(`${closingLine(total)}\n`)
 process.exit(total.failed > 0 || total.passed === 0 ? 1 : 0)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { addUp, closingLine, countsOf } from '../../../tools/check-counts.ts'
+import { addUp, closingLine, countsOf, failuresOf } from '../../../tools/check-counts.ts'
 
 const report =
   (passed: number, failed: number, pending = 0, todo = 0) =>
@@ -36,6 +36,48 @@ describe('counts of one run', () => {
   it('take a skipped test for a failed one in CI', () => {
     expect(countsOf(0, report(5, 0, 2), true)).toEqual({ passed: 5, failed: 2, skipped: 0 })
     expect(countsOf(0, report(5, 0), true)).toEqual({ passed: 5, failed: 0, skipped: 0 })
+  })
+})
+
+describe('the failures of one run', () => {
+  const test = (fullName: string, status: string, ...failureMessages: readonly string[]): unknown => ({
+    fullName,
+    status,
+    failureMessages,
+  })
+  const read =
+    (...testResults: readonly unknown[]) =>
+    (): string =>
+      JSON.stringify({ testResults })
+
+  it('are named with their file and the head of their message, without colours', () => {
+    const message = [
+      '\u001b[31mError: 7 is not 8\u001b[39m',
+      ...Array.from({ length: 30 }, () => 'at a line'),
+    ].join('\n')
+    const file = {
+      name: 'a.test.ts',
+      status: 'failed',
+      assertionResults: [test('counts seven', 'failed', message), test('counts eight', 'passed')],
+    }
+    const [failure = '', ...others] = failuresOf(read(file))
+    expect(others).toEqual([])
+    expect(failure.split('\n').slice(0, 2)).toEqual(['a.test.ts: counts seven', '    Error: 7 is not 8'])
+    expect(failure.split('\n')).toHaveLength(9)
+  })
+
+  it('are a file where none of its tests failed', () => {
+    const broken = { name: 'b.test.ts', status: 'failed', message: 'it does not load', assertionResults: [] }
+    const good = { name: 'c.test.ts', status: 'passed', message: '', assertionResults: [test('x', 'passed')] }
+    expect(failuresOf(read(broken, good))).toEqual(['b.test.ts\n    it does not load'])
+  })
+
+  it('are not known where the report is missing or of another shape', () => {
+    const missing = (): string => {
+      throw new Error('ENOENT')
+    }
+    for (const result of [missing, () => '{"test', () => 'null', () => '{"testResults":7}'])
+      expect(failuresOf(result)).toEqual([])
   })
 })
 
