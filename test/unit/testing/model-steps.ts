@@ -66,3 +66,14 @@ export const partitionsOf =
     const bytes = Buffer.from(key)
     return partitionForKey(bytes, 0, bytes.length, partitions)
   }
+
+const keyOf = (text: string): string => text.slice(0, text.indexOf('='))
+
+/**
+ * Texts like `key=value`, as they can be compared: an output has partitions of its own, so that of several only what is of
+ * one key keeps its order.
+ */
+export const orderIn =
+  (partitions: number) =>
+  (texts: readonly string[]): string[] =>
+    partitions === 1 ? [...texts] : texts.toSorted((one, other) => keyOf(one).localeCompare(keyOf(other)))

@@ -14,7 +14,7 @@ import {
   windowStore,
 } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
-import { partitionsOf, play, restarts, turns } from './model-steps.ts'
+import { orderIn, partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: int64 })
 const gapMs = 4
@@ -117,8 +117,6 @@ const step = fc.oneof(
   restarts,
 )
 
-const idOf = (text: string): string => text.slice(0, text.indexOf('='))
-
 const show = (found: Iterable<{ key: Windowed<string>; value: unknown }>): string[] =>
   [...found].map(({ key: of, value }) => `${of.key}@${of.start}-${of.end}=${value}`)
 
@@ -143,11 +141,7 @@ describe('sessions under aborts and restarts', () => {
           const closes = driver.output(closed).readAll()
           const late = driver.output(lates).readAll()
           for (const [partition, records] of sent.entries()) {
-            // The output has partitions of its own: only what is of one key and window keeps its order.
-            const ordered = (texts: readonly string[]): string[] =>
-              partitions === 1
-                ? [...texts]
-                : texts.toSorted((one, other) => idOf(one).localeCompare(idOf(other)))
+            const ordered = orderIn(partitions)
             const told = (all: readonly Told[]): string[] =>
               all
                 .filter((one) => partitionOf(one.key.key) === partition)

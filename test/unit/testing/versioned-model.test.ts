@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, nullable, store, string, topic, topology, versionedStore } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
-import { partitionsOf, play, restarts, turns } from './model-steps.ts'
+import { orderIn, partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const historyMs = 12
 const graceMs = 6
@@ -159,10 +159,7 @@ describe('versioned tables under aborts and restarts', () => {
             const told = outputs.map((all) =>
               all.filter(({ key }) => partitionOf(key) === partition).map(({ text }) => text),
             )
-            const byKey = (texts: readonly string[]): string[] =>
-              partitions === 1
-                ? [...texts]
-                : texts.toSorted((one, other) => one.charCodeAt(0) - other.charCodeAt(0))
+            const byKey = orderIn(partitions)
             expect(told.map(byKey)).toEqual([model.changes, model.now, model.later].map(byKey))
             const view = driver.store(history, { partition })
             for (const key of keys) {

@@ -15,7 +15,7 @@ import {
   windowStore,
 } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
-import { partitionsOf, play, restarts, turns } from './model-steps.ts'
+import { orderIn, partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const hops = hopping({ sizeMs: 10, advanceMs: 4, graceMs: 3 })
@@ -118,8 +118,6 @@ const step = fc.oneof(
   restarts,
 )
 
-const idOf = (text: string): string => text.slice(0, text.indexOf('='))
-
 const show = (found: Iterable<{ key: { key: string; start: number }; value: unknown }>): string[] =>
   [...found].map(({ key, value }) => `${key.key}@${key.start}=${value}`)
 
@@ -152,11 +150,7 @@ describe('windows under aborts and restarts', () => {
             const sum = modelOf(records, tumbles, (present, value) =>
               present === undefined ? value : present + (value ?? 0),
             )
-            // The output has partitions of its own: only what is of one key and window keeps its order.
-            const byWindow = (texts: readonly string[]): string[] =>
-              partitions === 1
-                ? [...texts]
-                : texts.toSorted((one, other) => idOf(one).localeCompare(idOf(other)))
+            const byWindow = orderIn(partitions)
             expect(byWindow(told(updates))).toEqual(byWindow(count.updates))
             expect(byWindow(told(closes))).toEqual(byWindow(sum.closed))
             const lateOf = (all: readonly Sent[]): string[] =>
