@@ -36,6 +36,7 @@ export class RecordQueue {
   #headError: MillstreamError | undefined
   /** What becomes of the head, whatever the policy of the worker. */
   #headVerdict: 'fail' | 'skip' | undefined
+  #headAttempts = 0
   #partitionTime: number
   #committedPartitionTime: number
   readonly #now: () => number
@@ -96,6 +97,11 @@ export class RecordQueue {
   /** The topic says what becomes of the record at hand. */
   get headVerdict(): 'fail' | 'skip' | undefined {
     return this.#headVerdict
+  }
+
+  /** The record at hand has failed. @returns how often by now */
+  countFailure(): number {
+    return ++this.#headAttempts
   }
 
   /** Timestamp of the record at hand by its extractor, ms; what could not be extracted is an error of `head`. */
@@ -198,6 +204,7 @@ export class RecordQueue {
     this.#headRecord = undefined
     this.#headError = undefined
     this.#headVerdict = undefined
+    this.#headAttempts = 0
     this.#bufferedBytes = 0
     this.#cursorBytes = 0
     this.#gateIsShut = false
@@ -210,6 +217,7 @@ export class RecordQueue {
     this.#headRecord = undefined
     this.#headError = undefined
     this.#headVerdict = undefined
+    this.#headAttempts = 0
     const cursor = this.#cursor
     for (;;) {
       while (cursor.next()) {
