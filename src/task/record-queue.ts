@@ -89,7 +89,7 @@ export class RecordQueue {
     return this.#hasHead
   }
 
-  /** Highest timestamp of the records that were processed, ms; -1 before the first one. */
+  /** Highest timestamp of the records that had their turn, also of those that were left out, ms; -1 before the first one. */
   get partitionTime(): number {
     return this.#taken.length > 0 ? this.#turnTime : this.#partitionTime
   }
@@ -151,9 +151,12 @@ export class RecordQueue {
     return this.#headRecord
   }
 
-  /** Goes on to the next record. @param processed the one at hand was, and is not left out */
-  pop(processed: boolean): void {
-    if (processed && this.#headTimestamp > this.#partitionTime) this.#partitionTime = this.#headTimestamp
+  /**
+   * Goes on to the next record. The time of the one at hand counts whatever became of it: a record that is taken before its
+   * turn may be left out when those behind it have their timestamps already.
+   */
+  pop(): void {
+    if (this.#headTimestamp > this.#partitionTime) this.#partitionTime = this.#headTimestamp
     this.#position = this.#cursor.offset + 1
     this.#advance()
   }
@@ -167,13 +170,13 @@ export class RecordQueue {
   take(): void {
     if (this.#taken.length === 0) this.#turnTime = this.#partitionTime
     this.#taken.push({ offset: this.headOffset, timestamp: this.#headTimestamp })
-    this.pop(true)
+    this.pop()
   }
 
-  /** The oldest record that was taken has had its turn. @param processed it was, and is not left out */
-  finishTaken(processed: boolean): void {
+  /** The oldest record that was taken has had its turn. */
+  finishTaken(): void {
     const taken = this.#taken.shift()
-    if (processed && taken !== undefined) this.#turnTime = Math.max(this.#turnTime, taken.timestamp)
+    if (taken !== undefined) this.#turnTime = Math.max(this.#turnTime, taken.timestamp)
     const open = this.#taken[0]?.offset ?? Number.POSITIVE_INFINITY
     for (
       let held = this.#heldBatches[0];
@@ -183,8 +186,6 @@ export class RecordQueue {
       this.#bufferedBytes -= held.bytes
       this.#heldBatches.shift()
     }
-    // Those that were left out do not count.
-    if (this.#taken.length === 0) this.#partitionTime = this.#turnTime
   }
 
   /** What was processed is committed. */

@@ -312,7 +312,7 @@ export class StreamTask implements TaskView {
 
   /** The record that failed for good is passed over, uncommitted as it is. */
   passOver(): void {
-    if (this.#turns === undefined) this.group.next()?.pop(false)
+    if (this.#turns === undefined) this.group.next()?.pop()
     else this.#turns.passOver()
   }
 
@@ -376,7 +376,7 @@ export class StreamTask implements TaskView {
       return this.#failed(queue, error)
     }
     this.#finish()
-    queue.pop(true)
+    queue.pop()
     this.counts.processed++
     this.#timePassed()
     return true
@@ -478,7 +478,7 @@ export class StreamTask implements TaskView {
     }
     this.counts.skipped++
     this.#log.warn('a record failed and is skipped', { cause: failure.message })
-    queue.pop(false)
+    queue.pop()
     return true
   }
 }

@@ -90,7 +90,7 @@ const drain = (queue: RecordQueue): unknown[] => {
   const values: unknown[] = []
   while (queue.hasHead) {
     values.push(queue.head().value)
-    queue.pop(true)
+    queue.pop()
   }
   return values
 }
