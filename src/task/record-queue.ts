@@ -1,6 +1,6 @@
 // The records of one input partition that were fetched and not processed yet: raw batches, decoded one record ahead.
 import { invariant } from '../base/assert.ts'
-import { MillstreamError } from '../errors.ts'
+import { isSchemaPending, MillstreamError } from '../errors.ts'
 import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { SourceNode } from '../topology/contracts.ts'
@@ -48,6 +48,8 @@ export class RecordQueue {
   #cursorBytes = 0
   readonly #gate: SchemaGate | undefined
   #gateIsShut = false
+  /** The timestamp extractor met a schema that is not here: it gets the record again that the cursor is at. */
+  #waitsAtCursor = false
   /** The records that were taken before their turn, the oldest first. */
   readonly #taken: { readonly offset: number; readonly timestamp: number }[] = []
   /** While there are some: the highest timestamp of those before them. */
@@ -113,19 +115,19 @@ export class RecordQueue {
     return this.#cursor.offset
   }
 
-  /** Whether the next batch waits for schemas. */
+  /** Whether the next batch, or the next record, waits for schemas. */
   get isHeldBack(): boolean {
-    return this.#gateIsShut
+    return this.#gateIsShut || this.#waitsAtCursor
   }
 
-  /** Goes on where a batch was held back, if what it waits for has come. */
+  /** Goes on where a batch or a record was held back, if what it waits for has come. */
   tryGate(): void {
-    if (this.#gateIsShut) this.#advance()
+    if (this.isHeldBack) this.#advance()
   }
 
   /** Whether all that the broker could give is here: an empty queue that is not caught up will have records soon. */
   get caughtUp(): boolean {
-    return !this.#gateIsShut && this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
+    return !this.isHeldBack && this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
   }
 
   add(fetched: FetchedRecords): void {
@@ -141,7 +143,7 @@ export class RecordQueue {
     }
     this.#fetchedUpTo = fetched.nextOffset
     this.#endOffset = fetched.lastStableOffset >= 0 ? fetched.lastStableOffset : fetched.highWatermark
-    if (!this.#hasHead) this.#advance()
+    if (!this.#hasHead && !this.#waitsAtCursor) this.#advance()
   }
 
   /** The record at hand. @throws TIMESTAMP_INVALID, or what the timestamp extractor threw. */
@@ -209,6 +211,7 @@ export class RecordQueue {
     this.#bufferedBytes = 0
     this.#cursorBytes = 0
     this.#gateIsShut = false
+    this.#waitsAtCursor = false
     this.#position = position
     this.#fetchedUpTo = position
     this.#endOffset = -1
@@ -221,11 +224,11 @@ export class RecordQueue {
     this.#headAttempts = 0
     const cursor = this.#cursor
     for (;;) {
-      while (cursor.next()) {
+      while (this.#waitsAtCursor || cursor.next()) {
         // A fetch may start inside a batch: what lies below the position was processed before.
         if (cursor.offset < this.#position) continue
-        this.#hasHead = true
         this.#headTimestamp = this.#timestampOfHead()
+        this.#hasHead = !this.#waitsAtCursor
         return
       }
       if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
@@ -254,9 +257,13 @@ export class RecordQueue {
     const extractor = this.source.timestampExtractor
     let timestamp = this.#cursor.timestamp
     if (extractor !== undefined) {
+      this.#waitsAtCursor = false
       try {
         timestamp = extractor(this.#makeRecord(), this.#partitionTime)
       } catch (error) {
+        // When its batch came up the schema was known not to exist; that is not remembered for ever.
+        this.#waitsAtCursor = isSchemaPending(error)
+        if (this.#waitsAtCursor) return this.#partitionTime
         this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
           what: 'the timestamp extractor threw',
           cause: error,
