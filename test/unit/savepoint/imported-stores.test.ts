@@ -15,9 +15,7 @@ const app = topology('app', (t) => {
     const stream = t.stream(topic(`in-${index}`, plain))
     stream.groupByKey().count(store(`count-${index}-${'x'.repeat(80)}`, options))
     if (index === 0)
-      stream
-        .groupBy(({ value }) => value, { name: 'again', ...plain })
-        .count(store('again', options))
+      stream.groupBy(({ value }) => value, { name: 'again', ...plain }).count(store('again', options))
     if (index === 1) stream.groupByKey().count(store('without', { key: string, value: int64 }))
   }
 })
