@@ -95,7 +95,7 @@ export class GlobalStore {
 
   /** Leaves the record out that made `update` fail. */
   passOver(): void {
-    this.#failedAt?.pop(false)
+    this.#failedAt?.pop()
     this.#failedAt = undefined
     this.commit()
   }
@@ -115,7 +115,6 @@ export class GlobalStore {
 
   #take(queue: RecordQueue): void {
     const { store } = this
-    let processed = false
     store.mark()
     try {
       const record = queue.head()
@@ -125,14 +124,13 @@ export class GlobalStore {
       else if (record.valueIsNull) store.deleteOf(record)
       else store.putOf(record, { value: record.value, timestamp: record.timestamp })
       this.counts.records++
-      processed = true
     } catch (error) {
       store.undo()
       this.#failed(queue, error)
     } finally {
       store.seal()
     }
-    queue.pop(processed)
+    queue.pop()
   }
 
   /** Another attempt would come to the same: it has nothing but the record and the store. @throws unless it is skipped */
