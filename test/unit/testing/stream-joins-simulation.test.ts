@@ -5,8 +5,9 @@ import { describe, expect, it } from 'vitest'
 
 // Both sides in one topic: which of two topics goes first is up to what is buffered.
 const input = topic('in', { key: string, value: string })
-const results = ['inner', 'left', 'outer'].map((name) => topic(name, { key: string, value: string }))
-const [inner, left, outer] = results as [(typeof results)[0], (typeof results)[0], (typeof results)[0]]
+const results = ['inner', 'left', 'outer', 'late'].map((name) => topic(name, { key: string, value: string }))
+type Result = (typeof results)[0]
+const [inner, left, outer, late] = results as [Result, Result, Result, Result]
 const texts = { key: string, left: string, right: string }
 // About the time at which a simulation begins: what is much older the brokers delete.
 const start = Date.UTC(2026, 0, 1)
@@ -20,7 +21,10 @@ const joins = topology('joins', (t) => {
   sides.left.leftJoin(sides.right, shown, windows, joinStore('left-join', texts)).to(left)
   const narrow = within({ beforeMs: 4, afterMs: 4, graceMs: 10 })
   const memory = joinStore('outer-join', { ...texts, engine: 'memory' })
-  sides.left.outerJoin(sides.right, shown, narrow, memory).to(outer)
+  const joined = sides.left.outerJoin(sides.right, shown, narrow, memory)
+  joined.to(outer)
+  joined.lateLeft().to(late)
+  joined.lateRight().to(late)
 })
 
 /** By key: tasks that write into the same partition are not told apart by their order. */
