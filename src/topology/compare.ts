@@ -87,12 +87,13 @@ const keptAs = ({ versions, ttlMs, waiting, timers, holdsChanges }: StoreDescrip
 }
 
 const textOf = (store: StoreDescription): string =>
-  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}${keptAs(store)}`
+  `(${store.key}, ${store.value})${store.timestamps ? ` with timestamps${store.headers ? ' and headers' : ''}` : ''}${windowsOf(store)}${keptAs(store)}`
 
 /** But for the serde of the values, which is what a migration can change. */
 const sameEntries = (one: StoreDescription, other: StoreDescription): boolean =>
   layoutOf(one.key) === layoutOf(other.key) &&
   one.timestamps === other.timestamps &&
+  one.headers === other.headers &&
   windowsOf(one) === windowsOf(other) &&
   keptAs(one) === keptAs(other)
 

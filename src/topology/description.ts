@@ -36,6 +36,8 @@ export interface StoreDescription {
   readonly value: string
   /** A timestamp is stored with each value. */
   readonly timestamps?: true
+  /** The headers of the record that wrote it are stored with each value. */
+  readonly headers?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
   /** It holds changes of a table back. */
@@ -134,6 +136,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       key: (store.plainKey ?? store.key).name,
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined || store.holdsChanges ? {} : { timestamps: true }),
+      ...(store.headers === undefined ? {} : { headers: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
       ...(store.holdsChanges === undefined ? {} : { holdsChanges: true }),
       ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),

@@ -107,6 +107,7 @@ export class GlobalTables {
     if ([topic, store].some(({ key, value }) => key.remote !== undefined || value.remote !== undefined))
       this.#problem(`global store ${name}: serdes of a schema registry are not taken here`)
     if (update !== undefined) this.#problem(functionProblem(update, `process of global store ${name}`))
+    if (store.headers !== undefined) this.#problem(`global store ${name}: headers are not kept here`)
     if (this.#tables.has(name)) this.#problem(`two stores are named ${name}`)
     const source = Object.freeze({
       kind: 'source' as const,

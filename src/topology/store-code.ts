@@ -7,7 +7,9 @@ const kinds = {
   t: 'values with timestamps',
   w: 'windows',
   v: 'versions',
+  r: 'values with timestamps and headers',
   e: 'entries that live for a time',
+  l: 'entries with headers that live for a time',
   q: 'records that wait',
   m: 'what a join keeps',
   a: 'timers',
@@ -44,6 +46,7 @@ const kindOf = ({
   versions,
   waiting,
   ttlMs,
+  headers,
   plainValue,
 }: StoreDefinition): keyof typeof kinds => {
   if (timers === true) return 'a'
@@ -52,7 +55,8 @@ const kindOf = ({
   if (windowShape !== undefined) return 'w'
   if (versions !== undefined) return 'v'
   if (waiting) return 'q'
-  if (ttlMs !== undefined) return 'e'
+  if (ttlMs !== undefined) return headers ? 'l' : 'e'
+  if (headers) return 'r'
   return plainValue === undefined ? 'p' : 't'
 }
 
