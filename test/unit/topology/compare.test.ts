@@ -28,6 +28,7 @@ interface Change {
   readonly engine?: 'lmdb' | 'memory'
   readonly version?: number
   readonly ttlMs?: number
+  readonly headers?: boolean
   readonly plain?: boolean
   readonly repartition?: Partial<RepartitionSettings> & { readonly value?: Serde<string> }
   readonly name?: string
@@ -44,6 +45,7 @@ const described = (change: Change = {}): TopologyDescription => {
       engine: change.engine ?? 'lmdb',
       ...(change.version === undefined ? {} : { version: change.version, migrate: () => 1 }),
       ...(change.ttlMs === undefined ? {} : { ttlMs: change.ttlMs }),
+      ...(change.headers === undefined ? {} : { headers: change.headers }),
     })
     const stream = t
       .stream(change.input ?? lines)
@@ -114,6 +116,18 @@ describe('a change of a topology', () => {
       {},
       { version: 2, ttlMs: 5 },
       [/^broken: store totals was .* with timestamps and is .* that live for a time:/],
+    ],
+    [
+      'headers, which a migration cannot bring',
+      { headers: false },
+      { version: 2, headers: true },
+      [/^broken: store totals was .* with timestamps and is .* with timestamps and headers:/],
+    ],
+    [
+      'headers that are kept no more, in entries that live for a time',
+      { ttlMs: 5, headers: true },
+      { ttlMs: 5 },
+      [/^broken: .* with timestamps and headers that live for a time and is .* with timestamps that live/],
     ],
     ['another time to live', { ttlMs: 4 }, { ttlMs: 5 }, []],
     ['another engine', {}, { engine: 'memory' }, [/^kept: store totals moves from lmdb to memory/]],
