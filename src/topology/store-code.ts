@@ -80,6 +80,20 @@ export const readStoreCode = (code: string): { version: number; layout: string }
   return version === undefined || layout === undefined ? undefined : { version: Number(version), layout }
 }
 
+/** The kinds of entries that end with headers, and what they are without. */
+const withoutHeaders: Readonly<Record<string, string>> = { r: 't', l: 'e' }
+
+/** Whether the entries of this layout end with headers, which are no part of the values in their changelog. */
+export const layoutHasHeaders = (layout: string): boolean => layout.charAt(0) in withoutHeaders
+
+const plainLayout = (layout: string): string => {
+  const kind = layout.charAt(0)
+  return `${withoutHeaders[kind] ?? kind}${layout.slice(1)}`
+}
+
+/** Whether two layouts are the same but for headers: then either reads the changelog of the other one. */
+export const sameButHeaders = (one: string, other: string): boolean => plainLayout(one) === plainLayout(other)
+
 /** A layout as text, for errors. */
 export const layoutText = (layout: string): string => {
   const kind = kinds[layout[0] as keyof typeof kinds] ?? 'entries'
