@@ -127,6 +127,12 @@ describe('stores that keep headers', () => {
     expect(last?.headers).toEqual([['trace', Buffer.from('4')]])
     expect(last?.value?.subarray(8).toString()).toBe('four')
 
+    await using view = await openView(
+      { topology: app(id), store: store('table', { ...texts, headers: true }) },
+      { brokers: kafkaBrokers() },
+    )
+    expect(view.get('k')).toBe('four')
+
     using directory = temporaryDirectory()
     const target = path.join(directory.path, 'savepoint')
     await exportSavepoint(app(id), savepointOptions({ applicationId: id }, target))
