@@ -9,12 +9,20 @@ const kinds = {
   v: 'versions',
   r: 'values with timestamps and headers',
   e: 'entries that live for a time',
-  l: 'entries with headers that live for a time',
+  f: 'entries with headers that live for a time',
   q: 'records that wait',
+  i: 'what an inner join keeps',
+  l: 'what a left join keeps',
+  o: 'what an outer join keeps',
   m: 'what a join keeps',
   a: 'timers',
+  c: 'changes held until windows close',
+  d: 'changes held for a time',
   h: 'changes held back',
 } as const
+
+/** What earlier builds wrote for these kinds: they did not say which of them it is. */
+const untold: Readonly<Record<string, string>> = { i: 'm', l: 'm', o: 'm', c: 'h', d: 'h' }
 
 const serdes: Readonly<Record<string, string>> = {
   s: 'string',
@@ -38,6 +46,12 @@ const serdeCode = (name: string): string => {
   return codes.get(name.startsWith('json(') ? 'json' : name) ?? other
 }
 
+/** What waits to be told alone lies there, too: an inner join would never take it out. */
+const joinKind = (shape: StoreDefinition['windowShape']): keyof typeof kinds => {
+  const [right, left] = shape?.kind === 'join' ? shape.outer : [false, false]
+  return right ? 'o' : left ? 'l' : 'i'
+}
+
 const kindOf = ({
   windowShape,
   sides,
@@ -50,12 +64,12 @@ const kindOf = ({
   plainValue,
 }: StoreDefinition): keyof typeof kinds => {
   if (timers === true) return 'a'
-  if (holdsChanges === true) return 'h'
-  if (sides !== undefined) return 'm'
+  if (holdsChanges !== undefined) return holdsChanges === 'window-closes' ? 'c' : 'd'
+  if (sides !== undefined) return joinKind(windowShape)
   if (windowShape !== undefined) return 'w'
   if (versions !== undefined) return 'v'
   if (waiting) return 'q'
-  if (ttlMs !== undefined) return headers ? 'l' : 'e'
+  if (ttlMs !== undefined) return headers ? 'f' : 'e'
   if (headers) return 'r'
   return plainValue === undefined ? 'p' : 't'
 }
@@ -81,18 +95,26 @@ export const readStoreCode = (code: string): { version: number; layout: string }
 }
 
 /** The kinds of entries that end with headers, and what they are without. */
-const withoutHeaders: Readonly<Record<string, string>> = { r: 't', l: 'e' }
+const plainKinds: Readonly<Record<string, string>> = { r: 't', f: 'e' }
 
 /** Whether the entries of this layout end with headers, which are no part of the values in their changelog. */
-export const layoutHasHeaders = (layout: string): boolean => layout.charAt(0) in withoutHeaders
+export const layoutHasHeaders = (layout: string): boolean => layout.charAt(0) in plainKinds
 
-const plainLayout = (layout: string): string => {
+/** The layout that reads the same changelog, and keeps no headers. */
+export const withoutHeaders = (layout: string): string => {
   const kind = layout.charAt(0)
-  return `${withoutHeaders[kind] ?? kind}${layout.slice(1)}`
+  return `${plainKinds[kind] ?? kind}${layout.slice(1)}`
 }
 
-/** Whether two layouts are the same but for headers: then either reads the changelog of the other one. */
-export const sameButHeaders = (one: string, other: string): boolean => plainLayout(one) === plainLayout(other)
+/** Whether what was written in one layout is read as the other, the declared one. */
+export const isSameLayout = (written: string, declared: string): boolean =>
+  written === declared || (untold[declared[0] ?? ''] === written[0] && written.slice(1) === declared.slice(1))
+
+/** What the serdes of a store do not tell of it, as text behind them. */
+export const kindBeside = (code = ''): string => {
+  const kind = readStoreCode(code)?.layout[0] ?? ''
+  return kind in untold ? `, ${kinds[kind as keyof typeof kinds]}` : ''
+}
 
 /** A layout as text, for errors. */
 export const layoutText = (layout: string): string => {

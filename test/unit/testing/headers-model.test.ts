@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { nullable, type RecordHeader, store, string, topic, topology } from '../../../src/index.ts'
 import { type TestDriver, testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const rows = topic('rows', { key: string, value: nullable(string) })
 const lines = topic('lines', { key: string, value: string })
@@ -69,11 +70,8 @@ const step = fc.oneof(
       headers,
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 interface Row {
@@ -98,8 +96,7 @@ describe('stores that keep headers, under aborts and restarts', () => {
         const model = { table: new Map() as Rows, own: new Map() as Rows, recent: new Map() as Rows }
         const told: string[] = []
         let time = -1
-        let begun = false
-        for (const one of steps) {
+        play(driver, steps, (one) => {
           if (one.kind === 'row') {
             const { key: of, value, ...row } = one
             driver.input(rows).send(of, value, { timestamp: row.timestamp, headers: row.headers })
@@ -113,7 +110,7 @@ describe('stores that keep headers, under aborts and restarts', () => {
             else if (!isSame) model.table.set(of, { ...row, value })
             if (!isSame && (old !== undefined || value !== null))
               told.push(`${of} ${value} ${shown(row.headers)}`)
-          } else if (one.kind === 'line') {
+          } else {
             const { key: of, value, ...row } = one
             time = Math.max(time, row.timestamp)
             driver.input(lines).send(of, value, { timestamp: row.timestamp, headers: row.headers })
@@ -130,17 +127,8 @@ describe('stores that keep headers, under aborts and restarts', () => {
               )
             if (value === 'delete' || row.timestamp + ttlMs <= time) model.recent.delete(of)
             else model.recent.set(of, { ...row, value, headers: isOwn ? [] : row.headers })
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
           }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+        })
         expect(entriesOf(driver, table)).toEqual(text(model.table))
         expect(entriesOf(driver, own as never)).toEqual(text(model.own))
         expect(entriesOf(driver, recent as never)).toEqual(text(model.recent))
