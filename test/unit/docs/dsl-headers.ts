@@ -15,15 +15,14 @@ export const headerExamples: readonly Example[] = [
           stores: { traced },
           outputs: output<string, string>(),
           process(record, { stores, forward }) {
-            const headers = [...record.headers, { key: 'seen', value: null }]
-            stores.traced.putEntry(record.key, { value: record.value, headers })
-            const entry = stores.traced.getEntry(record.key)
-            forward(record.withValue(`${entry?.value} at ${entry?.timestamp}, ${entry?.headers[0]?.key}`))
+            stores.traced.put(record.key, record.value)
+            for (const { timestamp, headers } of stores.traced.all())
+              forward(record.withValue(`at ${timestamp} with ${headers.length} headers`))
           },
         })
         .to(out)
     },
     [['texts', 'a', 'b']],
-    [['out', 'a', 'b at 1, seen']],
+    [['out', 'a', 'at 1 with 0 headers']],
   ),
 ]
