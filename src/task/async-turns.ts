@@ -229,7 +229,7 @@ export class AsyncTurns {
   /** Runs the processors before the calls. */
   #prepare(taken: TakenRecord, nowMs: number): void {
     const { host } = this.#options
-    const ready = this.#ahead(taken, taken.items, nowMs, () => host.process(taken.queue.source, taken.record))
+    const ready = this.#ahead(taken, taken.items, nowMs, () => host.process(taken.queue.source, taken.head()))
     this.#unready = !ready && taken.verdict === undefined
   }
 

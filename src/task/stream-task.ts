@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
+import type { RecordHeader } from '../record/record-cursor.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type {
   Cancellable,
@@ -264,7 +265,8 @@ export class StreamTask implements TaskView {
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
     const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
-    return viewOf(this.stores.get(name), this, timestamp)
+    const headers = (): readonly RecordHeader[] => this.#queueInHand?.head().headers ?? []
+    return viewOf(this.stores.get(name), this, { timestamp, headers })
   }
 
   tableStore(name: string): TableStore | undefined {

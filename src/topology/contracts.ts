@@ -3,6 +3,7 @@
 import type { Serde } from '../serde/serde.ts'
 import type {
   KeyValueStore,
+  KeyValueStoreWithHeaders,
   ReadOnlyKeyValueStore,
   ReadOnlyWindowStore,
   VersionedStore,
@@ -85,6 +86,7 @@ export interface ProcessorContext {
   ):
     | KeyValueStore<never, never>
     | KeyValueStore<unknown, unknown>
+    | KeyValueStoreWithHeaders<unknown, unknown>
     | ReadOnlyKeyValueStore<unknown, unknown>
     | ReadOnlyWindowStore<unknown, unknown>
     | VersionedStore<unknown, unknown>
@@ -237,6 +239,8 @@ export interface StoreDefinition {
   readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
   /** How long after its timestamp an entry lives, in stream time. Undefined: until it is removed. */
   readonly ttlMs?: number
+  /** It keeps the headers of the records that write it (state/headed-values.ts). */
+  readonly headers?: true
   /** Of a versioned store. */
   readonly versions?: VersionSettings
   /** It holds records that wait in a join: nobody else reads it. */

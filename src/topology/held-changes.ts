@@ -14,7 +14,7 @@ import { progressKey, timeBytes, timeIn, timeKey } from '../state/window-entries
 import { lastTimeKey } from '../state/window-table.ts'
 import { Change, changeSerde } from './change.ts'
 import type { HeldUntil, ProcessorContext, StoreDefinition } from './contracts.ts'
-import { heldHeaders, readHeldHeaders } from './held-headers.ts'
+import { heldHeaders, readHeldHeaders } from '../state/held-headers.ts'
 
 type RawStore = KeyValueStore<string, Uint8Array>
 
