@@ -19,9 +19,11 @@ import type {
   RecordMetadata,
   ScheduleOptions,
   TableStore,
+  TimerCount,
 } from '../topology/contracts.ts'
 import type { HeldBack } from '../topology/held-back.ts'
 import { aheadOf } from './ahead.ts'
+import type { OpenCalls } from './async-calls.ts'
 import { AsyncTurns, type TurnHost } from './async-turns.ts'
 import { CommitHolds } from './commit-holds.ts'
 import { type CommittedOffset, CommittedPositions } from './committed-positions.ts'
@@ -33,6 +35,7 @@ import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { RecordCollector } from './record-collector.ts'
+import { noRecords, type RecordCounts } from './record-counts.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { StoreMigrations } from './store-migrations.ts'
 import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
@@ -48,7 +51,7 @@ export class StreamTask implements TaskView {
   readonly stores: ReadonlyMap<string, TaskStore>
   readonly migrations: StoreMigrations
   /** Counted since the start. */
-  readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
+  readonly counts: RecordCounts & { punctuated: number } = { ...noRecords(), punctuated: 0 }
   readonly #collector: RecordCollector
   readonly #policy: FailurePolicy
   readonly #clock: Clock
@@ -296,6 +299,15 @@ export class StreamTask implements TaskView {
 
   countLate(): void {
     this.counts.late++
+  }
+
+  countTimer(what: TimerCount): void {
+    this.counts[what]++
+  }
+
+  /** Calls of asynchronous processors; undefined where there is none. */
+  get calls(): OpenCalls | undefined {
+    return this.#turns?.calls
   }
 
   schedule(
