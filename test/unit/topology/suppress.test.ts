@@ -68,6 +68,24 @@ describe('a mistake of suppress', () => {
     )
   })
 
+  it('a table told per commit that is kept nowhere', () => {
+    const kept = store('kept', { key: string, value: int64 })
+    const told = (emit: string) =>
+      message((t) => {
+        const table = t.table(input, rows)
+        table.filter(() => true, undefined, { emit: emit as never })
+        table.join(table, (one) => one, undefined, { emit: emit as never })
+      })
+    expect(told('per-commit')).toMatch(
+      /filter at filter-1: emit is per-commit, but without a store .*; .*join at join-3: emit is per-commit, but without/,
+    )
+    expect(told('on-close')).toMatch(/emit is on-close, but without a store/)
+    expect(told('on-update')).toBe('none')
+    expect(
+      message((t) => t.table(input, rows).filter(() => true, kept, { emit: 'on-close' as never })),
+    ).toMatch(/store kept: emit is on-close, but takes on-update, per-commit/)
+  })
+
   it('a store that somebody else has', () => {
     expect(
       message((t) => t.table(input, rows).suppress(untilTimeLimit({ waitMs: 1 }), { ...held, name: 'rows' })),
