@@ -71,6 +71,7 @@ export class StreamTask implements TaskView {
   /** Undefined where no processor is asynchronous. */
   readonly #turns: AsyncTurns | undefined
   #lateAtMark = 0
+  /** Of the record at hand, in monotonic ms; 0: nothing is waited for. */
   #retryAtMs = 0
   /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
@@ -108,7 +109,11 @@ export class StreamTask implements TaskView {
 
   /** When the next wall-clock punctuator, retry or time limit is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    const clock = this.#clock
+    const retryAtMs =
+      this.#retryAtMs > 0
+        ? clock.now() + Math.max(0, this.#retryAtMs - clock.monotonic())
+        : Number.POSITIVE_INFINITY
     const callsAtMs = this.#turns?.wakeAtMs ?? retryAtMs
     return Math.min(retryAtMs, callsAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
@@ -155,14 +160,14 @@ export class StreamTask implements TaskView {
   process(limit: number): number {
     let done = 0
     while (done < limit) {
-      if (this.#retryAtMs > 0) {
-        if (this.#clock.now() < this.#retryAtMs) break
-        this.#retryAtMs = 0
-      }
       if (this.#portions.waiting) {
         this.#runPortion()
         done++
         continue
+      }
+      if (this.#retryAtMs > 0) {
+        if (this.#clock.monotonic() < this.#retryAtMs) break
+        this.#retryAtMs = 0
       }
       if (this.#turns === undefined) {
         const queue = this.group.next() ?? this.group.nextBehindGate()
@@ -469,7 +474,7 @@ export class StreamTask implements TaskView {
   #failed(queue: RecordQueue, error: unknown): boolean {
     const failure = located(error, this.id, queue)
     if (failure.code === 'SCHEMA_PENDING') {
-      this.#retryAtMs = this.#clock.now() + schemaLookMs
+      this.#retryAtMs = this.#clock.monotonic() + schemaLookMs
       return false
     }
     if (failure.reaction !== 'policy') throw failure
@@ -480,7 +485,7 @@ export class StreamTask implements TaskView {
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
-      this.#retryAtMs = this.#clock.now() + verdict.delayMs
+      this.#retryAtMs = this.#clock.monotonic() + verdict.delayMs
       this.#log.warn('a record failed and is tried again', {
         attempt,
         delayMs: verdict.delayMs,
