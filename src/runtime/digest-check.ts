@@ -141,11 +141,12 @@ const placeOf = ({ restored, committed, found, changelogEnd }: Divergence) => ({
   changelogOffset: restored.store.checkpoint()?.changelogOffset,
 })
 
-const entriesOf = (digest: string): string => digest.slice(0, digest.indexOf('.'))
+/** How many entries a store of this digest has. */
+export const entriesIn = (digest: string): string => digest.slice(0, digest.indexOf('.'))
 
 const divergedError = (divergence: Divergence): MillstreamError => {
   const { committed, found } = divergence
-  const [before, now] = [entriesOf(committed), entriesOf(found)]
+  const [before, now] = [entriesIn(committed), entriesIn(found)]
   return new MillstreamError('STORE_DIVERGED', {
     what: `the store, rebuilt from its changelog, is not what was committed: it holds ${now} entries, ${
       before === now ? 'as many as were committed, but not the same' : `and ${before} were committed`

@@ -113,6 +113,8 @@ export interface ProcessorContext {
   awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void
   /** The record in hand came too late for a window. */
   countLate(): void
+  /** A timer is set, or is about to fire. */
+  countTimer(what: TimerCount): void
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
@@ -220,6 +222,8 @@ export interface SinkNode extends NodeBase {
 export type TopologyNode = SourceNode | ProcessorNode | SinkNode
 
 export type EngineKind = 'lmdb' | 'memory'
+
+export type TimerCount = 'timersSet' | 'timersFired'
 
 /** Until when a suppressed table holds its changes back. */
 export type HeldUntil = 'window-closes' | 'time-limit'
