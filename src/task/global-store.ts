@@ -101,7 +101,7 @@ export class GlobalStore {
 
   /** Leaves the record out that made `update` fail. */
   passOver(): void {
-    this.#failedAt?.pop(false)
+    this.#failedAt?.pop()
     this.#failedAt = undefined
     this.commit()
   }
@@ -122,7 +122,6 @@ export class GlobalStore {
   /** @returns whether it was taken in, or left out; else it waits for a schema */
   #take(queue: RecordQueue): boolean {
     const { store } = this
-    let processed = false
     store.mark()
     try {
       const record = queue.head()
@@ -132,7 +131,6 @@ export class GlobalStore {
       else if (record.valueIsNull) store.deleteOf(record)
       else store.putOf(record, { value: record.value, timestamp: record.timestamp })
       this.counts.records++
-      processed = true
     } catch (error) {
       store.undo()
       if (isSchemaPending(error)) {
@@ -143,7 +141,7 @@ export class GlobalStore {
     } finally {
       store.seal()
     }
-    queue.pop(processed)
+    queue.pop()
     return true
   }
 

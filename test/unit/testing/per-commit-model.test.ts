@@ -14,8 +14,8 @@ import {
   windowed,
   windowStore,
 } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const second = topic('in-2', { key: string, value: nullable(int64) })
@@ -99,11 +99,8 @@ const step = fc.oneof(
       timestamp: fc.integer({ min: 0, max: 30 }),
     }),
   },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  { ...turns, weight: 4 },
+  restarts,
 )
 
 describe('tables told per commit under aborts and restarts', () => {
@@ -114,7 +111,7 @@ describe('tables told per commit under aborts and restarts', () => {
         fc.integer({ min: 1, max: 3 }),
         (steps, partitions) => {
           using driver = testDriver(tables, { partitions })
-          const partitionOf = (key: string): number => partitionForKey(Buffer.from(key), 0, 1, partitions)
+          const partitionOf = partitionsOf(partitions)
           const rows = Array.from({ length: partitions }, () => new Map<string, Sent>())
           const expected: string[][] = Array.from({ length: partitions }, () => [])
           const all: Sent[] = []
@@ -126,30 +123,14 @@ describe('tables told per commit under aborts and restarts', () => {
             }
             waiting = []
           }
-          let begun = false
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              const { key, value, timestamp } = one
-              waiting.push({ key, value, timestamp })
-              all.push({ key, value, timestamp })
-              driver.input(input).send(key, value, { timestamp })
-              driver.input(third).send(key, value, { timestamp })
-              if (!begun) committed()
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              if (one.kind === 'commit') committed()
-              begun = one.kind === 'begin'
-            }
-            if (one.kind === 'send' && one.value !== null)
-              driver.input(second).send(one.key, one.value, { timestamp: one.timestamp })
+          const send = ({ key, value, timestamp }: Sent): void => {
+            waiting.push({ key, value, timestamp })
+            all.push({ key, value, timestamp })
+            driver.input(input).send(key, value, { timestamp })
+            driver.input(third).send(key, value, { timestamp })
+            if (value !== null) driver.input(second).send(key, value, { timestamp })
           }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
-          committed()
+          play(driver, steps, send, committed)
 
           for (const topicOf of [told, toldKept]) {
             const out = driver.output(topicOf).readAll()

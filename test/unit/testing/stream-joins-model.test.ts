@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, joinStore, nullable, string, topic, topology, within } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 // Both sides in one topic: which of two topics goes first after an abort is up to what is buffered.
 const input = topic('in', { key: nullable(string), value: nullable(int64) })
@@ -142,11 +142,8 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 describe('joins of streams under aborts and restarts', () => {
@@ -158,29 +155,17 @@ describe('joins of streams under aborts and restarts', () => {
         (steps, partitions) => {
           using driver = testDriver(joins, { partitions })
           const sent: Sent[][] = Array.from({ length: partitions }, () => [])
-          const partitionOf = (key: string | null): number =>
-            key === null ? 0 : partitionForKey(Buffer.from(key), 0, 1, partitions)
-          let begun = false
+          const partitionOfKey = partitionsOf(partitions)
+          const partitionOf = (key: string | null): number => (key === null ? 0 : partitionOfKey(key))
           let timestamp = 0
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              const { isLeft, key, value } = one
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              const partition = partitionOf(key)
-              const headers = isLeft ? [ofLeft] : []
-              driver.input(input).send(key, value, { timestamp, partition, headers })
-              sent[partition]?.push({ isLeft, key, value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
+          play(driver, steps, (one) => {
+            const { isLeft, key, value } = one
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            const partition = partitionOf(key)
+            const headers = isLeft ? [ofLeft] : []
+            driver.input(input).send(key, value, { timestamp, partition, headers })
+            sent[partition]?.push({ isLeft, key, value, timestamp })
+          })
           for (const kind of kinds) {
             const models = sent.map((records) => modelOf(records, kind))
             for (const [out, of] of [
