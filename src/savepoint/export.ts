@@ -29,6 +29,7 @@ import { isSameLayout, layoutText, readStoreCode } from '../topology/store-code.
 import {
   type Application,
   findApplication,
+  plainTopic,
   readEnds,
   readOffsets,
   refuseMembers,
@@ -259,16 +260,17 @@ const readEverything = async (
 }
 
 const positionsOf = (
-  { catalog, inputs }: Application,
+  { inputs, topicIdOf }: Application,
   offsets: ReadonlyMap<string, CommittedPosition>,
 ): InputPosition[] =>
-  inputs.map(({ topic, partition, source }) => {
+  inputs.map((input) => {
+    const { topic, partition, source } = input
     const { offset = -1, metadata = '' } = offsets.get(partitionId(topic, partition)) ?? {}
     return {
-      topic: source.topic.name,
+      topic: plainTopic(input),
       repartition: source.repartition,
       partition,
-      topicId: source.repartition ? null : catalog.topicId(topic),
+      topicId: source.repartition ? null : topicIdOf(topic),
       offset: offset < 0 ? null : offset,
       streamTime: decodeWitness(metadata)?.streamTime ?? -1,
       committedBy: metadata,
