@@ -2,8 +2,7 @@
 // held up has it ended, or the worker that alone knows how it ended.
 import { describe, it } from 'vitest'
 import { int64, store, string, topic, topology } from '../../../src/index.ts'
-import { partitionsOf } from '../testing/model-steps.ts'
-import { type RunningWorker, WorkerStand } from './worker-stand.ts'
+import { keyIn, type RunningWorker, tasksOf, WorkerStand } from './worker-stand.ts'
 
 const input = topic('in', { key: string, value: string })
 const out = topic('out', { key: string, value: string })
@@ -17,12 +16,6 @@ const counting = topology('counting', (t) => {
     .count(store('counts', { key: string, value: int64, engine: 'memory' }))
 })
 const between = 'passing-between-repartition'
-
-const tasksOf = ({ worker }: RunningWorker): string[] => worker.status().tasks.map(({ id }) => id)
-
-/** A key that belongs to this partition of two. */
-const keyIn = (partition: number): string =>
-  ['a', 'b', 'c', 'd', 'e'].find((key) => partitionsOf(2)(key) === partition) as string
 
 describe('a transaction that is left open', () => {
   it('in a repartition topic holds its readers up for moments', async () => {

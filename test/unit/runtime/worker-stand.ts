@@ -6,6 +6,7 @@ import { StreamWorker } from '../../../src/runtime/worker.ts'
 import { Simulation } from '../../../src/testing/simulation/simulation.ts'
 import type { SimulatedProcess } from '../../../src/testing/simulation/simulated-process.ts'
 import type { Topology } from '../../../src/topology/contracts.ts'
+import { partitionsOf } from '../testing/model-steps.ts'
 
 export interface RunningWorker {
   readonly worker: StreamWorker
@@ -94,3 +95,9 @@ export class WorkerStand implements AsyncDisposable {
     await this.simulation.close()
   }
 }
+
+export const tasksOf = ({ worker }: RunningWorker): string[] => worker.status().tasks.map(({ id }) => id)
+
+/** A key that belongs to this partition of two. */
+export const keyIn = (partition: number): string =>
+  ['a', 'b', 'c', 'd', 'e'].find((key) => partitionsOf(2)(key) === partition) as string
