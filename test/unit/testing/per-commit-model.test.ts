@@ -21,11 +21,13 @@ const input = topic('in', { key: string, value: nullable(int64) })
 const second = topic('in-2', { key: string, value: nullable(int64) })
 const third = topic('in-3', { key: string, value: nullable(int64) })
 const told = topic('told', { key: string, value: nullable(int64) })
+const toldKept = topic('told-kept', { key: string, value: nullable(int64) })
 const eights = tumbling({ sizeMs: 8, graceMs: 0 })
 const counted = topic('counted', { key: windowed(string, eights), value: int64 })
 const number = { key: string, value: int64 }
 const sums = store('sums', number)
 const joinedSums = store('joined-sums', number)
+const keptSums = store('kept-sums', number)
 const perCommit = { emit: 'per-commit' } as const
 const sum = {
   add: (one: number, other: number) => one + other,
@@ -33,19 +35,28 @@ const sum = {
 }
 
 const tables = topology('tables', (t) => {
-  const rows = t.table(input, store('rows', number), perCommit)
+  const first = t.stream(input)
+  const rows = first.toTable(store('rows', number), perCommit)
   rows.toStream().to(told)
   const groups = { ...number, name: 'halves' }
   const half = (key: string): string => (key < 'c' ? 'low' : 'high')
   rows.groupBy((value, key) => ({ key: half(key), value }), groups).reduce(sums, sum, perCommit)
   // Both sides change with the same record, one now and one at the commit.
-  const now = rows.outerJoin(
-    t.stream(second).toTable(store('now', number)),
-    (one, other) => (one ?? 0) * (other ?? 1),
-  )
+  const seconds = t.stream(second).toTable(store('now', number))
+  const times = (one: number | undefined, other: number | undefined): number => (one ?? 0) * (other ?? 1)
+  const now = rows.outerJoin(seconds, times)
   now
     .groupBy((value, key) => ({ key: half(key), value }), { ...groups, name: 'joined' })
     .reduce(joinedSums, sum)
+  const unheld = first.toTable(store('unheld', number))
+  unheld
+    .filter(() => true, store('kept', number), perCommit)
+    .toStream()
+    .to(toldKept)
+  unheld
+    .outerJoin(seconds, times, store('kept-join', number), perCommit)
+    .groupBy((value, key) => ({ key: half(key), value }), { ...groups, name: 'kept-joined' })
+    .reduce(keptSums, sum)
   t.stream(third)
     .groupByKey()
     .windowedBy(eights)
@@ -121,10 +132,12 @@ describe('tables told per commit under aborts and restarts', () => {
           }
           play(driver, steps, send, committed)
 
-          const out = driver.output(told).readAll()
-          for (const [partition, texts] of expected.entries()) {
-            const own = out.filter(({ key }) => partitionOf(key) === partition)
-            expect(own.map(({ key, value, timestamp }) => `${key}=${value}/${timestamp}`)).toEqual(texts)
+          for (const topicOf of [told, toldKept]) {
+            const out = driver.output(topicOf).readAll()
+            for (const [partition, texts] of expected.entries()) {
+              const own = out.filter(({ key }) => partitionOf(key) === partition)
+              expect(own.map(({ key, value, timestamp }) => `${key}=${value}/${timestamp}`)).toEqual(texts)
+            }
           }
           const low = (key: string): boolean => key < 'c'
           const rowsNow = new Map(
@@ -144,7 +157,8 @@ describe('tables told per commit under aborts and restarts', () => {
             const either = new Set([...keys(rowsNow), ...keys(others)])
             let joined = 0
             for (const key of either) joined += (rowsNow.get(key) ?? 0) * (others.get(key) ?? 1)
-            expect((driver.store(joinedSums).get(name) ?? 0) + 0).toBe(joined + 0)
+            for (const kept of [joinedSums, keptSums])
+              expect((driver.store(kept).get(name) ?? 0) + 0, kept.name).toBe(joined + 0)
           }
           const last = new Map<string, number>()
           for (const { key, value } of driver.output<Windowed<string>, number>(counted as never).readAll()) {

@@ -6,8 +6,9 @@ import { expectAsDriven, start } from './simulated.ts'
 
 // Both sides in one topic: which of two topics goes first is up to what is buffered.
 const input = topic('in', { key: string, value: string })
-const results = ['inner', 'left', 'outer'].map((name) => topic(name, { key: string, value: string }))
-const [inner, left, outer] = results as [(typeof results)[0], (typeof results)[0], (typeof results)[0]]
+const results = ['inner', 'left', 'outer', 'late'].map((name) => topic(name, { key: string, value: string }))
+type Result = (typeof results)[0]
+const [inner, left, outer, late] = results as [Result, Result, Result, Result]
 const texts = { key: string, left: string, right: string }
 
 const shown = (one: string | undefined, other: string | undefined): string => `${one}+${other}`
@@ -19,7 +20,10 @@ const joins = topology('joins', (t) => {
   sides.left.leftJoin(sides.right, shown, windows, joinStore('left-join', texts)).to(left)
   const narrow = within({ beforeMs: 4, afterMs: 4, graceMs: 10 })
   const memory = joinStore('outer-join', { ...texts, engine: 'memory' })
-  sides.left.outerJoin(sides.right, shown, narrow, memory).to(outer)
+  const joined = sides.left.outerJoin(sides.right, shown, narrow, memory)
+  joined.to(outer)
+  joined.lateLeft().to(late)
+  joined.lateRight().to(late)
 })
 
 const invariants = (world: SimulatedWorld): void => expectAsDriven(world, joins, input, results)
