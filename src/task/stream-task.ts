@@ -487,12 +487,9 @@ export class StreamTask implements TaskView {
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
-      this.#retryAtMs = this.#clock.monotonic() + verdict.delayMs
-      this.#log.warn('a record failed and is tried again', {
-        attempt,
-        delayMs: verdict.delayMs,
-        cause: failure.message,
-      })
+      const { delayMs } = verdict
+      this.#retryAtMs = this.#clock.monotonic() + delayMs
+      this.#log.warn('a record failed and is tried again', { attempt, delayMs, cause: failure.message })
       return false
     }
     this.counts.skipped++
