@@ -38,6 +38,7 @@ import { PunctuationSchedule } from './punctuation.ts'
 import type { RecordCollector } from './record-collector.ts'
 import { noRecords, type RecordCounts } from './record-counts.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
+import { RetryPause } from './retry-pause.ts'
 import { StoreMigrations } from './store-migrations.ts'
 import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
 import { commitOverlays, drainStores, refreshStores, storeStatesOf } from './store-states.ts'
@@ -72,8 +73,7 @@ export class StreamTask implements TaskView {
   /** Undefined where no processor is asynchronous. */
   readonly #turns: AsyncTurns | undefined
   #lateAtMark = 0
-  /** Of the record at hand, in monotonic ms; 0: nothing is waited for. */
-  #retryAtMs = 0
+  readonly #pause: RetryPause
   /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
 
@@ -88,6 +88,7 @@ export class StreamTask implements TaskView {
     this.#collector = options.collector
     this.#policy = options.policy
     this.#clock = clock
+    this.#pause = new RetryPause(clock)
     this.#log = options.log
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
@@ -110,11 +111,7 @@ export class StreamTask implements TaskView {
 
   /** When the next wall-clock punctuator, retry or time limit is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    const clock = this.#clock
-    const retryAtMs =
-      this.#retryAtMs > 0
-        ? clock.now() + Math.max(0, this.#retryAtMs - clock.monotonic())
-        : Number.POSITIVE_INFINITY
+    const retryAtMs = this.#pause.wakeAtMs
     const callsAtMs = this.#turns?.wakeAtMs ?? retryAtMs
     return Math.min(retryAtMs, callsAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
@@ -166,10 +163,7 @@ export class StreamTask implements TaskView {
         done++
         continue
       }
-      if (this.#retryAtMs > 0) {
-        if (this.#clock.monotonic() < this.#retryAtMs) break
-        this.#retryAtMs = 0
-      }
+      if (this.#pause.lasts) break
       if (this.#turns === undefined) {
         const queue = this.group.next() ?? this.group.nextBehindGate()
         if (queue === undefined || !this.#processHead(queue)) break
@@ -242,7 +236,7 @@ export class StreamTask implements TaskView {
     this.#committedStreamTime = streamTime
     this.#turns?.reset(streamTime)
     this.#punctuated = this.migrations.run()
-    this.#retryAtMs = 0
+    this.#pause.end()
   }
 
   /**
@@ -476,7 +470,7 @@ export class StreamTask implements TaskView {
   #failed(queue: RecordQueue, error: unknown): boolean {
     const failure = located(error, this.id, queue)
     if (failure.code === 'SCHEMA_PENDING') {
-      this.#retryAtMs = this.#clock.monotonic() + schemaLookMs
+      this.#pause.begin(schemaLookMs)
       return false
     }
     if (failure.reaction !== 'policy') throw failure
@@ -487,9 +481,12 @@ export class StreamTask implements TaskView {
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
-      const { delayMs } = verdict
-      this.#retryAtMs = this.#clock.monotonic() + delayMs
-      this.#log.warn('a record failed and is tried again', { attempt, delayMs, cause: failure.message })
+      this.#pause.begin(verdict.delayMs)
+      this.#log.warn('a record failed and is tried again', {
+        attempt,
+        delayMs: verdict.delayMs,
+        cause: failure.message,
+      })
       return false
     }
     this.counts.skipped++
