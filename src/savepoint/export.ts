@@ -160,6 +160,14 @@ const checkOffsets = (
   })
 }
 
+interface Code {
+  readonly version: number
+  readonly layout: string | undefined
+}
+
+const codeText = ({ version, layout }: Code = { version: 1, layout: undefined }): string =>
+  layout === undefined ? `version ${version}` : `version ${version} with ${layoutText(layout)}`
+
 /** A module that is newer, or older, than what was committed would put its own version on bytes of another one. */
 const checkCode = ({ store }: Gathering, offsets: ReadonlyMap<string, CommittedPosition>): void => {
   const { definition, task } = store
@@ -174,7 +182,7 @@ const checkCode = ({ store }: Gathering, offsets: ReadonlyMap<string, CommittedP
     (committed === undefined || declared === undefined || isSameLayout(committed.layout, declared.layout))
   if (isSame) return
   throw new MillstreamError('SAVEPOINT_MISMATCH', {
-    what: `the store was last committed in version ${committed?.version ?? 1}${committed === undefined ? '' : ` with ${layoutText(committed.layout)}`}, and the module declares version ${version}`,
+    what: `the store was last committed in ${codeText(committed)}, and the module declares ${codeText({ version, layout: declared?.layout })}`,
     where: { task: task.id, store: name },
     fix: 'Export with the module that ran last; or run the new one first, so that it migrates its stores.',
   })

@@ -63,7 +63,7 @@ it.each([
     'values with timestamps (string, int64)',
     counting({}),
     counting({ value: json<number>() }),
-    'declares version 1',
+    'declares version 1 with',
   ],
 ])('is not exported by another one: committed %s', async (committed, first, module, declared) => {
   const refused = await exported(first, module).catch((error: unknown) => error)
