@@ -25,6 +25,7 @@ const source = [
   'dsl-examples.ts',
   'dsl-windows.ts',
   'dsl-calendar.ts',
+  'dsl-open-windows.ts',
   'dsl-stream-joins.ts',
   'dsl-time.ts',
   'dsl-versions.ts',
@@ -113,7 +114,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'suppress',
     "yes, also `emit: 'on-close'` for final results; what was before is what was told before, and sessions and sliding windows are told a millisecond later, when they take nothing more",
   ],
-  ['unlimited windows', 'no: `count` without windows'],
+  ['unlimited windows', 'yes: `unlimited`'],
   ['windows of the calendar', 'not there; `calendar`: days, weeks and months of a time zone'],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   [

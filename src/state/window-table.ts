@@ -7,6 +7,7 @@ import type { KeyedRecord } from './contracts.ts'
 import type { JoinShape } from './join-table.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
+import type { UnlimitedShape } from './unlimited-table.ts'
 import {
   type Entry,
   noProgress,
@@ -42,7 +43,13 @@ export interface SlidingShape {
   readonly retentionMs: number
 }
 
-export type WindowShape = TimeWindowShape | CalendarShape | SessionShape | SlidingShape | JoinShape
+export type WindowShape =
+  | TimeWindowShape
+  | CalendarShape
+  | UnlimitedShape
+  | SessionShape
+  | SlidingShape
+  | JoinShape
 
 /** A window as the walks see it. */
 export interface WindowEntry {

@@ -5,11 +5,18 @@ import type { Windowed } from '../serde/windowed.ts'
 import type { CalendarTable } from '../state/calendar-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
+import type { UnlimitedTable } from '../state/unlimited-table.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
-import { type Emission, TableOperator, type TableView } from './table-operators.ts'
-import { type AnyWindows, type CalendarWindows, closesAfterMs, type TimeWindows } from './windows.ts'
+import { type Emission, TableOperator, type TableView, windowsOf } from './table-operators.ts'
+import {
+  type AnyWindows,
+  type CalendarWindows,
+  closesAfterMs,
+  type TimeWindows,
+  type UnlimitedWindows,
+} from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
 export interface WindowEmission extends Emission {
@@ -25,7 +32,7 @@ export type WindowFold = (record: AnyRecord, present: unknown) => unknown
 /** A table that is kept in a store of windows. */
 export const windowView = (store: StoreDefinition, windows: AnyWindows): TableView => ({
   stores: [store],
-  closesAfterMs: closesAfterMs(windows),
+  ...windowsOf({ closesAfterMs: closesAfterMs(windows) }),
   read(context) {
     const table = context.windowTable(store.name) as AnyWindowTable
     const get = (key: unknown): Timestamped<unknown> | undefined => {
@@ -156,6 +163,33 @@ export class CalendarAggregation extends AlignedAggregation<CalendarTable> {
 
   protected lastClosed(time: number): number {
     return this.table.calendar.startOf(Math.max(0, time - this.#graceMs)) - 1
+  }
+}
+
+/**
+ * Aggregates a stream in windows without an end. Records without a key, or before the start, are left out; nothing is late, so
+ * that no time is kept.
+ */
+export class UnlimitedAggregation extends AlignedAggregation<UnlimitedTable> {
+  readonly #startMs: number
+
+  constructor(
+    definition: StoreDefinition,
+    { startMs }: UnlimitedWindows,
+    emission: WindowEmission,
+    fold: WindowFold,
+  ) {
+    super(definition, emission, fold)
+    this.#startMs = startMs
+  }
+
+  process(record: AnyRecord): void {
+    if (record.keyIsNull || record.timestamp < this.#startMs) return
+    this.add(record, this.table.keyOf(record), this.#startMs, Number.POSITIVE_INFINITY)
+  }
+
+  protected lastClosed(): number {
+    return Number.NEGATIVE_INFINITY
   }
 }
 

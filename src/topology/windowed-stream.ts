@@ -19,6 +19,7 @@ import { TableStream } from './table.ts'
 import {
   CalendarAggregation,
   TimeWindowAggregation,
+  UnlimitedAggregation,
   type WindowEmission,
   type WindowFold,
   windowView,
@@ -29,6 +30,7 @@ import {
   type Sessions,
   type SlidingWindows,
   type TimeWindows,
+  type UnlimitedWindows,
   windowProblems,
 } from './windows.ts'
 
@@ -51,6 +53,8 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
   readonly #builder: GraphBuilder
   readonly #aggregation: DraftNode
   readonly #windowEmission: WindowEmission
+  /** Whether its windows close at all. */
+  readonly #closes: boolean
 
   /** @internal Such tables come from aggregations by windows. */
   constructor(
@@ -63,11 +67,14 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
     this.#builder = builder
     this.#aggregation = aggregation
     this.#windowEmission = windowEmission
+    this.#closes = view.closesAfterMs !== undefined
   }
 
   /** The records that came when a window of theirs had closed already, as they came. They are counted in any case. */
   late(): RecordStream<K, V0> {
     const node = this.#aggregation
+    if (!this.#closes)
+      this.#builder.problem(`late of ${node.name}: nothing comes too late for windows without an end`)
     this.#windowEmission.late = true
     if (!node.children.has(lateOutput)) node.children.set(lateOutput, [])
     return new RecordStream<K, V0>(this.#builder, { node, output: lateOutput }, false)
@@ -102,6 +109,8 @@ class WindowsBase<K, V, W extends AnyWindows> {
   ): WindowedTable<K, V2, V, N> {
     const builder = this.#builder
     const definition = store as unknown as StoreDefinition
+    if (this.windows.kind === 'unlimited' && options?.emit === 'on-close')
+      builder.problem(`store ${store.name}: emit is on-close, but windows without an end never close`)
     const emission: WindowEmission = { changes: false, late: false, onClose: options?.emit === 'on-close' }
     const node = builder.addProcessor([this.#upstream], {
       name: `${operator}-${store.name}`,
@@ -125,6 +134,13 @@ class WindowsBase<K, V, W extends AnyWindows> {
 
   #shape(store: AnyWindowStore): WindowShape {
     const windows: AnyWindows = this.windows
+    if (windows.kind === 'unlimited') {
+      if (store.windows?.retentionMs !== undefined)
+        this.#builder.problem(
+          `store ${store.name}: retentionMs is ${store.windows.retentionMs}, but windows without an end are kept for good`,
+        )
+      return Object.freeze({ kind: 'unlimited', startMs: windows.startMs })
+    }
     const least = retentionLeast(windows)
     const retentionMs = store.windows?.retentionMs ?? least
     if (!(retentionMs >= least) || !Number.isSafeInteger(retentionMs))
@@ -145,15 +161,17 @@ class WindowsBase<K, V, W extends AnyWindows> {
   }
 }
 
+type ClosingWindows = Exclude<AnyWindows, UnlimitedWindows>
+
 /** What a store needs its windows for, so that it has to keep them that long. */
-const needed: Readonly<Record<AnyWindows['kind'], string>> = {
+const needed: Readonly<Record<ClosingWindows['kind'], string>> = {
   time: 'what comes within size and grace',
   sessions: 'what comes within gap and grace',
   calendar: 'what comes within the longest of these windows and grace',
   sliding: 'a new window, which is made of those up to twice its size and the grace before,',
 }
 
-const retentionLeast = (windows: AnyWindows): number => {
+const retentionLeast = (windows: ClosingWindows): number => {
   if (windows.kind === 'sessions') return windows.gapMs + windows.graceMs
   if (windows.kind === 'calendar') return (longestMs[windows.every] ?? 0) + windows.graceMs
   return windows.sizeMs * (windows.kind === 'time' ? 1 : 2) + windows.graceMs
@@ -163,7 +181,11 @@ type LooseAdd = (record: AnyRecord, aggregate: unknown) => unknown
 type LooseCombine = (aggregate: unknown, value: unknown) => unknown
 
 /** A grouped stream in windows: ready to be aggregated into a store of windows. Records whose key is null are left out. */
-export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | SlidingWindows | CalendarWindows> {
+export class WindowedStream<K, V> extends WindowsBase<
+  K,
+  V,
+  TimeWindows | SlidingWindows | CalendarWindows | UnlimitedWindows
+> {
   /** Counts the records of each key and window, those without a value as well. */
   count(
     store: WindowStoreHandle<unknown, number, K, number>,
@@ -210,6 +232,7 @@ export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | Slidin
     const { windows } = this
     return this.keep(operator, store, options, (definition, emission) => {
       if (windows.kind === 'time') return new TimeWindowAggregation(definition, windows, emission, fold)
+      if (windows.kind === 'unlimited') return new UnlimitedAggregation(definition, windows, emission, fold)
       return windows.kind === 'calendar'
         ? new CalendarAggregation(definition, windows, emission, fold)
         : new SlidingAggregation(definition, windows, emission, fold)

@@ -12,6 +12,7 @@ import {
   topic,
   topology,
   tumbling,
+  unlimited,
   windowed,
   windowStore,
   type ReadOnlyWindowStore,
@@ -28,7 +29,8 @@ const same = <_T extends true>(): void => undefined
 
 const views = topic('views', { key: string, value: string })
 const minute = tumbling({ sizeMs: 60_000, graceMs: 0 })
-const counts = windowStore('counts', { key: string, value: int64 })
+const counting = { key: string, value: int64 }
+const counts = windowStore('counts', counting)
 const texts = windowStore('texts', { key: string, value: string, retentionMs: 3_600_000 })
 const perMinute = topic('per-minute', { key: windowed(string, minute), value: int64 })
 
@@ -81,6 +83,11 @@ export const windows = topology('windows', (t) => {
   same<Equal<typeof perSlide, WindowedTable<string, number, string>>>()
   // @ts-expect-error a window and a session are two things
   t.stream(views).groupByKey().windowedBy({ sizeMs: 1000, graceMs: 0 })
+
+  const endless = unlimited({ startMs: 1000 })
+  const inAll = t.stream(views).groupByKey().windowedBy(endless).count(windowStore('all', counting))
+  same<Equal<typeof inAll, WindowedTable<string, number, string>>>()
+  inAll.toStream().to(topic('in-all', { key: windowed(string, endless), value: int64 }))
 
   const visits = sessions({ gapMs: 1000, graceMs: 0 })
   const inSessions = t.stream(views).groupByKey().windowedBy(visits)

@@ -8,6 +8,7 @@ import {
   string,
   topic,
   topology,
+  unlimited,
   type Windowed,
   windowed,
   windowStore,
@@ -21,6 +22,7 @@ const visits = sessions({ gapMs: 8, graceMs: 20 })
 const slides = sliding({ sizeMs: 15, graceMs: 20 })
 // About the time at which a simulation begins: what is much older the brokers delete.
 const start = Date.UTC(2026, 0, 1)
+const endless = unlimited({ startMs: start + 50 })
 const count = { key: string, value: int64 }
 // Closed windows are still there when a task moves: they are not to be told again.
 const kept = { ...count, retentionMs: 1000 }
@@ -29,6 +31,7 @@ const results = [
   topic('hops', { key: windowed(string, hops), value: nullable(int64) }),
   topic('visits', { key: windowed(string, visits), value: nullable(int64) }),
   topic('slides', { key: windowed(string, slides), value: nullable(int64) }),
+  topic('endless', { key: windowed(string, endless), value: nullable(int64) }),
 ] as const
 
 const windows = topology('windows', (t) => {
@@ -42,6 +45,7 @@ const windows = topology('windows', (t) => {
     .count(windowStore('slides', kept), { emit: 'on-close' })
     .toStream()
     .to(results[2])
+  grouped.windowedBy(endless).count(windowStore('endless', count)).toStream().to(results[3])
 })
 
 interface Told {
