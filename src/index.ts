@@ -47,6 +47,7 @@ export type {
   WindowedCogroup,
 } from './topology/cogroup.ts'
 export type {
+  EarlyOptions,
   SessionStream,
   WindowedStream,
   WindowedTable,

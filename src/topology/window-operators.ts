@@ -7,7 +7,7 @@ import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { UnlimitedTable } from '../state/unlimited-table.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
-import { type AnyRecord, lateOutput } from './operators.ts'
+import { type AnyRecord, earlyOutput, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 import { type Emission, TableOperator, type TableView, windowsOf } from './table-operators.ts'
 import {
@@ -24,6 +24,8 @@ export interface WindowEmission extends Emission {
   readonly onClose: boolean
   /** Records that came too late for a window go to the output `late`. */
   late: boolean
+  /** How often what has changed goes to the output `early` while its window is open, ms; 0: never. */
+  earlyEveryMs: number
 }
 
 /** The next value of a window, given the present one (undefined: none). */
@@ -43,11 +45,15 @@ export const windowView = (store: StoreDefinition, windows: AnyWindows): TableVi
   },
 })
 
+const nextMultiple = (time: number, everyMs: number): number => (Math.floor(time / everyMs) + 1) * everyMs
+
 /** What aggregations by windows have in common: their store, their closing and expiring, what is late. */
 abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperator implements PortionedWork {
   protected readonly emission: WindowEmission
   protected table!: T
   protected wake!: () => void
+  /** Stream time before the record in hand. */
+  protected before = -1
   readonly #store: string
   readonly #serde: Serde<unknown>
 
@@ -77,13 +83,38 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
           )
         }
       }
-      if (closed.length === entriesMax) return true
+      if (closed.length === entriesMax || this.#tellEarly(entriesMax, drop)) return true
     }
     return table.expire(entriesMax)
   }
 
+  /** @returns whether there may be more */
+  #tellEarly(entriesMax: number, drop: boolean): boolean {
+    if (this.emission.earlyEveryMs === 0) return false
+    const { table } = this
+    const { windows, more } = table.takeEarly(this.lastClosed(table.time), entriesMax)
+    if (!drop) {
+      for (const entry of windows) {
+        const { value = null, timestamp } = entry
+        this.context.forward(StreamRecord.of({ key: table.windowed(entry), value, timestamp }), earlyOutput)
+      }
+    }
+    return more
+  }
+
   /** Windows with this time or an earlier one first in their key have closed. */
   protected abstract lastClosed(time: number): number
+
+  /** The time of the record in hand is seen. @returns stream time by now */
+  protected advance(timestamp: number): number {
+    const { table } = this
+    const before = table.time
+    this.before = before
+    const time = table.advance(timestamp)
+    const { earlyEveryMs } = this.emission
+    if (earlyEveryMs > 0 && time >= nextMultiple(before, earlyEveryMs)) this.wake()
+    return time
+  }
 
   protected isNull(value: unknown): boolean {
     return value === null || value === undefined || this.#serde.encodesNull?.(value) === true
@@ -95,7 +126,7 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
     if (this.emission.late) this.context.forward(record, lateOutput)
   }
 
-  /** Tells a change of a window, unless it is told on close. Undefined: absent. */
+  /** Tells a change of a window, or notes it where windows are told on close, and early. Undefined: absent. */
   protected update(
     record: AnyRecord,
     start: number,
@@ -104,7 +135,16 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
     after: unknown,
     timestamp: number,
   ): void {
-    if (this.emission.onClose || (before === undefined && after === undefined)) return
+    if (before === undefined && after === undefined) return
+    const { onClose, earlyEveryMs } = this.emission
+    if (onClose) {
+      if (earlyEveryMs > 0) {
+        const { table } = this
+        const due = nextMultiple(this.before, earlyEveryMs)
+        table.changed(table.keyOf(record), { start, end }, due, before !== undefined, after !== undefined)
+      }
+      return
+    }
     const windowed: Windowed<unknown> = { key: record.key, start, end }
     const changed = record.withKeyAndValue(windowed, this.changeOf(before, after))
     this.context.forward(timestamp === record.timestamp ? changed : changed.withTimestamp(timestamp))
@@ -151,14 +191,13 @@ export class CalendarAggregation extends AlignedAggregation<CalendarTable> {
     const { timestamp } = record
     const { table } = this
     const key = table.keyOf(record)
-    const before = table.time
-    const time = table.advance(timestamp)
+    const time = this.advance(timestamp)
     const start = table.calendar.startOf(timestamp)
     const end = table.calendar.endOf(timestamp)
     if (end + this.#graceMs <= time) this.late(record)
     else this.add(record, key, start, end)
     // What is past its retention is removed with what closes.
-    if (time !== before && this.lastClosed(time) !== this.lastClosed(before)) this.wake()
+    if (time !== this.before && this.lastClosed(time) !== this.lastClosed(this.before)) this.wake()
   }
 
   protected lastClosed(time: number): number {
@@ -208,8 +247,7 @@ export class TimeWindowAggregation extends AlignedAggregation<TimeWindowTable> {
     const { sizeMs, advanceMs, graceMs } = this.#windows
     const { table } = this
     const key = table.keyOf(record)
-    const before = table.time
-    const time = table.advance(timestamp)
+    const time = this.advance(timestamp)
     const first = Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
     let isLate = false
     for (let start = first; start <= timestamp; start += advanceMs) {
@@ -217,7 +255,7 @@ export class TimeWindowAggregation extends AlignedAggregation<TimeWindowTable> {
       else this.add(record, key, start, start + sizeMs)
     }
     if (isLate) this.late(record)
-    if (time !== before && this.#passed(time) !== this.#passed(before)) this.wake()
+    if (time !== this.before && this.#passed(time) !== this.#passed(this.before)) this.wake()
   }
 
   protected lastClosed(time: number): number {
@@ -256,7 +294,8 @@ export abstract class UnalignedAggregation<T extends AnyWindowTable> extends Win
   }
 
   /** Time has moved: what has closed is told, and now and then it is looked for what is past its retention. */
-  protected moved(time: number, before: number): void {
+  protected moved(time: number): void {
+    const { before } = this
     if (time === before) return
     const stepMs = Math.max(1, Math.floor(this.table.shape.retentionMs / expiriesPerRetention))
     const closes = this.emission.onClose && this.lastClosed(time) >= this.#lowestOpen

@@ -6,7 +6,7 @@ import type { WindowShape } from '../state/window-table.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import type { WindowStoreHandle } from './handles.ts'
-import { type AnyRecord, lateOutput } from './operators.ts'
+import { type AnyRecord, earlyOutput, lateOutput } from './operators.ts'
 import { emitted, type TablePart } from './per-commit.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes windows and windows make streams, when their methods are called
 import { RecordStream } from './stream.ts'
@@ -31,6 +31,7 @@ import {
   type SlidingWindows,
   type TimeWindows,
   type UnlimitedWindows,
+  wholeFrom,
   windowProblems,
 } from './windows.ts'
 
@@ -41,6 +42,11 @@ export interface WindowOptions {
    * in the order of time. per-commit: of each window the last change, when the transaction commits.
    */
   readonly emit?: 'on-update' | 'on-close' | 'per-commit'
+}
+
+export interface EarlyOptions {
+  /** How often at most, in stream time, ms. */
+  readonly everyMs: number
 }
 
 type AnyWindowStore = WindowStoreHandle<unknown, unknown, never, never>
@@ -68,6 +74,26 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
     this.#aggregation = aggregation
     this.#windowEmission = windowEmission
     this.#closes = view.closesAfterMs !== undefined
+  }
+
+  /**
+   * What is in the windows of a table that is told on close, while they are open: whenever stream time passes a multiple of
+   * `everyMs`, each window that has changed since, as it is then. Null: it was told, and was taken out. What is told on close
+   * is told in any case, by the table alone.
+   */
+  early({ everyMs }: EarlyOptions): RecordStream<Windowed<K>, V | N> {
+    const node = this.#aggregation
+    const emission = this.#windowEmission
+    const problem = (text: string): void => this.#builder.problem(`early of ${node.name}: ${text}`)
+    if (!wholeFrom(1, everyMs)) problem(`everyMs is ${everyMs}, but takes a whole number from 1`)
+    if (!this.#closes)
+      problem('windows without an end have no final results: hold changes with untilTimeLimit')
+    else if (!emission.onClose) problem("the table tells no final results: take emit: 'on-close'")
+    if (emission.earlyEveryMs !== 0 && emission.earlyEveryMs !== everyMs)
+      problem(`everyMs is ${everyMs}, and ${emission.earlyEveryMs} in another place`)
+    emission.earlyEveryMs = everyMs
+    if (!node.children.has(earlyOutput)) node.children.set(earlyOutput, [])
+    return new RecordStream<Windowed<K>, V | N>(this.#builder, { node, output: earlyOutput }, false)
   }
 
   /** The records that came when a window of theirs had closed already, as they came. They are counted in any case. */
@@ -111,7 +137,8 @@ class WindowsBase<K, V, W extends AnyWindows> {
     const definition = store as unknown as StoreDefinition
     if (this.windows.kind === 'unlimited' && options?.emit === 'on-close')
       builder.problem(`store ${store.name}: emit is on-close, but windows without an end never close`)
-    const emission: WindowEmission = { changes: false, late: false, onClose: options?.emit === 'on-close' }
+    const onClose = options?.emit === 'on-close'
+    const emission: WindowEmission = { changes: false, late: false, earlyEveryMs: 0, onClose }
     const node = builder.addProcessor([this.#upstream], {
       name: `${operator}-${store.name}`,
       operator,

@@ -7,6 +7,7 @@ const hourMs = 3_600_000
 const input = topic('in', { key: string, value: string })
 const days = calendar({ every: 'day', timeZone: 'Europe/Berlin', graceMs: 3 * hourMs })
 const result = topic('days', { key: windowed(string, days), value: int64 })
+const early = topic('early', { key: windowed(string, days), value: int64 })
 const late = topic('late', { key: string, value: string })
 // A simulation begins then: what is much older the brokers delete, and they take nothing that is later.
 const end = Date.UTC(2026, 0, 1)
@@ -18,6 +19,7 @@ const counting = topology('calendar', (t) => {
     .windowedBy(days)
     .count(windowStore('days', { key: string, value: int64 }), { emit: 'on-close' })
   counted.toStream().to(result)
+  counted.early({ everyMs: 5 * hourMs }).to(early)
   counted.late().to(late)
 })
 
@@ -34,7 +36,7 @@ const invariants = (world: SimulatedWorld): void => {
   using driver = testDriver(counting, { partitions: 2 })
   for (const { key, value, timestamp } of world.records(input))
     driver.input(input).send(key, value, { timestamp })
-  for (const one of [result, late]) {
+  for (const one of [result, early, late]) {
     const expected = ordered(driver.output<Told['key'], Told['value']>(one as never).readAll())
     expect(expected.length, one.name).toBeGreaterThan(0)
     expect(ordered(world.records<Told['key'], Told['value']>(one as never)), one.name).toEqual(expected)
