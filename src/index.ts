@@ -47,12 +47,12 @@ export type {
   WindowedCogroup,
 } from './topology/cogroup.ts'
 export type {
-  EarlyOptions,
   SessionStream,
   WindowedStream,
   WindowedTable,
   WindowOptions,
 } from './topology/windowed-stream.ts'
+export type { EarlyOptions } from './topology/early.ts'
 export { calendar, hopping, sessions, sliding, tumbling, unlimited } from './topology/windows.ts'
 export type {
   CalendarOptions,
@@ -75,6 +75,7 @@ export type {
   UntilTimeLimit,
   UntilWindowCloses,
 } from './topology/suppress.ts'
+export type { JoinedStream } from './topology/joined-stream.ts'
 export { joinStore, within } from './topology/join-windows.ts'
 export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'

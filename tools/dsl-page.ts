@@ -104,7 +104,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ['read-only stores (a topic as the changelog of a task store)', 'not yet: `table`, or a global table'],
   [
     'stream-stream joins: inner, left, outer',
-    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
+    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts; late records can go to streams of their own',
   ],
   [
     'tumbling, hopping, sliding and session windows; grace; emit on close',

@@ -11,6 +11,7 @@ import type { StoreIdentity } from '../state/contracts.ts'
 import { openStoreEngine, type OpenStoreEngineOptions, storedCheckpoint } from '../state/open-store-engine.ts'
 import { decideRestore, storeFormatVersion } from '../state/restore-decision.ts'
 import type { StateDirectory } from '../state/state-directory.ts'
+import type { StoreMemory } from '../state/store-memory.ts'
 import { TransactionalStore } from '../state/transactional-store.ts'
 import type { AnyStore, TaskStore } from '../task/contracts.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
@@ -26,6 +27,7 @@ export interface StoreParts {
   readonly settings: WorkerSettings
   readonly catalog: TopicCatalog
   readonly directory: StateDirectory
+  readonly memory: StoreMemory
   readonly log: Logger
 }
 
@@ -84,6 +86,7 @@ export const openTaskStores = (parts: StoreParts, plan: TaskPlan): ReadonlyMap<s
       value,
       engine,
       clock: ports.clock,
+      memory: parts.memory,
       changeBytesMax: changelog.batchBytesMax,
       digest: keepsDigests(parts.settings),
     })

@@ -7,6 +7,8 @@ import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { UnlimitedTable } from '../state/unlimited-table.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
+import type { EarlyEmission } from './early.ts'
+import type { LateEmission } from './late.ts'
 import { type AnyRecord, earlyOutput, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 import { type Emission, TableOperator, type TableView, windowsOf } from './table-operators.ts'
@@ -19,13 +21,9 @@ import {
 } from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
-export interface WindowEmission extends Emission {
+export interface WindowEmission extends Emission, LateEmission, EarlyEmission {
   /** Each window once, when it has closed. */
   readonly onClose: boolean
-  /** Records that came too late for a window go to the output `late`. */
-  late: boolean
-  /** How often what has changed goes to the output `early` while its window is open, ms; 0: never. */
-  earlyEveryMs: number
 }
 
 /** The next value of a window, given the present one (undefined: none). */

@@ -4,9 +4,11 @@ import { longestMs } from '../base/calendar.ts'
 import type { Windowed } from '../serde/windowed.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
+import { type EarlyOptions, earlyOf } from './early.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import type { WindowStoreHandle } from './handles.ts'
-import { type AnyRecord, earlyOutput, lateOutput } from './operators.ts'
+import { lateOf } from './late.ts'
+import type { AnyRecord } from './operators.ts'
 import { emitted, type TablePart } from './per-commit.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes windows and windows make streams, when their methods are called
 import { RecordStream } from './stream.ts'
@@ -31,7 +33,6 @@ import {
   type SlidingWindows,
   type TimeWindows,
   type UnlimitedWindows,
-  wholeFrom,
   windowProblems,
 } from './windows.ts'
 
@@ -42,11 +43,6 @@ export interface WindowOptions {
    * in the order of time. per-commit: of each window the last change, when the transaction commits.
    */
   readonly emit?: 'on-update' | 'on-close' | 'per-commit'
-}
-
-export interface EarlyOptions {
-  /** How often at most, in stream time, ms. */
-  readonly everyMs: number
 }
 
 type AnyWindowStore = WindowStoreHandle<unknown, unknown, never, never>
@@ -81,19 +77,13 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
    * `everyMs`, each window that has changed since, as it is then. Null: it was told, and was taken out. What is told on close
    * is told in any case, by the table alone.
    */
-  early({ everyMs }: EarlyOptions): RecordStream<Windowed<K>, V | N> {
-    const node = this.#aggregation
-    const emission = this.#windowEmission
-    const problem = (text: string): void => this.#builder.problem(`early of ${node.name}: ${text}`)
-    if (!wholeFrom(1, everyMs)) problem(`everyMs is ${everyMs}, but takes a whole number from 1`)
-    if (!this.#closes)
-      problem('windows without an end have no final results: hold changes with untilTimeLimit')
-    else if (!emission.onClose) problem("the table tells no final results: take emit: 'on-close'")
-    if (emission.earlyEveryMs !== 0 && emission.earlyEveryMs !== everyMs)
-      problem(`everyMs is ${everyMs}, and ${emission.earlyEveryMs} in another place`)
-    emission.earlyEveryMs = everyMs
-    if (!node.children.has(earlyOutput)) node.children.set(earlyOutput, [])
-    return new RecordStream<Windowed<K>, V | N>(this.#builder, { node, output: earlyOutput }, false)
+  early(options: EarlyOptions): RecordStream<Windowed<K>, V | N> {
+    const builder = this.#builder
+    const why = this.#noFinalResults()
+    const upstream = earlyOf(this.#aggregation, this.#windowEmission, options, why, (text) =>
+      builder.problem(text),
+    )
+    return new RecordStream<Windowed<K>, V | N>(builder, upstream, false)
   }
 
   /** The records that came when a window of theirs had closed already, as they came. They are counted in any case. */
@@ -101,9 +91,15 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
     const node = this.#aggregation
     if (!this.#closes)
       this.#builder.problem(`late of ${node.name}: nothing comes too late for windows without an end`)
-    this.#windowEmission.late = true
-    if (!node.children.has(lateOutput)) node.children.set(lateOutput, [])
-    return new RecordStream<K, V0>(this.#builder, { node, output: lateOutput }, false)
+    return new RecordStream<K, V0>(this.#builder, lateOf(node, this.#windowEmission), false)
+  }
+
+  /** Why there are none, or undefined. */
+  #noFinalResults(): string | undefined {
+    if (!this.#closes) return 'windows without an end have no final results: hold changes with untilTimeLimit'
+    return this.#windowEmission.onClose
+      ? undefined
+      : "the table tells no final results: take emit: 'on-close'"
   }
 }
 

@@ -15,6 +15,7 @@ import {
   windowStore,
 } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const end = Number.POSITIVE_INFINITY
 const startMs = 10
@@ -170,44 +171,26 @@ describe('windows without an end', () => {
           timestamp: fc.oneof(fc.integer({ min: 0, max: 20 }), fc.integer({ min: 0, max: 1_000_000 })),
         }),
       },
-      {
-        weight: 2,
-        arbitrary: fc.record({
-          kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const),
-        }),
-      },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+      turns,
+      restarts,
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         using driver = testDriver(counting)
-        let begun = false
         const told: string[] = []
         const present = new Map<string, { count: number; text: string | null; latest: number }>()
-        for (const one of steps) {
-          if (one.kind === 'send') {
-            const { key, value, timestamp } = one
-            driver.input(input).send(key, value, { timestamp })
-            if (timestamp < startMs) continue
-            const { count, text, latest } = present.get(key) ?? { count: 0, text: null, latest: 0 }
-            const next = {
-              count: count + 1,
-              text: text === null ? value : `${text}${value}`,
-              latest: Math.max(latest, timestamp),
-            }
-            present.set(key, next)
-            told.push(`${key}=${next.count}/${next.latest}`)
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
+        play(driver, steps, ({ key, value, timestamp }) => {
+          driver.input(input).send(key, value, { timestamp })
+          if (timestamp < startMs) return
+          const { count, text, latest } = present.get(key) ?? { count: 0, text: null, latest: 0 }
+          const next = {
+            count: count + 1,
+            text: text === null ? value : `${text}${value}`,
+            latest: Math.max(latest, timestamp),
           }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+          present.set(key, next)
+          told.push(`${key}=${next.count}/${next.latest}`)
+        })
 
         expect(
           driver
