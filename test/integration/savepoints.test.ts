@@ -104,8 +104,7 @@ describe('a savepoint', () => {
     const copy = await newTally('copy', app.lines)
     await importSavepoint(copy.topology, savepointOptions(copy, target))
     expect(await inputOffsets(judge, copy)).toEqual(await inputOffsets(judge, app))
-    // EndTxn is answered before its markers are in every partition.
-    await expect.poll(() => storeOf(judge, copy), { timeout: 20_000 }).toEqual(store)
+    expect(await storeOf(judge, copy)).toEqual(store)
 
     // The rest to both: what is made after the cut is the same, record by record, ticks of stream time included.
     await judge.produce(app.lines, linesFrom(100, 60))
