@@ -115,6 +115,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     "yes, also `emit: 'on-close'` for final results; what was before is what was told before, and sessions and sliding windows are told a millisecond later, when they take nothing more",
   ],
   ['unlimited windows', 'yes: `unlimited`'],
+  [
+    'early results of windows before the final ones',
+    'not there (Flink and Beam have early triggers); `early` of a table that is told on close, in stream time',
+  ],
   ['windows of the calendar', 'not there; `calendar`: days, weeks and months of a time zone'],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   [

@@ -51,6 +51,10 @@ export const windows = topology('windows', (t) => {
   records.to(topic('texts', { key: windowed(string, minute), value: string }))
   const late = counted.late()
   same<Equal<typeof late, RecordStream<string, string>>>()
+  const early = counted.early({ everyMs: 1000 })
+  same<Equal<typeof early, RecordStream<Windowed<string>, number>>>()
+  // @ts-expect-error how often is to be said
+  counted.early({})
   const long = counted.filter((count, { key, start }) => count > start && key !== '')
   same<Equal<typeof long, TableStream<Windowed<string>, number, null>>>()
 
@@ -93,6 +97,8 @@ export const windows = topology('windows', (t) => {
   const inSessions = t.stream(views).groupByKey().windowedBy(visits)
   const perVisit = inSessions.count(windowStore('visits', { key: string, value: int64 }))
   same<Equal<typeof perVisit, WindowedTable<string, number, string, null>>>()
+  const visitsSoFar = perVisit.early({ everyMs: 1000 })
+  same<Equal<typeof visitsSoFar, RecordStream<Windowed<string>, number | null>>>()
   // @ts-expect-error a session that is joined with another one is taken out: null
   perVisit.toStream().to(topic('per-visit', { key: windowed(string, visits), value: int64 }))
   // @ts-expect-error sessions that become one have to be put together

@@ -1,5 +1,5 @@
-// The examples of windows without an end for docs/dsl.md.
-import { unlimited } from '../../../src/index.ts'
+// The examples of windows without an end, and of early results, for docs/dsl.md.
+import { tumbling, unlimited } from '../../../src/index.ts'
 import { type Example, example, perWindow, sectionOf, sums, texts } from './dsl-parts.ts'
 
 export const openWindowExamples: readonly Example[] = [
@@ -26,6 +26,32 @@ export const openWindowExamples: readonly Example[] = [
     [
       ['sums', 'a@2-Infinity', 1],
       ['sums', 'a@2-Infinity', 2],
+    ],
+  ),
+  example(
+    'early results of windows',
+    'What is in windows that are told on close, while they are open: whenever stream time passes a multiple of `everyMs`, each window that has changed since, once. They are a stream of their own, so that final results are told from them; `merge` puts both together. Of sessions that became another one they are taken back (null).',
+    (t) => {
+      const counted = t
+        .stream(texts)
+        .groupByKey()
+        .windowedBy(tumbling({ sizeMs: 4, graceMs: 0 }))
+        .count(perWindow, { emit: 'on-close' })
+      const soFar = counted.early({ everyMs: 2 }).map((r) => ({ key: 'so far', value: r.value }))
+      const final = counted.toStream().map((r) => ({ key: 'final', value: r.value }))
+      soFar.merge(final).to(sums)
+    },
+    [
+      ['texts', 'a', 'at 1'],
+      ['texts', 'a', 'at 2'],
+      ['texts', 'a', 'at 3'],
+      ['texts', 'b', 'at 4'],
+    ],
+    [
+      ['sums', 'so far', 1],
+      ['sums', 'so far', 2],
+      ['sums', 'final', 3],
+      ['sums', 'so far', 1],
     ],
   ),
 ]
