@@ -37,8 +37,8 @@ export const openWindowExamples: readonly Example[] = [
         .groupByKey()
         .windowedBy(tumbling({ sizeMs: 4, graceMs: 0 }))
         .count(perWindow, { emit: 'on-close' })
-      const soFar = counted.early({ everyMs: 2 }).map((r) => ({ key: 'so far', value: r.value }))
-      const final = counted.toStream().map((r) => ({ key: 'final', value: r.value }))
+      const soFar = counted.early({ everyMs: 2 }).selectKey(() => 'so far')
+      const final = counted.toStream().selectKey(() => 'final')
       soFar.merge(final).to(sums)
     },
     [
