@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
+import type { RecordHeader } from '../record/record-cursor.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type {
   Cancellable,
@@ -19,9 +20,11 @@ import type {
   RecordMetadata,
   ScheduleOptions,
   TableStore,
+  TimerCount,
 } from '../topology/contracts.ts'
 import type { HeldBack } from '../topology/held-back.ts'
 import { aheadOf } from './ahead.ts'
+import type { OpenCalls } from './async-calls.ts'
 import { AsyncTurns, type TurnHost } from './async-turns.ts'
 import { CommitHolds } from './commit-holds.ts'
 import { type CommittedOffset, CommittedPositions } from './committed-positions.ts'
@@ -33,7 +36,9 @@ import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { RecordCollector } from './record-collector.ts'
+import { noRecords, type RecordCounts } from './record-counts.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
+import { RetryPause } from './retry-pause.ts'
 import { StoreMigrations } from './store-migrations.ts'
 import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
 import { commitOverlays, drainStores, refreshStores, storeStatesOf } from './store-states.ts'
@@ -48,7 +53,7 @@ export class StreamTask implements TaskView {
   readonly stores: ReadonlyMap<string, TaskStore>
   readonly migrations: StoreMigrations
   /** Counted since the start. */
-  readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
+  readonly counts: RecordCounts & { punctuated: number } = { ...noRecords(), punctuated: 0 }
   readonly #collector: RecordCollector
   readonly #policy: FailurePolicy
   readonly #clock: Clock
@@ -68,7 +73,7 @@ export class StreamTask implements TaskView {
   /** Undefined where no processor is asynchronous. */
   readonly #turns: AsyncTurns | undefined
   #lateAtMark = 0
-  #retryAtMs = 0
+  readonly #pause: RetryPause
   /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
 
@@ -83,6 +88,7 @@ export class StreamTask implements TaskView {
     this.#collector = options.collector
     this.#policy = options.policy
     this.#clock = clock
+    this.#pause = new RetryPause(clock)
     this.#log = options.log
     this.#streamTime = options.streamTime
     this.#committedStreamTime = options.streamTime
@@ -105,7 +111,7 @@ export class StreamTask implements TaskView {
 
   /** When the next wall-clock punctuator, retry or time limit is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    const retryAtMs = this.#pause.wakeAtMs
     const callsAtMs = this.#turns?.wakeAtMs ?? retryAtMs
     return Math.min(retryAtMs, callsAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
@@ -152,15 +158,12 @@ export class StreamTask implements TaskView {
   process(limit: number): number {
     let done = 0
     while (done < limit) {
-      if (this.#retryAtMs > 0) {
-        if (this.#clock.now() < this.#retryAtMs) break
-        this.#retryAtMs = 0
-      }
       if (this.#portions.waiting) {
         this.#runPortion()
         done++
         continue
       }
+      if (this.#pause.lasts) break
       if (this.#turns === undefined) {
         const queue = this.group.next() ?? this.group.nextBehindGate()
         if (queue === undefined || !this.#processHead(queue)) break
@@ -233,7 +236,7 @@ export class StreamTask implements TaskView {
     this.#committedStreamTime = streamTime
     this.#turns?.reset(streamTime)
     this.#punctuated = this.migrations.run()
-    this.#retryAtMs = 0
+    this.#pause.end()
   }
 
   /**
@@ -264,7 +267,8 @@ export class StreamTask implements TaskView {
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
     const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
-    return viewOf(this.stores.get(name), this, timestamp)
+    const headers = (): readonly RecordHeader[] => this.#queueInHand?.head().headers ?? []
+    return viewOf(this.stores.get(name), this, { timestamp, headers })
   }
 
   tableStore(name: string): TableStore | undefined {
@@ -296,6 +300,15 @@ export class StreamTask implements TaskView {
 
   countLate(): void {
     this.counts.late++
+  }
+
+  countTimer(what: TimerCount): void {
+    this.counts[what]++
+  }
+
+  /** Calls of asynchronous processors; undefined where there is none. */
+  get calls(): OpenCalls | undefined {
+    return this.#turns?.calls
   }
 
   schedule(
@@ -457,7 +470,7 @@ export class StreamTask implements TaskView {
   #failed(queue: RecordQueue, error: unknown): boolean {
     const failure = located(error, this.id, queue)
     if (failure.code === 'SCHEMA_PENDING') {
-      this.#retryAtMs = this.#clock.now() + schemaLookMs
+      this.#pause.begin(schemaLookMs)
       return false
     }
     if (failure.reaction !== 'policy') throw failure
@@ -468,7 +481,7 @@ export class StreamTask implements TaskView {
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
-      this.#retryAtMs = this.#clock.now() + verdict.delayMs
+      this.#pause.begin(verdict.delayMs)
       this.#log.warn('a record failed and is tried again', {
         attempt,
         delayMs: verdict.delayMs,

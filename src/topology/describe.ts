@@ -79,7 +79,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
     for (const store of stores) {
       const changelog = changelogTopicName(applicationId, store.name)
       lines.push(
-        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ' with timestamps'}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ` with timestamps${store.headers ? ' and headers' : ''}`}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
       )
     }
   }
