@@ -53,7 +53,8 @@ export type {
   WindowedTable,
   WindowOptions,
 } from './topology/windowed-stream.ts'
-export { calendar, hopping, sessions, sliding, tumbling } from './topology/windows.ts'
+export type { EarlyOptions } from './topology/early.ts'
+export { calendar, hopping, sessions, sliding, tumbling, unlimited } from './topology/windows.ts'
 export type {
   CalendarOptions,
   CalendarWindows,
@@ -64,6 +65,8 @@ export type {
   SlidingWindows,
   TimeWindows,
   TumblingOptions,
+  UnlimitedOptions,
+  UnlimitedWindows,
 } from './topology/windows.ts'
 export { untilTimeLimit, untilWindowCloses } from './topology/suppress.ts'
 export type {

@@ -27,6 +27,7 @@ const source = [
   'dsl-examples.ts',
   'dsl-windows.ts',
   'dsl-calendar.ts',
+  'dsl-open-windows.ts',
   'dsl-stream-joins.ts',
   'dsl-time.ts',
   'dsl-versions.ts',
@@ -116,7 +117,11 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'suppress',
     "yes, also `emit: 'on-close'` for final results; what was before is what was told before, and sessions and sliding windows are told a millisecond later, when they take nothing more",
   ],
-  ['unlimited windows', 'no: `count` without windows'],
+  ['unlimited windows', 'yes: `unlimited`'],
+  [
+    'early results of windows before the final ones',
+    'not there (Flink and Beam have early triggers); `early` of a table that is told on close, in stream time',
+  ],
   ['windows of the calendar', 'not there; `calendar`: days, weeks and months of a time zone'],
   ['window and session stores', 'yes (`windowStore`): kept by aggregations, read by processors'],
   [

@@ -1,8 +1,8 @@
 // Keys of windows: what an aggregation by windows answers, and how such keys lie in a topic. Layouts of Kafka's
 // TimeWindowedSerializer and SessionWindowedSerializer.
 //
-// time and sliding windows:  key · start int64
-// sessions:                  key · end int64 · start int64
+// sessions:           key · end int64 · start int64
+// all other windows:  key · start int64
 import { Calendar, type CalendarUnit, isTimeZone } from '../base/calendar.ts'
 import { MillstreamError } from '../errors.ts'
 import { int64 } from './numbers.ts'
@@ -11,8 +11,8 @@ import { type ReadOf, type SerdeOrSchema, toSerde, type WriteOf } from './serde-
 import { bufferOver } from './text.ts'
 
 /**
- * A key in a window. `start` and `end` in ms since the epoch. A time window ends before `end`; a session and a sliding
- * window have a last moment, which is `end`.
+ * A key in a window. `start` and `end` in ms since the epoch. A time window ends before `end`, which is infinity where it has
+ * none; a session and a sliding window have a last moment, which is `end`.
  */
 export interface Windowed<K> {
   readonly key: K
@@ -20,11 +20,11 @@ export interface Windowed<K> {
   readonly end: number
 }
 
-/** How long the windows are: of one length or by the calendar, so that the start says all, or each of its own. */
+/** How long the windows are: of one length, by the calendar or without an end, so that the start says all, or each of its own. */
 export type WindowLength =
   | { readonly kind: 'time' | 'sliding'; readonly sizeMs: number }
   | { readonly kind: 'calendar'; readonly every: CalendarUnit; readonly timeZone: string }
-  | { readonly kind: 'sessions' }
+  | { readonly kind: 'sessions' | 'unlimited' }
 
 const timeBytes = 8
 
@@ -52,6 +52,11 @@ export const windowed = <S extends SerdeOrSchema>(
   if (windows.kind === 'calendar' && !isTimeZone(windows.timeZone))
     throw new MillstreamError('TOPOLOGY_INVALID', { what: `${windows.timeZone} is no time zone` })
   const calendar = windows.kind === 'calendar' ? new Calendar(windows.every, windows.timeZone) : undefined
+  /** Undefined: it is written beside the start. */
+  const endOf = (start: number): number | undefined => {
+    if ('sizeMs' in windows) return start + windows.sizeMs
+    return windows.kind === 'unlimited' ? Number.POSITIVE_INFINITY : calendar?.endOf(start)
+  }
   const write = (target: Buffer, offset: number, start: number, end: number): void => {
     if (windows.kind !== 'sessions') return writeTime(target, offset, start)
     writeTime(target, offset, end)
@@ -62,8 +67,7 @@ export const windowed = <S extends SerdeOrSchema>(
     if (keyEnd < from)
       throw new RangeError(`a key in a window takes at least ${suffix} bytes, not ${to - from}`)
     const start = readTime(source, to - timeBytes)
-    const end =
-      'sizeMs' in windows ? start + windows.sizeMs : (calendar?.endOf(start) ?? readTime(source, keyEnd))
+    const end = endOf(start) ?? readTime(source, keyEnd)
     const plain = inner.decodeFrom
       ? inner.decodeFrom(source, from, keyEnd)
       : inner.decode(source.subarray(from, keyEnd))

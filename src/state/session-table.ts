@@ -7,8 +7,6 @@ import type { Timestamped } from './timestamped.ts'
 import { type Entry, place, timeBytes, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
 import { byKey, lastTimeKey, type SessionShape, type WindowEntry, WindowTable } from './window-table.ts'
 
-const idOf = (key: string, start: number, end: number): string => timeKey(end) + timeKey(start) + key
-
 const placeOf = (key: string, start: number, end: number): string =>
   byKey(key) + timeKey(end) + timeKey(start)
 
@@ -21,7 +19,7 @@ export class SessionTable extends WindowTable {
   }
 
   put(key: string, start: number, end: number, value: unknown): void {
-    this.store.put(idOf(key, start, end), { value, timestamp: end })
+    this.store.put(this.idOf(key, start, end), { value, timestamp: end })
     this.store.put(placeOf(key, start, end), place)
   }
 
@@ -31,7 +29,7 @@ export class SessionTable extends WindowTable {
   }
 
   getWindow(key: string, start: number, end: number): Timestamped<unknown> | undefined {
-    return this.store.get(idOf(key, start, end)) as Timestamped<unknown> | undefined
+    return this.store.get(this.idOf(key, start, end)) as Timestamped<unknown> | undefined
   }
 
   /** The earliest end of a session that is not past its retention at this time. */
@@ -52,7 +50,7 @@ export class SessionTable extends WindowTable {
       found.push({ start, end })
     }
     return found.map(({ start, end }) => {
-      const id = idOf(key, start, end)
+      const id = this.idOf(key, start, end)
       return this.entryOf(id, this.store.get(id) as Entry)
     })
   }
@@ -78,6 +76,10 @@ export class SessionTable extends WindowTable {
 
   protected firstTime({ end }: WindowEntry): number {
     return end
+  }
+
+  protected idOf(key: string, start: number, end: number): string {
+    return timeKey(end) + timeKey(start) + key
   }
 
   protected entryOf(id: string, entry: Entry): WindowEntry {

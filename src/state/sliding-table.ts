@@ -23,17 +23,17 @@ export class SlidingTable extends WindowTable {
   }
 
   put(key: string, start: number, value: unknown, timestamp: number): void {
-    this.store.put(timeKey(start) + key, { value, timestamp })
+    this.store.put(this.idOf(key, start), { value, timestamp })
     this.store.put(byKey(key) + timeKey(start), place)
   }
 
   delete(key: string, start: number): void {
-    this.store.delete(timeKey(start) + key)
+    this.store.delete(this.idOf(key, start))
     this.store.delete(byKey(key) + timeKey(start))
   }
 
   getWindow(key: string, start: number): Timestamped<unknown> | undefined {
-    return this.store.get(timeKey(start) + key) as Timestamped<unknown> | undefined
+    return this.store.get(this.idOf(key, start)) as Timestamped<unknown> | undefined
   }
 
   /** Windows of a key with first <= start <= last, the latest first. */
@@ -44,7 +44,7 @@ export class SlidingTable extends WindowTable {
     for (const { key: at } of this.store.range(low, prefix + timeKey(last + 1), { reverse: true }))
       starts.push(timeIn(at, prefix.length))
     return starts.map((start) => {
-      const id = timeKey(start) + key
+      const id = this.idOf(key, start)
       return this.entryOf(id, this.store.get(id) as Entry)
     })
   }
@@ -70,6 +70,10 @@ export class SlidingTable extends WindowTable {
 
   protected firstTime({ start }: WindowEntry): number {
     return start
+  }
+
+  protected idOf(key: string, start: number): string {
+    return timeKey(start) + key
   }
 
   protected entryOf(id: string, entry: Entry): WindowEntry {

@@ -24,15 +24,15 @@ export class TimeWindowTable extends WindowTable {
   }
 
   get(key: string, start: number): Timestamped<unknown> | undefined {
-    return this.store.get(this.#idOf(key, start)) as Timestamped<unknown> | undefined
+    return this.store.get(this.idOf(key, start)) as Timestamped<unknown> | undefined
   }
 
   put(key: string, start: number, value: unknown, timestamp: number): void {
-    this.store.put(this.#idOf(key, start), { value, timestamp })
+    this.store.put(this.idOf(key, start), { value, timestamp })
   }
 
   delete(key: string, start: number): void {
-    this.store.delete(this.#idOf(key, start))
+    this.store.delete(this.idOf(key, start))
   }
 
   getWindow(key: string, start: number): Timestamped<unknown> | undefined {
@@ -54,7 +54,7 @@ export class TimeWindowTable extends WindowTable {
     const first = Math.ceil(Math.max(0, from, this.lastExpired + 1) / advanceMs) * advanceMs
     for (let start = first; start < to && start <= time; start += advanceMs) {
       const entry = this.get(key, start)
-      if (entry !== undefined) yield this.entryOf(this.#idOf(key, start), entry)
+      if (entry !== undefined) yield this.entryOf(this.idOf(key, start), entry)
     }
   }
 
@@ -74,7 +74,7 @@ export class TimeWindowTable extends WindowTable {
     this.store.delete(id)
   }
 
-  #idOf(key: string, start: number): string {
+  protected idOf(key: string, start: number): string {
     if (start !== this.#start) {
       this.#prefix = timeKey(start)
       this.#start = start

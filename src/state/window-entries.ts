@@ -4,7 +4,7 @@
 //
 // a window      timestamp int64 (ms since the epoch) · value
 // progress      key FF; -1 - time int64 · length int32 · closed · expired
-// a place       -1 int64
+// a place       -1 int64; -2, -3: early-marks.ts
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
 import { withMarks } from './marked-values.ts'
@@ -23,11 +23,15 @@ export interface Progress {
 }
 
 /** Its key says where a window is. */
-interface Place {
+export interface Place {
   readonly place: true
+  /** What is there was told early; it is still there, or it is gone. */
+  readonly told?: 'there' | 'gone'
 }
 
 export const place: Place = Object.freeze({ place: true })
+export const toldPlace: Place = Object.freeze({ place: true, told: 'there' })
+export const gonePlace: Place = Object.freeze({ place: true, told: 'gone' })
 
 export type Entry = Timestamped<unknown> | Progress | Place
 export type WindowEntryStore = TransactionalStore<string, Entry>
@@ -38,7 +42,23 @@ const headBytes = timeBytes + 4
 export const progressKey = '\u00ff'
 export const noProgress: Progress = Object.freeze({ time: -1, closed: '', expired: '' })
 
-const placeBytes = Buffer.alloc(timeBytes, 0xff)
+const below = (number: number): Buffer => {
+  const bytes = Buffer.alloc(timeBytes)
+  writeInt64(bytes, 0, number)
+  return bytes
+}
+const [placeBytes, toldBytes, goneBytes] = [below(-1), below(-2), below(-3)]
+
+const encodePlace = ({ told }: Place): Buffer => {
+  if (told === undefined) return placeBytes
+  return told === 'there' ? toldBytes : goneBytes
+}
+
+const decodePlace = (bytes: Buffer): Place => {
+  const number = readInt64(bytes, 0)
+  if (number === -1) return place
+  return number === -2 ? toldPlace : gonePlace
+}
 
 const encodeProgress = ({ time, closed, expired }: Progress): Buffer => {
   const bytes = Buffer.allocUnsafe(headBytes + closed.length + expired.length)
@@ -64,8 +84,8 @@ const decodeProgress = (bytes: Buffer): Progress => {
 export const windowEntries = (value: Serde<unknown>): Serde<Entry> =>
   withMarks<Progress | Place>('windows', value, {
     is: (entry): entry is Progress | Place => !('timestamp' in entry),
-    encode: (mark) => ('place' in mark ? placeBytes : encodeProgress(mark)),
-    decode: (bytes) => (bytes.length === timeBytes ? place : decodeProgress(bytes)),
+    encode: (mark) => ('place' in mark ? encodePlace(mark) : encodeProgress(mark)),
+    decode: (bytes) => (bytes.length === timeBytes ? decodePlace(bytes) : decodeProgress(bytes)),
   })
 
 const startBytes = Buffer.allocUnsafe(timeBytes)

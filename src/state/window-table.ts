@@ -4,9 +4,11 @@ import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
 import type { CalendarShape } from './calendar-table.ts'
 import type { KeyedRecord } from './contracts.ts'
+import { EarlyMarks } from './early-marks.ts'
 import type { JoinShape } from './join-table.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
+import type { UnlimitedShape } from './unlimited-table.ts'
 import {
   type Entry,
   noProgress,
@@ -42,7 +44,13 @@ export interface SlidingShape {
   readonly retentionMs: number
 }
 
-export type WindowShape = TimeWindowShape | CalendarShape | SessionShape | SlidingShape | JoinShape
+export type WindowShape =
+  | TimeWindowShape
+  | CalendarShape
+  | UnlimitedShape
+  | SessionShape
+  | SlidingShape
+  | JoinShape
 
 /** A window as the walks see it. */
 export interface WindowEntry {
@@ -65,10 +73,12 @@ export const windowFrom = (id: string, entry: Entry, sizeMs: number): WindowEntr
 export abstract class WindowTable {
   protected readonly store: WindowEntryStore
   readonly #codec: StoreCodec<unknown, unknown>
+  readonly #early: EarlyMarks
 
   /** @param key serde of the keys alone @param value serde of the values alone */
   constructor(store: WindowEntryStore, key: Serde<unknown>, value: Serde<unknown>) {
     this.store = store
+    this.#early = new EarlyMarks(store)
     const noLimit = Number.POSITIVE_INFINITY
     this.#codec = new StoreCodec(store.name, key, value, noLimit, noLimit)
   }
@@ -125,6 +135,38 @@ export abstract class WindowTable {
     return taken
   }
 
+  /**
+   * A window has changed, and is told early when time comes to `due`, once.
+   * @param wasThere whether it was there before @param isThere whether it is now
+   */
+  changed(
+    key: string,
+    { start, end }: { readonly start: number; readonly end: number },
+    due: number,
+    wasThere: boolean,
+    isThere: boolean,
+  ): void {
+    this.#early.add(this.idOf(key, start, end), due, wasThere, isThere)
+  }
+
+  /**
+   * The next windows that are due to be told early, as they are now, unless they have closed: with a time up to `lastClosed`
+   * first in their key. Without a value: it was told, and was taken out.
+   */
+  takeEarly(
+    lastClosed: number,
+    entriesMax: number,
+  ): { readonly windows: readonly WindowEntry[]; readonly more: boolean } {
+    const { time } = this
+    const marks = this.#early.take(time, entriesMax)
+    const windows = marks.flatMap(({ id, gone }) => {
+      if (gone) return [this.entryOf(id, { value: undefined, timestamp: time })]
+      const entry = timeIn(id, 0) <= lastClosed ? undefined : this.store.get(id)
+      return entry === undefined ? [] : [this.entryOf(id, entry)]
+    })
+    return { windows, more: marks.length === entriesMax }
+  }
+
   /** Removes the next windows that are past their retention. @returns whether there may be more */
   expire(entriesMax: number): boolean {
     const { progress } = this
@@ -145,6 +187,8 @@ export abstract class WindowTable {
   /** Windows whose key begins with this time, or with an earlier one, are removed. */
   protected abstract get lastExpired(): number
   protected abstract firstTime(entry: WindowEntry): number
+  /** The key of a window in the store. */
+  protected abstract idOf(key: string, start: number, end: number): string
   protected abstract entryOf(id: string, entry: Entry): WindowEntry
   protected abstract remove(entry: WindowEntry): void
 

@@ -11,6 +11,7 @@ import { JoinTable } from '../state/join-table.ts'
 import { SessionTable } from '../state/session-table.ts'
 import { SlidingTable } from '../state/sliding-table.ts'
 import { TimeWindowTable } from '../state/time-window-table.ts'
+import { UnlimitedTable } from '../state/unlimited-table.ts'
 import type { VersionEntryStore } from '../state/version-entries.ts'
 import { VersionTable } from '../state/version-table.ts'
 import { VersionView } from '../state/version-view.ts'
@@ -43,6 +44,7 @@ export const windowTableOf = (opened: Opened | undefined): AnyWindowTable | Join
   if (plainValue === undefined) return undefined
   const entries = opened.store as unknown as WindowEntryStore
   if (windowShape.kind === 'calendar') return new CalendarTable(entries, plainKey, plainValue, windowShape)
+  if (windowShape.kind === 'unlimited') return new UnlimitedTable(entries, plainKey, plainValue, windowShape)
   if (windowShape.kind === 'time') return new TimeWindowTable(entries, plainKey, plainValue, windowShape)
   return windowShape.kind === 'sessions'
     ? new SessionTable(entries, plainKey, plainValue, windowShape)

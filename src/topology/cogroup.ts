@@ -10,7 +10,7 @@ import type { TableOptions } from './per-commit.ts'
 import { functionProblem } from './synchronous.ts'
 import type { TableStream } from './table.ts'
 import type { SessionStream, WindowedStream, WindowedTable, WindowOptions } from './windowed-stream.ts'
-import type { CalendarWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
+import type { CalendarWindows, Sessions, SlidingWindows, TimeWindows, UnlimitedWindows } from './windows.ts'
 
 /** How a record of one input comes into the aggregate of its key. */
 export type CogroupAdd<K, V, A> = (record: StreamRecord<K, V>, aggregate: A) => A
@@ -89,7 +89,9 @@ export class CogroupedStream<K, V, A> {
   }
 
   /** The inputs in windows. A window closes for all of them: their records share one stream time. */
-  windowedBy(windows: TimeWindows | SlidingWindows | CalendarWindows): WindowedCogroup<K, V, A>
+  windowedBy(
+    windows: TimeWindows | SlidingWindows | CalendarWindows | UnlimitedWindows,
+  ): WindowedCogroup<K, V, A>
   windowedBy(windows: Sessions): SessionCogroup<K, V, A>
   windowedBy(windows: never): WindowedCogroup<K, V, A> | SessionCogroup<K, V, A> {
     const { upstream, add } = merge(this.#builder, this.#inputs)

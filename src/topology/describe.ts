@@ -61,6 +61,7 @@ const shapeOf = (store: StoreDefinition): string => {
   if (shape.kind === 'join')
     return ` of a join within ${shape.beforeMs} ms before and ${shape.afterMs} ms after`
   if (shape.kind === 'calendar') return ` in windows of a ${shape.every} in ${shape.timeZone}`
+  if (shape.kind === 'unlimited') return ` in windows without an end from ${shape.startMs} ms`
   return shape.kind === 'sessions' ? ' in sessions' : ` in windows of ${shape.sizeMs} ms`
 }
 

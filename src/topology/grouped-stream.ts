@@ -12,7 +12,14 @@ import { addKeptTable, type TableStream } from './table.ts'
 import { StreamAggregation } from './table-operators.ts'
 // biome-ignore lint/suspicious/noImportCycles: as above
 import { inWindows, type SessionStream, type WindowedStream } from './windowed-stream.ts'
-import type { AnyWindows, CalendarWindows, Sessions, SlidingWindows, TimeWindows } from './windows.ts'
+import type {
+  AnyWindows,
+  CalendarWindows,
+  Sessions,
+  SlidingWindows,
+  TimeWindows,
+  UnlimitedWindows,
+} from './windows.ts'
 
 /** A stream whose records of one key are in one partition: ready to be aggregated into a store. */
 export class GroupedStream<K, V> {
@@ -36,7 +43,7 @@ export class GroupedStream<K, V> {
   }
 
   /** The records of each key in windows. */
-  windowedBy(windows: TimeWindows | SlidingWindows | CalendarWindows): WindowedStream<K, V>
+  windowedBy(windows: TimeWindows | SlidingWindows | CalendarWindows | UnlimitedWindows): WindowedStream<K, V>
   windowedBy(windows: Sessions): SessionStream<K, V>
   windowedBy(windows: AnyWindows): WindowedStream<K, V> | SessionStream<K, V> {
     return inWindows(this.#builder, this.#upstream, windows)

@@ -28,6 +28,9 @@ const changed = (record: AnyRecord, mapped: Mapped<unknown, unknown>): AnyRecord
 /** Output of aggregations by windows and of joins: records that came when a window of theirs had closed. */
 export const lateOutput = 'late'
 
+/** Output of an aggregation by windows that is told on close: what was in its windows before. */
+export const earlyOutput = 'early'
+
 export abstract class Operator implements ProcessorInstance {
   protected context!: ProcessorContext
 

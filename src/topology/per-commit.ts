@@ -36,7 +36,8 @@ class HeldIds {
   of(key: unknown): string {
     if (!this.#windowed) return this.#codec.key(key)
     const { key: plain, start, end } = key as Windowed<unknown>
-    return timeKey(start) + timeKey(end) + this.#codec.key(plain)
+    // An end that is infinite is that of all windows of the table.
+    return timeKey(start) + (Number.isFinite(end) ? timeKey(end) : '') + this.#codec.key(plain)
   }
 
   ofRecord(record: KeyedRecord<unknown>): string {

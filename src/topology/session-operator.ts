@@ -34,9 +34,8 @@ export class SessionAggregation extends UnalignedAggregation<SessionTable> {
     const { gapMs } = this.#windows
     const { table } = this
     const key = table.keyOf(record)
-    const before = table.time
-    const time = table.advance(timestamp)
-    const visibleFrom = table.visibleFrom(before)
+    const time = this.advance(timestamp)
+    const visibleFrom = table.visibleFrom(this.before)
     const found = table.find(key, Math.max(timestamp - gapMs, visibleFrom), timestamp + gapMs)
     let start = timestamp
     let end = timestamp
@@ -49,7 +48,7 @@ export class SessionAggregation extends UnalignedAggregation<SessionTable> {
       this.#join(record, key, found, start, end)
       this.opened(end)
     }
-    this.moved(time, before)
+    this.moved(time)
   }
 
   protected lastClosed(time: number): number {

@@ -36,8 +36,7 @@ export class SlidingAggregation extends UnalignedAggregation<SlidingTable> {
     if (record.keyIsNull || record.valueIsNull) return
     const { timestamp } = record
     const { sizeMs, graceMs } = this.#windows
-    const before = this.table.time
-    const time = this.table.advance(timestamp)
+    const time = this.advance(timestamp)
     this.#record = record
     this.#key = this.table.keyOf(record)
     this.#closeTime = time - graceMs
@@ -46,7 +45,7 @@ export class SlidingAggregation extends UnalignedAggregation<SlidingTable> {
     else if (timestamp < sizeMs) this.#addEarly(timestamp)
     else this.#addTo(timestamp)
     if (this.#missed) this.late(record)
-    this.moved(time, before)
+    this.moved(time)
   }
 
   protected lastClosed(time: number): number {

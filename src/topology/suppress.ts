@@ -69,7 +69,7 @@ const problemsOf = (until: UntilWindowCloses | UntilTimeLimit, view: TableView):
   }
   if (until.until === 'window-closes') {
     if (view.closesAfterMs === undefined)
-      problems.push('the table has no windows: hold its changes with untilTimeLimit')
+      problems.push('the table has no windows that close: hold its changes with untilTimeLimit')
     return problems
   }
   const { waitMs, whenFull } = until

@@ -67,8 +67,11 @@ const joined = (combine: Combine, left: Entry, right: Entry): Entry => {
 }
 
 /** What a table says of its windows, for those that are made of it. */
-export const windowsOf = ({ closesAfterMs }: TableView): Pick<TableView, 'closesAfterMs'> =>
-  closesAfterMs === undefined ? {} : { closesAfterMs }
+export const windowsOf = ({
+  closesAfterMs,
+}: {
+  readonly closesAfterMs?: number | undefined
+}): Pick<TableView, 'closesAfterMs'> => (closesAfterMs === undefined ? {} : { closesAfterMs })
 
 /** A window of a join has closed when it has on both sides. */
 const closing = (left: TableView, right: TableView): Pick<TableView, 'closesAfterMs'> => {

@@ -5,15 +5,23 @@ import type { Windowed } from '../serde/windowed.ts'
 import type { CalendarTable } from '../state/calendar-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
+import type { UnlimitedTable } from '../state/unlimited-table.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
+import type { EarlyEmission } from './early.ts'
 import type { LateEmission } from './late.ts'
-import { type AnyRecord, lateOutput } from './operators.ts'
+import { type AnyRecord, earlyOutput, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
-import { type Emission, TableOperator, type TableView } from './table-operators.ts'
-import { type AnyWindows, type CalendarWindows, closesAfterMs, type TimeWindows } from './windows.ts'
+import { type Emission, TableOperator, type TableView, windowsOf } from './table-operators.ts'
+import {
+  type AnyWindows,
+  type CalendarWindows,
+  closesAfterMs,
+  type TimeWindows,
+  type UnlimitedWindows,
+} from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
-export interface WindowEmission extends Emission, LateEmission {
+export interface WindowEmission extends Emission, LateEmission, EarlyEmission {
   /** Each window once, when it has closed. */
   readonly onClose: boolean
 }
@@ -24,7 +32,7 @@ export type WindowFold = (record: AnyRecord, present: unknown) => unknown
 /** A table that is kept in a store of windows. */
 export const windowView = (store: StoreDefinition, windows: AnyWindows): TableView => ({
   stores: [store],
-  closesAfterMs: closesAfterMs(windows),
+  ...windowsOf({ closesAfterMs: closesAfterMs(windows) }),
   read(context) {
     const table = context.windowTable(store.name) as AnyWindowTable
     const get = (key: unknown): Timestamped<unknown> | undefined => {
@@ -35,11 +43,15 @@ export const windowView = (store: StoreDefinition, windows: AnyWindows): TableVi
   },
 })
 
+const nextMultiple = (time: number, everyMs: number): number => (Math.floor(time / everyMs) + 1) * everyMs
+
 /** What aggregations by windows have in common: their store, their closing and expiring, what is late. */
 abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperator implements PortionedWork {
   protected readonly emission: WindowEmission
   protected table!: T
   protected wake!: () => void
+  /** Stream time before the record in hand. */
+  protected before = -1
   readonly #store: string
   readonly #serde: Serde<unknown>
 
@@ -69,13 +81,38 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
           )
         }
       }
-      if (closed.length === entriesMax) return true
+      if (closed.length === entriesMax || this.#tellEarly(entriesMax, drop)) return true
     }
     return table.expire(entriesMax)
   }
 
+  /** @returns whether there may be more */
+  #tellEarly(entriesMax: number, drop: boolean): boolean {
+    if (this.emission.earlyEveryMs === 0) return false
+    const { table } = this
+    const { windows, more } = table.takeEarly(this.lastClosed(table.time), entriesMax)
+    if (!drop) {
+      for (const entry of windows) {
+        const { value = null, timestamp } = entry
+        this.context.forward(StreamRecord.of({ key: table.windowed(entry), value, timestamp }), earlyOutput)
+      }
+    }
+    return more
+  }
+
   /** Windows with this time or an earlier one first in their key have closed. */
   protected abstract lastClosed(time: number): number
+
+  /** The time of the record in hand is seen. @returns stream time by now */
+  protected advance(timestamp: number): number {
+    const { table } = this
+    const before = table.time
+    this.before = before
+    const time = table.advance(timestamp)
+    const { earlyEveryMs } = this.emission
+    if (earlyEveryMs > 0 && time >= nextMultiple(before, earlyEveryMs)) this.wake()
+    return time
+  }
 
   protected isNull(value: unknown): boolean {
     return value === null || value === undefined || this.#serde.encodesNull?.(value) === true
@@ -87,7 +124,7 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
     if (this.emission.late) this.context.forward(record, lateOutput)
   }
 
-  /** Tells a change of a window, unless it is told on close. Undefined: absent. */
+  /** Tells a change of a window, or notes it where windows are told on close, and early. Undefined: absent. */
   protected update(
     record: AnyRecord,
     start: number,
@@ -96,7 +133,16 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
     after: unknown,
     timestamp: number,
   ): void {
-    if (this.emission.onClose || (before === undefined && after === undefined)) return
+    if (before === undefined && after === undefined) return
+    const { onClose, earlyEveryMs } = this.emission
+    if (onClose) {
+      if (earlyEveryMs > 0) {
+        const { table } = this
+        const due = nextMultiple(this.before, earlyEveryMs)
+        table.changed(table.keyOf(record), { start, end }, due, before !== undefined, after !== undefined)
+      }
+      return
+    }
     const windowed: Windowed<unknown> = { key: record.key, start, end }
     const changed = record.withKeyAndValue(windowed, this.changeOf(before, after))
     this.context.forward(timestamp === record.timestamp ? changed : changed.withTimestamp(timestamp))
@@ -143,18 +189,44 @@ export class CalendarAggregation extends AlignedAggregation<CalendarTable> {
     const { timestamp } = record
     const { table } = this
     const key = table.keyOf(record)
-    const before = table.time
-    const time = table.advance(timestamp)
+    const time = this.advance(timestamp)
     const start = table.calendar.startOf(timestamp)
     const end = table.calendar.endOf(timestamp)
     if (end + this.#graceMs <= time) this.late(record)
     else this.add(record, key, start, end)
     // What is past its retention is removed with what closes.
-    if (time !== before && this.lastClosed(time) !== this.lastClosed(before)) this.wake()
+    if (time !== this.before && this.lastClosed(time) !== this.lastClosed(this.before)) this.wake()
   }
 
   protected lastClosed(time: number): number {
     return this.table.calendar.startOf(Math.max(0, time - this.#graceMs)) - 1
+  }
+}
+
+/**
+ * Aggregates a stream in windows without an end. Records without a key, or before the start, are left out; nothing is late, so
+ * that no time is kept.
+ */
+export class UnlimitedAggregation extends AlignedAggregation<UnlimitedTable> {
+  readonly #startMs: number
+
+  constructor(
+    definition: StoreDefinition,
+    { startMs }: UnlimitedWindows,
+    emission: WindowEmission,
+    fold: WindowFold,
+  ) {
+    super(definition, emission, fold)
+    this.#startMs = startMs
+  }
+
+  process(record: AnyRecord): void {
+    if (record.keyIsNull || record.timestamp < this.#startMs) return
+    this.add(record, this.table.keyOf(record), this.#startMs, Number.POSITIVE_INFINITY)
+  }
+
+  protected lastClosed(): number {
+    return Number.NEGATIVE_INFINITY
   }
 }
 
@@ -173,8 +245,7 @@ export class TimeWindowAggregation extends AlignedAggregation<TimeWindowTable> {
     const { sizeMs, advanceMs, graceMs } = this.#windows
     const { table } = this
     const key = table.keyOf(record)
-    const before = table.time
-    const time = table.advance(timestamp)
+    const time = this.advance(timestamp)
     const first = Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
     let isLate = false
     for (let start = first; start <= timestamp; start += advanceMs) {
@@ -182,7 +253,7 @@ export class TimeWindowAggregation extends AlignedAggregation<TimeWindowTable> {
       else this.add(record, key, start, start + sizeMs)
     }
     if (isLate) this.late(record)
-    if (time !== before && this.#passed(time) !== this.#passed(before)) this.wake()
+    if (time !== this.before && this.#passed(time) !== this.#passed(this.before)) this.wake()
   }
 
   protected lastClosed(time: number): number {
@@ -221,7 +292,8 @@ export abstract class UnalignedAggregation<T extends AnyWindowTable> extends Win
   }
 
   /** Time has moved: what has closed is told, and now and then it is looked for what is past its retention. */
-  protected moved(time: number, before: number): void {
+  protected moved(time: number): void {
+    const { before } = this
     if (time === before) return
     const stepMs = Math.max(1, Math.floor(this.table.shape.retentionMs / expiriesPerRetention))
     const closes = this.emission.onClose && this.lastClosed(time) >= this.#lowestOpen

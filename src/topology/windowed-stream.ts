@@ -4,6 +4,7 @@ import { longestMs } from '../base/calendar.ts'
 import type { Windowed } from '../serde/windowed.ts'
 import type { WindowShape } from '../state/window-table.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
+import { type EarlyOptions, earlyOf } from './early.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import type { WindowStoreHandle } from './handles.ts'
 import { lateOf } from './late.ts'
@@ -20,6 +21,7 @@ import { TableStream } from './table.ts'
 import {
   CalendarAggregation,
   TimeWindowAggregation,
+  UnlimitedAggregation,
   type WindowEmission,
   type WindowFold,
   windowView,
@@ -30,6 +32,7 @@ import {
   type Sessions,
   type SlidingWindows,
   type TimeWindows,
+  type UnlimitedWindows,
   windowProblems,
 } from './windows.ts'
 
@@ -52,6 +55,8 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
   readonly #builder: GraphBuilder
   readonly #aggregation: DraftNode
   readonly #windowEmission: WindowEmission
+  /** Whether its windows close at all. */
+  readonly #closes: boolean
 
   /** @internal Such tables come from aggregations by windows. */
   constructor(
@@ -64,12 +69,37 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
     this.#builder = builder
     this.#aggregation = aggregation
     this.#windowEmission = windowEmission
+    this.#closes = view.closesAfterMs !== undefined
+  }
+
+  /**
+   * What is in the windows of a table that is told on close, while they are open: whenever stream time passes a multiple of
+   * `everyMs`, each window that has changed since, as it is then. Null: it was told, and was taken out. What is told on close
+   * is told in any case, by the table alone.
+   */
+  early(options: EarlyOptions): RecordStream<Windowed<K>, V | N> {
+    const builder = this.#builder
+    const why = this.#noFinalResults()
+    const upstream = earlyOf(this.#aggregation, this.#windowEmission, options, why, (text) =>
+      builder.problem(text),
+    )
+    return new RecordStream<Windowed<K>, V | N>(builder, upstream, false)
   }
 
   /** The records that came when a window of theirs had closed already, as they came. They are counted in any case. */
   late(): RecordStream<K, V0> {
-    const upstream = lateOf(this.#aggregation, this.#windowEmission)
-    return new RecordStream<K, V0>(this.#builder, upstream, false)
+    const node = this.#aggregation
+    if (!this.#closes)
+      this.#builder.problem(`late of ${node.name}: nothing comes too late for windows without an end`)
+    return new RecordStream<K, V0>(this.#builder, lateOf(node, this.#windowEmission), false)
+  }
+
+  /** Why there are none, or undefined. */
+  #noFinalResults(): string | undefined {
+    if (!this.#closes) return 'windows without an end have no final results: hold changes with untilTimeLimit'
+    return this.#windowEmission.onClose
+      ? undefined
+      : "the table tells no final results: take emit: 'on-close'"
   }
 }
 
@@ -101,7 +131,10 @@ class WindowsBase<K, V, W extends AnyWindows> {
   ): WindowedTable<K, V2, V, N> {
     const builder = this.#builder
     const definition = store as unknown as StoreDefinition
-    const emission: WindowEmission = { changes: false, late: false, onClose: options?.emit === 'on-close' }
+    if (this.windows.kind === 'unlimited' && options?.emit === 'on-close')
+      builder.problem(`store ${store.name}: emit is on-close, but windows without an end never close`)
+    const onClose = options?.emit === 'on-close'
+    const emission: WindowEmission = { changes: false, late: false, earlyEveryMs: 0, onClose }
     const node = builder.addProcessor([this.#upstream], {
       name: `${operator}-${store.name}`,
       operator,
@@ -124,6 +157,13 @@ class WindowsBase<K, V, W extends AnyWindows> {
 
   #shape(store: AnyWindowStore): WindowShape {
     const windows: AnyWindows = this.windows
+    if (windows.kind === 'unlimited') {
+      if (store.windows?.retentionMs !== undefined)
+        this.#builder.problem(
+          `store ${store.name}: retentionMs is ${store.windows.retentionMs}, but windows without an end are kept for good`,
+        )
+      return Object.freeze({ kind: 'unlimited', startMs: windows.startMs })
+    }
     const least = retentionLeast(windows)
     const retentionMs = store.windows?.retentionMs ?? least
     if (!(retentionMs >= least) || !Number.isSafeInteger(retentionMs))
@@ -144,15 +184,17 @@ class WindowsBase<K, V, W extends AnyWindows> {
   }
 }
 
+type ClosingWindows = Exclude<AnyWindows, UnlimitedWindows>
+
 /** What a store needs its windows for, so that it has to keep them that long. */
-const needed: Readonly<Record<AnyWindows['kind'], string>> = {
+const needed: Readonly<Record<ClosingWindows['kind'], string>> = {
   time: 'what comes within size and grace',
   sessions: 'what comes within gap and grace',
   calendar: 'what comes within the longest of these windows and grace',
   sliding: 'a new window, which is made of those up to twice its size and the grace before,',
 }
 
-const retentionLeast = (windows: AnyWindows): number => {
+const retentionLeast = (windows: ClosingWindows): number => {
   if (windows.kind === 'sessions') return windows.gapMs + windows.graceMs
   if (windows.kind === 'calendar') return (longestMs[windows.every] ?? 0) + windows.graceMs
   return windows.sizeMs * (windows.kind === 'time' ? 1 : 2) + windows.graceMs
@@ -162,7 +204,11 @@ type LooseAdd = (record: AnyRecord, aggregate: unknown) => unknown
 type LooseCombine = (aggregate: unknown, value: unknown) => unknown
 
 /** A grouped stream in windows: ready to be aggregated into a store of windows. Records whose key is null are left out. */
-export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | SlidingWindows | CalendarWindows> {
+export class WindowedStream<K, V> extends WindowsBase<
+  K,
+  V,
+  TimeWindows | SlidingWindows | CalendarWindows | UnlimitedWindows
+> {
   /** Counts the records of each key and window, those without a value as well. */
   count(
     store: WindowStoreHandle<unknown, number, K, number>,
@@ -209,6 +255,7 @@ export class WindowedStream<K, V> extends WindowsBase<K, V, TimeWindows | Slidin
     const { windows } = this
     return this.keep(operator, store, options, (definition, emission) => {
       if (windows.kind === 'time') return new TimeWindowAggregation(definition, windows, emission, fold)
+      if (windows.kind === 'unlimited') return new UnlimitedAggregation(definition, windows, emission, fold)
       return windows.kind === 'calendar'
         ? new CalendarAggregation(definition, windows, emission, fold)
         : new SlidingAggregation(definition, windows, emission, fold)

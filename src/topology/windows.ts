@@ -71,8 +71,12 @@ export interface SlidingOptions {
 export const sliding = ({ sizeMs, graceMs }: SlidingOptions): SlidingWindows =>
   Object.freeze({ kind: 'sliding', sizeMs, graceMs })
 
-/** From the end of a window to the stream time at which it takes nothing more. The end of a time window is behind it. */
-export const closesAfterMs = (windows: AnyWindows): number => {
+/**
+ * From the end of a window to the stream time at which it takes nothing more; undefined: it takes records for good. The end of
+ * a time window is behind it.
+ */
+export const closesAfterMs = (windows: AnyWindows): number | undefined => {
+  if (windows.kind === 'unlimited') return undefined
   const { graceMs } = windows
   if (windows.kind === 'sessions') return windows.gapMs + graceMs + 1
   return windows.kind === 'sliding' ? graceMs + 1 : graceMs
@@ -101,7 +105,26 @@ export interface CalendarOptions {
 export const calendar = ({ every, timeZone, graceMs }: CalendarOptions): CalendarWindows =>
   Object.freeze({ kind: 'calendar', every, timeZone, graceMs })
 
-export type AnyWindows = TimeWindows | Sessions | SlidingWindows | CalendarWindows
+/** Windows without an end. */
+export interface UnlimitedWindows {
+  readonly kind: 'unlimited'
+  /** Where they begin, ms since the epoch. */
+  readonly startMs: number
+}
+
+export interface UnlimitedOptions {
+  /** Where they begin, ms since the epoch. Default: 0. */
+  readonly startMs?: number
+}
+
+/**
+ * One window for each key, from `startMs` on, which never closes; it is kept for good. Its end is infinity. Records before the
+ * start are left out.
+ */
+export const unlimited = ({ startMs = 0 }: UnlimitedOptions = {}): UnlimitedWindows =>
+  Object.freeze({ kind: 'unlimited', startMs })
+
+export type AnyWindows = TimeWindows | Sessions | SlidingWindows | CalendarWindows | UnlimitedWindows
 
 export const wholeFrom = (least: number, value: unknown): boolean =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= least
@@ -109,6 +132,10 @@ export const wholeFrom = (least: number, value: unknown): boolean =>
 /** What is wrong with windows. */
 export const windowProblems = (windows: AnyWindows): string[] => {
   const problems: string[] = []
+  if (windows.kind === 'unlimited') {
+    const { startMs } = windows
+    return wholeFrom(0, startMs) ? [] : [`startMs is ${startMs}, but takes a whole number from 0`]
+  }
   const { graceMs } = windows
   if (!wholeFrom(0, graceMs)) problems.push(`graceMs is ${graceMs}, but takes a whole number from 0`)
   if (windows.kind === 'sessions') {

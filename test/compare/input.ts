@@ -8,7 +8,7 @@ export const graceMs = 250
 export const within = { beforeMs: 100, afterMs: 50 }
 /** All windows begin and end at multiples of it. */
 const gridMs = 50
-const firstMs = 1_700_000_000_000
+export const firstMs = 1_700_000_000_000
 const hotKeys = 20
 const keys = 300
 /** Below what any store of the comparison keeps its windows for: what is lost beyond is not compared. */

@@ -19,6 +19,7 @@ import {
   topic,
   topology,
   tumbling,
+  unlimited,
   untilTimeLimit,
   untilWindowCloses,
   versionedStore,
@@ -28,7 +29,7 @@ import {
   within,
 } from '../../src/index.ts'
 
-import { type Layout, within as partners } from './input.ts'
+import { firstMs, type Layout, within as partners } from './input.ts'
 import type { Compared } from './results.ts'
 
 export interface Operator {
@@ -116,6 +117,9 @@ const tumblingOf = (graceMs: number) => tumbling({ sizeMs: 200, graceMs })
 const hoppingOf = (graceMs: number) => hopping({ sizeMs: 300, advanceMs: 100, graceMs })
 const slidingOf = (graceMs: number) => sliding({ sizeMs: 150, graceMs })
 const sessionsOf = (graceMs: number) => sessions({ gapMs: 60, graceMs })
+/** Some records are before it; the Java side has the same. */
+export const unlimitedFromMs: number = firstMs + 200
+const endless = unlimited({ startMs: unlimitedFromMs })
 const onClose = { emit: 'on-close' } as const
 const heldMs = 100
 /** Below what comes within that time. */
@@ -266,6 +270,11 @@ export const operators: Readonly<Record<string, Operator>> = {
       const lengths = sessionsOf(graceMs)
       to(grouped().windowedBy(lengths).count(countsForLong, onClose).toStream(), lengths, nullableCount)
     },
+  },
+  'unlimited-count': {
+    ...sequences,
+    build: ({ grouped, windowed: to }) =>
+      to(grouped().windowedBy(endless).count(countsOfWindows).toStream(), endless, int64),
   },
   table: {
     ...rows,

@@ -12,6 +12,7 @@ import {
   topic,
   topology,
   tumbling,
+  unlimited,
   windowed,
   windowStore,
   type ReadOnlyWindowStore,
@@ -28,7 +29,8 @@ const same = <_T extends true>(): void => undefined
 
 const views = topic('views', { key: string, value: string })
 const minute = tumbling({ sizeMs: 60_000, graceMs: 0 })
-const counts = windowStore('counts', { key: string, value: int64 })
+const counting = { key: string, value: int64 }
+const counts = windowStore('counts', counting)
 const texts = windowStore('texts', { key: string, value: string, retentionMs: 3_600_000 })
 const perMinute = topic('per-minute', { key: windowed(string, minute), value: int64 })
 
@@ -49,6 +51,10 @@ export const windows = topology('windows', (t) => {
   records.to(topic('texts', { key: windowed(string, minute), value: string }))
   const late = counted.late()
   same<Equal<typeof late, RecordStream<string, string>>>()
+  const early = counted.early({ everyMs: 1000 })
+  same<Equal<typeof early, RecordStream<Windowed<string>, number>>>()
+  // @ts-expect-error how often is to be said
+  counted.early({})
   const long = counted.filter((count, { key, start }) => count > start && key !== '')
   same<Equal<typeof long, TableStream<Windowed<string>, number, null>>>()
 
@@ -82,10 +88,17 @@ export const windows = topology('windows', (t) => {
   // @ts-expect-error a window and a session are two things
   t.stream(views).groupByKey().windowedBy({ sizeMs: 1000, graceMs: 0 })
 
+  const endless = unlimited({ startMs: 1000 })
+  const inAll = t.stream(views).groupByKey().windowedBy(endless).count(windowStore('all', counting))
+  same<Equal<typeof inAll, WindowedTable<string, number, string>>>()
+  inAll.toStream().to(topic('in-all', { key: windowed(string, endless), value: int64 }))
+
   const visits = sessions({ gapMs: 1000, graceMs: 0 })
   const inSessions = t.stream(views).groupByKey().windowedBy(visits)
   const perVisit = inSessions.count(windowStore('visits', { key: string, value: int64 }))
   same<Equal<typeof perVisit, WindowedTable<string, number, string, null>>>()
+  const visitsSoFar = perVisit.early({ everyMs: 1000 })
+  same<Equal<typeof visitsSoFar, RecordStream<Windowed<string>, number | null>>>()
   // @ts-expect-error a session that is joined with another one is taken out: null
   perVisit.toStream().to(topic('per-visit', { key: windowed(string, visits), value: int64 }))
   // @ts-expect-error sessions that become one have to be put together

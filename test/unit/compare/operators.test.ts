@@ -4,7 +4,7 @@ import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseCommandLine, UsageError } from '../../compare/command-line.ts'
 import { graceMs, within } from '../../compare/input.ts'
-import { operators, topologyOf } from '../../compare/operators.ts'
+import { operators, topologyOf, unlimitedFromMs } from '../../compare/operators.ts'
 
 const java = readFileSync(
   path.resolve(import.meta.dirname, '../../../bench/java/src/main/java/millstream/compare/Operators.java'),
@@ -18,6 +18,7 @@ describe('the operators of npm run compare', () => {
     expect(java).toContain(`Duration.ofMillis(${graceMs})`)
     const partners = `ofTimeDifferenceAndGrace(Duration.ofMillis(${within.afterMs}), GRACE).before(Duration.ofMillis(${within.beforeMs}))`
     expect(java).toContain(partners)
+    expect(java.replaceAll('_', '')).toContain(`Instant.ofEpochMilli(${unlimitedFromMs}L)`)
   })
 
   it.each(Object.entries(operators))('%s is a topology', (name, operator) => {

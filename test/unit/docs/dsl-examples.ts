@@ -16,6 +16,7 @@ import {
   totals,
 } from './dsl-parts.ts'
 import { calendarExamples } from './dsl-calendar.ts'
+import { openWindowExamples } from './dsl-open-windows.ts'
 import { streamJoinExamples } from './dsl-stream-joins.ts'
 import { windowExamples } from './dsl-windows.ts'
 
@@ -248,6 +249,7 @@ export const examples: readonly Example[] = [
 
   ...windowExamples,
   ...calendarExamples,
+  ...openWindowExamples,
   ...sectionOf('Tables'),
   example(
     'table, toTable, toStream',

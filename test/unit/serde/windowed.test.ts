@@ -3,7 +3,7 @@ import { json } from '../../../src/serde/json.ts'
 import { nullable } from '../../../src/serde/nullable.ts'
 import { string } from '../../../src/serde/text.ts'
 import { windowed } from '../../../src/serde/windowed.ts'
-import { tumbling } from '../../../src/topology/windows.ts'
+import { tumbling, unlimited } from '../../../src/topology/windows.ts'
 
 const key = { key: 'ab', start: 0x0102030405, end: 0x0102030405 + 60_000 }
 
@@ -17,6 +17,13 @@ describe('keys in windows', () => {
     expect(target.toString('hex')).toBe('00616200000001020304' + '0500')
     expect(serde.decodeFrom?.(target, 1, 11)).toEqual(key)
     expect(serde.encodeInto?.(key, target, 3)).toBe(-1)
+  })
+
+  it('without an end are the key and the start, too', () => {
+    const serde = windowed(string, unlimited({ startMs: 5 }))
+    const endless = { key: 'a', start: 5, end: Number.POSITIVE_INFINITY }
+    expect(Buffer.from(serde.encode(endless)).toString('hex')).toBe('610000000000000005')
+    expect(serde.decode(serde.encode(endless))).toEqual(endless)
   })
 
   it('are the key, the end and the start, as SessionWindowedSerializer writes them', () => {

@@ -8,6 +8,7 @@ const hourMs = 3_600_000
 const input = topic('in', { key: string, value: string })
 const days = calendar({ every: 'day', timeZone: 'Europe/Berlin', graceMs: 3 * hourMs })
 const result = topic('days', { key: windowed(string, days), value: int64 })
+const early = topic('early', { key: windowed(string, days), value: int64 })
 const late = topic('late', { key: string, value: string })
 
 const counting = topology('calendar', (t) => {
@@ -17,10 +18,12 @@ const counting = topology('calendar', (t) => {
     .windowedBy(days)
     .count(windowStore('days', { key: string, value: int64 }), { emit: 'on-close' })
   counted.toStream().to(result)
+  counted.early({ everyMs: 5 * hourMs }).to(early)
   counted.late().to(late)
 })
 
-const invariants = (world: SimulatedWorld): void => expectAsDriven(world, counting, input, [result, late])
+const invariants = (world: SimulatedWorld): void =>
+  expectAsDriven(world, counting, input, [result, early, late])
 
 describe('windows of the calendar under simulate', () => {
   it('come out once each, whatever dies', async () => {

@@ -8,6 +8,7 @@ import {
   string,
   topic,
   topology,
+  unlimited,
   windowed,
   windowStore,
 } from 'millstream'
@@ -19,6 +20,7 @@ const input = topic('in', { key: string, value: string })
 const hops = hopping({ sizeMs: 50, advanceMs: 20, graceMs: 15 })
 const visits = sessions({ gapMs: 8, graceMs: 20 })
 const slides = sliding({ sizeMs: 15, graceMs: 20 })
+const endless = unlimited({ startMs: start + 50 })
 const count = { key: string, value: int64 }
 // Closed windows are still there when a task moves: they are not to be told again.
 const kept = { ...count, retentionMs: 1000 }
@@ -27,19 +29,28 @@ const results = [
   topic('hops', { key: windowed(string, hops), value: nullable(int64) }),
   topic('visits', { key: windowed(string, visits), value: nullable(int64) }),
   topic('slides', { key: windowed(string, slides), value: nullable(int64) }),
+  topic('endless', { key: windowed(string, endless), value: nullable(int64) }),
+  topic('early-hops', { key: windowed(string, hops), value: nullable(int64) }),
+  topic('early-visits', { key: windowed(string, visits), value: nullable(int64) }),
+  topic('early-slides', { key: windowed(string, slides), value: nullable(int64) }),
 ] as const
 
 const windows = topology('windows', (t) => {
   const grouped = t.stream(input).groupByKey()
   const hopped = grouped.windowedBy(hops).count(windowStore('hops', kept), { emit: 'on-close' })
   hopped.toStream().to(results[0])
+  hopped.early({ everyMs: 30 }).to(results[4])
   hopped.late().to(late)
   grouped.windowedBy(visits).count(windowStore('visits', count)).toStream().to(results[1])
   grouped
-    .windowedBy(slides)
-    .count(windowStore('slides', kept), { emit: 'on-close' })
-    .toStream()
-    .to(results[2])
+    .windowedBy(visits)
+    .count(windowStore('early-visits', count), { emit: 'on-close' })
+    .early({ everyMs: 20 })
+    .to(results[5])
+  const slid = grouped.windowedBy(slides).count(windowStore('slides', kept), { emit: 'on-close' })
+  slid.toStream().to(results[2])
+  slid.early({ everyMs: 25 }).to(results[6])
+  grouped.windowedBy(endless).count(windowStore('endless', count)).toStream().to(results[3])
 })
 
 const invariants = (world: SimulatedWorld): void => expectAsDriven(world, windows, input, [...results, late])

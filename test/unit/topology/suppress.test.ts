@@ -54,7 +54,7 @@ describe('a mistake of suppress', () => {
 
   it('until windows close, of a table that has none', () => {
     expect(message((t) => t.table(input, rows).suppress(untilWindowCloses() as never, held))).toMatch(
-      /suppress into store held: the table has no windows: hold its changes with untilTimeLimit/,
+      /suppress into store held: the table has no windows that close: hold its changes with untilTimeLimit/,
     )
   })
 

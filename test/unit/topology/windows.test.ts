@@ -12,6 +12,7 @@ import {
   topology,
   type TopologyScope,
   tumbling,
+  unlimited,
   windowStore,
 } from '../../../src/index.ts'
 
@@ -35,6 +36,19 @@ it('windows of the calendar are described by their zone', () => {
     timeZone: 'Europe/Berlin',
     retentionMs: 93_600_000,
   })
+})
+
+it('windows without an end are described by their start, and are never removed from their changelog', () => {
+  const { graph } = topology('endless', (t) => {
+    t.stream(topic('in', { key: string, value: string }))
+      .groupByKey()
+      .windowedBy(unlimited({ startMs: 7 }))
+      .count(counts)
+  })
+  const text = describeTopology(graph, { applicationId: 'endless', format: 'text' })
+  expect(text).toContain('in windows without an end from 7 ms, changelog')
+  expect(text).toMatch(/endless-counts-changelog: sub-topology 0, cleanup.policy=compact$/m)
+  expect(graph.subtopologies[0]?.stores[0]?.windowShape).toEqual({ kind: 'unlimited', startMs: 7 })
 })
 
 describe('a mistake with windows', () => {

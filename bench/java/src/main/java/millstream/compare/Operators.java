@@ -5,6 +5,7 @@ package millstream.compare;
 import static java.util.Map.entry;
 
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Map;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
@@ -28,6 +29,7 @@ import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.Suppressed;
 import org.apache.kafka.streams.kstream.Suppressed.BufferConfig;
 import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.UnlimitedWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
 import org.apache.kafka.streams.state.KeyValueStore;
@@ -49,6 +51,8 @@ final class Operators {
       SlidingWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(150), GRACE);
   private static final SessionWindows SESSIONS =
       SessionWindows.ofInactivityGapAndGrace(Duration.ofMillis(60), GRACE);
+  private static final UnlimitedWindows UNLIMITED =
+      UnlimitedWindows.of().startOn(Instant.ofEpochMilli(1_700_000_000_200L));
   private static final JoinWindows WITHIN =
       JoinWindows.ofTimeDifferenceAndGrace(Duration.ofMillis(50), GRACE).before(Duration.ofMillis(100));
   private static final Duration HISTORY = Duration.ofMillis(300);
@@ -108,6 +112,8 @@ final class Operators {
       entry("session-on-close", scope -> scope.sessionCounts(
           scope.grouped().windowedBy(SESSIONS).emitStrategy(EmitStrategy.onWindowClose()).count(
               scope.sessions(Serdes.Long()).withRetention(LONG_RETENTION)))),
+      entry("unlimited-count", scope -> scope.windowedCounts(
+          scope.grouped().windowedBy(UNLIMITED).count(scope.windows(Serdes.Long())), UNLIMITED.size())),
       entry("table", scope -> scope.texts(scope.leftTable())),
       entry("table-filter", scope -> scope.texts(scope.leftTable().filter((key, value) -> number(value) % 3 != 0))),
       entry("table-aggregate", scope -> scope.counts(
