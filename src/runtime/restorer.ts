@@ -17,6 +17,7 @@ import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { ChangelogEntry } from '../state/contracts.ts'
 import type { AnyStore } from '../task/contracts.ts'
+import type { TopicReplay } from '../task/topic-replay.ts'
 import { RestoreMeter, type RestoreObserver } from './restore-progress.ts'
 import { Wakeup } from './wakeup.ts'
 
@@ -27,8 +28,10 @@ export interface RestoreJob {
   readonly partition: number
   /** Offset at which reading begins. */
   readonly from: number
-  /** High watermark, asked after a stable OffsetFetch of the task. */
+  /** High watermark, asked after a stable OffsetFetch of the task; of a read-only store, what that has answered. */
   readonly to: number
+  /** Of a read-only store. */
+  readonly replay?: TopicReplay
 }
 
 export interface RestoreLimits {
@@ -157,6 +160,7 @@ export class Restorer {
  * @returns how many records
  */
 export const applyFetched = (job: RestoreJob, fetched: FetchedPartition, caughtUpAtMs: number): number => {
+  if (job.replay !== undefined) return job.replay.apply(fetched, caughtUpAtMs)
   const entries: ChangelogEntry[] = []
   const position = job.store.checkpoint()?.changelogOffset ?? job.from
   for (const batch of fetched.batches) collectEntries(batch, position, entries, job)

@@ -49,12 +49,15 @@ export const findApplication = async (
   const catalog = await TopicCatalog.prepare(cluster, ports, graph, prepared, log)
   const tasks = catalog.tasks()
   const stores = [...tasks.values()].flatMap((task) =>
-    task.subtopology.stores.map((definition) => ({
-      definition,
-      task,
-      topic: changelogTopicName(applicationId, definition.name),
-      partition: task.partition,
-    })),
+    task.subtopology.stores
+      // A read-only store is restored from its topic, up to the offset of that.
+      .filter(({ filling }) => filling === undefined)
+      .map((definition) => ({
+        definition,
+        task,
+        topic: changelogTopicName(applicationId, definition.name),
+        partition: task.partition,
+      })),
   )
   return { catalog, tasks, inputs: [...tasks.values()].flatMap(({ inputs }) => inputs), stores }
 }

@@ -75,8 +75,8 @@ export const shapeOf = (graph: TopologyGraph): TopologyShape => {
       node.kind === 'source' ? [`${node.repartition ? 'repartition ' : ''}${node.topic.name}`] : [],
     )
     const held = stores.map(
-      ({ name, key, value, version = 1 }) =>
-        `${name} (${key.name}, ${value.name})${version === 1 ? '' : ` version ${version}`}`,
+      ({ name, key, value, version = 1, filling }) =>
+        `${name} (${key.name}, ${value.name})${version === 1 ? '' : ` version ${version}`}${filling === undefined ? '' : ` of topic ${filling.source.topic.name}`}`,
     )
     return `sub-topology ${id} reads ${sources.sort().join(', ')}; stores: ${held.sort().join(', ') || 'none'}`
   })

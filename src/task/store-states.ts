@@ -1,5 +1,6 @@
 // The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
 import type { AnyStore, TaskStore } from './contracts.ts'
+import type { PartitionGroup } from './partition-group.ts'
 import type { RecordCollector } from './record-collector.ts'
 import type { StoreState } from './task-state.ts'
 
@@ -24,23 +25,29 @@ export const drainStores = (
   partition: number,
   timestamp: number,
 ): void => {
-  for (const { store, changelog } of stores) {
+  for (const { definition, store, changelog } of stores) {
+    // Its topic has it all.
+    if (definition.filling !== undefined) continue
     collector.beginRecord()
     store.drainChanges((key, value) => collector.collectChange(changelog, partition, key, value, timestamp))
     collector.finishRecord()
   }
 }
 
-/** Overlays become the committed base, each with the changelog offset behind it. */
+/** Overlays become the committed base, each with the changelog offset behind it: of a read-only store, that of its input. */
 export const commitOverlays = (
   stores: Iterable<TaskStore>,
-  collector: RecordCollector,
+  collector: Pick<RecordCollector, 'nextOffset'>,
+  { queues }: Pick<PartitionGroup, 'queues'>,
   partition: number,
   nowMs: number,
 ): void => {
-  for (const { store, changelog } of stores) {
+  for (const { definition, store, changelog } of stores) {
     const known = store.checkpoint()
-    const written = collector.nextOffset(changelog.name, partition)
+    const written =
+      definition.filling === undefined
+        ? collector.nextOffset(changelog.name, partition)
+        : (queues.find(({ topic }) => topic === changelog.name)?.position ?? -1)
     // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
     // checkpoint is always right, since a replay of changes that are in the store changes nothing.
     const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written

@@ -15,6 +15,7 @@ import type {
   ScheduleOptions,
 } from './contracts.ts'
 import type { GlobalStoreHandle } from './global-table.ts'
+import type { ReadOnlyStoreHandle } from './read-only-store.ts'
 import type { OutputType, StoreHandle, VersionedStoreHandle, WindowStoreHandle } from './handles.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
@@ -25,6 +26,7 @@ export type AnyStore =
   | StoreHandle<unknown, unknown, never, never>
   | WindowStoreHandle<unknown, unknown, never, never>
   | GlobalStoreHandle<unknown, unknown, never, never>
+  | ReadOnlyStoreHandle<unknown, unknown, never, never>
   | VersionedStoreHandle<unknown, unknown, never, never>
 
 /** The stores a processor declares: a list (reached by their names), or an object (reached by its keys). */
@@ -42,11 +44,13 @@ export type StoreOf<H> =
     ? ReadOnlyWindowStore<K, V, KW>
     : H extends GlobalStoreHandle<infer K, infer V, infer KW, infer _>
       ? ReadOnlyKeyValueStore<K, V, KW>
-      : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
-        ? VersionedStore<K, V, KW, VW>
-        : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
-          ? KeyValueStore<K, V, KW, VW>
-          : never
+      : H extends ReadOnlyStoreHandle<infer K, infer V, infer KW, infer _>
+        ? ReadOnlyKeyValueStore<K, V, KW>
+        : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
+          ? VersionedStore<K, V, KW, VW>
+          : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
+            ? KeyValueStore<K, V, KW, VW>
+            : never
 
 /** What a processor gets for the stores it declares. */
 export type StoresOf<S> = S extends readonly AnyStore[]
