@@ -260,7 +260,10 @@ export class TaskManager {
     await this.#restore(opens, committed, early)
     // The offsets are judged first: older ones than those that were committed would come with an older digest.
     const starts = await this.#starts(opens, committed)
-    await checkDigests(opens, committed, { ...this.#options, rebuild: (some) => this.#restore(some, committed) })
+    await checkDigests(opens, committed, {
+      ...this.#options,
+      rebuild: (some) => this.#restore(some, committed),
+    })
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
@@ -387,9 +390,7 @@ export class TaskManager {
     return starts
   }
 
-  async #beginnings(
-    inputs: readonly TaskInput[],
-  ): Promise<Map<string, number>> {
+  async #beginnings(inputs: readonly TaskInput[]): Promise<Map<string, number>> {
     const { cluster, ports, settings } = this.#options
     const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
     const result = new Map<string, number>()

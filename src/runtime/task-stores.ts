@@ -5,7 +5,12 @@ import type { Ports } from '../base/ports.ts'
 import { partitionId } from '../base/topic-partition.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import type { Cluster } from '../client/cluster.ts'
-import { type CommittedPosition, fetchCommitted, type ListedPosition, listOffsets } from '../client/offsets.ts'
+import {
+  type CommittedPosition,
+  fetchCommitted,
+  type ListedPosition,
+  listOffsets,
+} from '../client/offsets.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError } from '../errors.ts'
 import type { StoreIdentity } from '../state/contracts.ts'

@@ -35,10 +35,7 @@ export const comparedReadOnly = (
       },
     ]
   const isSame =
-    sameLayout &&
-    was.engine === is.engine &&
-    was.changelog === is.changelog &&
-    was.processed === is.processed
+    sameLayout && was.engine === is.engine && was.changelog === is.changelog && was.processed === is.processed
   if (isSame) return []
   const how = (store: StoreDescription): string =>
     `(${store.key}, ${store.value}) in ${store.engine} of topic ${store.changelog}${store.processed ? ' through a function' : ''}`

@@ -45,10 +45,7 @@ export interface TopologyScope {
    * tasks, and no topic more is needed. Each task has the rows of its partition, so the topic has as many partitions as the
    * other inputs of who reads the store. Rows as in `table`; with a function of yours it writes the store instead.
    */
-  readOnlyStore<K, V>(
-    topic: TopicHandle<K, V, never, never>,
-    rows: ReadOnlyRows<K, Exclude<V, null>>,
-  ): void
+  readOnlyStore<K, V>(topic: TopicHandle<K, V, never, never>, rows: ReadOnlyRows<K, Exclude<V, null>>): void
   readOnlyStore<K, V, SK, SV, KW, VW>(
     topic: TopicHandle<K, V, never, never>,
     settings: ReadOnlyStoreSettings<K, V, SK, SV, KW, VW>,
