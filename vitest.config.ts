@@ -59,7 +59,7 @@ export default defineConfig({
         test: {
           name: 'language',
           include: ['test/language/**/*.test.ts'],
-          globalSetup: ['test/support/kafka.ts'],
+          globalSetup: ['test/support/kafka.ts', 'test/support/language-parts.ts'],
           execArgv,
           // Each file has topics and groups of its own; more than two at once would only wait for the broker.
           maxWorkers: 2,

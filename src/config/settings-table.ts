@@ -169,6 +169,12 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
     'Outputs and store writes of the open transaction; beyond it is committed before the interval is over.',
     Number.MAX_SAFE_INTEGER,
   ),
+  storeMemoryBytesMax: size(
+    128 * MiB,
+    64 * KiB,
+    'What all stores of a worker keep in memory together, about: what is committed and not on the disk yet, and what was read before. Stores with the engine memory are not counted.',
+    Number.MAX_SAFE_INTEGER,
+  ),
   transactionTimeoutMs: duration(
     10_000,
     1000,

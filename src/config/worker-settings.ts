@@ -28,6 +28,8 @@ export interface WorkerSettings {
   readonly commitIntervalMs: number
   /** Store writes and outputs of the open transaction beyond which it is committed early. */
   readonly uncommittedBytesMax: number
+  /** What all stores keep in memory together. */
+  readonly storeMemoryBytesMax: number
   readonly transactionTimeoutMs: number
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number

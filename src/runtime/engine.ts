@@ -19,6 +19,7 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import { hasShortSession } from '../config/short-sessions.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { StateDirectory } from '../state/state-directory.ts'
+import { StoreMemory } from '../state/store-memory.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { type Assignment, createGroupProtocol, patternHash, topologyHash } from './assignor.ts'
 import { Globals } from './globals.ts'
@@ -106,6 +107,7 @@ export async function openEngine(
   let directory: StateDirectory | undefined
   let globals: Globals | undefined
   let heartbeats: Heartbeats | undefined
+  const memory = new StoreMemory(settings.storeMemoryBytesMax)
   const schemas = new SchemaUse(topology.graph, settings.applicationId, ports, log)
   owner.watch.schemas = schemas
   try {
@@ -127,6 +129,7 @@ export async function openEngine(
       settings,
       catalog,
       directory,
+      memory,
       log,
       observer: owner.watch,
       interrupted: () => owner.closing(),
@@ -144,6 +147,7 @@ export async function openEngine(
       plans,
       hash,
       directory,
+      memory,
       globals,
       heartbeats,
       pulse,
@@ -176,6 +180,7 @@ interface Ingredients {
   /** Of the topology. */
   readonly hash: string
   readonly directory: StateDirectory
+  readonly memory: StoreMemory
   readonly globals: Globals
   readonly heartbeats: Heartbeats
   readonly pulse: Pulse

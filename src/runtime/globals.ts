@@ -16,6 +16,7 @@ import type { StoreIdentity } from '../state/contracts.ts'
 import { openStoreEngine } from '../state/open-store-engine.ts'
 import { decideRestore, storeFormatVersion } from '../state/restore-decision.ts'
 import type { StateDirectory } from '../state/state-directory.ts'
+import type { StoreMemory } from '../state/store-memory.ts'
 import { TransactionalStore } from '../state/transactional-store.ts'
 import { GlobalStore } from '../task/global-store.ts'
 import type { GlobalTableDefinition } from '../topology/contracts.ts'
@@ -41,6 +42,7 @@ export interface GlobalsOptions {
   readonly settings: WorkerSettings
   readonly catalog: Pick<TopicCatalog, 'partitionsOf' | 'topicId' | 'deleteRetentionMs'>
   readonly directory: StateDirectory
+  readonly memory: StoreMemory
   readonly log: Logger
   readonly observer: RestoreObserver
   /** A worker that closes does not wait until they are loaded. */
@@ -162,7 +164,7 @@ export class Globals {
   // -- loading
 
   #open(table: GlobalTableDefinition): Opened {
-    const { ports, cluster, settings, catalog, log } = this.#options
+    const { ports, cluster, settings, catalog, memory, log } = this.#options
     const { name, key, value, engine: kind } = table.store
     const topic = table.source.topic.name
     const through = table.update === undefined ? '' : ' through a function'
@@ -181,7 +183,14 @@ export class Globals {
     }
     const { engine, rebuilt } = openStoreEngine({ disk: ports.disk, kind, directory, identity })
     if (rebuilt !== undefined) this.#sayLoadedAnew(name, rebuilt)
-    const store = new TransactionalStore<unknown, unknown>({ name, key, value, engine, clock: ports.clock })
+    const store = new TransactionalStore<unknown, unknown>({
+      name,
+      key,
+      value,
+      engine,
+      memory,
+      clock: ports.clock,
+    })
     const policy = { action: settings.onFailure, afterRetries: settings.afterRetries }
     const opened = new GlobalStore({ table, store, policy, clock: ports.clock, log })
     return { table: opened, identity, directory, damaged: false }

@@ -17,6 +17,7 @@ import type { StoreIdentity } from '../state/contracts.ts'
 import { openStoreEngine, type OpenStoreEngineOptions, storedCheckpoint } from '../state/open-store-engine.ts'
 import { decideRestore, type RestoreDecision, storeFormatVersion } from '../state/restore-decision.ts'
 import type { StateDirectory } from '../state/state-directory.ts'
+import type { StoreMemory } from '../state/store-memory.ts'
 import { TransactionalStore } from '../state/transactional-store.ts'
 import type { AnyStore, TaskStore } from '../task/contracts.ts'
 import { TopicReplay } from '../task/topic-replay.ts'
@@ -33,6 +34,7 @@ export interface StoreParts {
   readonly settings: WorkerSettings
   readonly catalog: TopicCatalog
   readonly directory: StateDirectory
+  readonly memory: StoreMemory
   readonly log: Logger
 }
 
@@ -106,6 +108,7 @@ export const openTaskStores = (parts: StoreParts, plan: TaskPlan): ReadonlyMap<s
       // A read-only store writes nothing to a topic.
       changeBytesMax: definition.filling === undefined ? changelog.batchBytesMax : Number.POSITIVE_INFINITY,
       digest: definition.filling === undefined && keepsDigests(parts.settings),
+      memory: parts.memory,
     })
     stores.set(name, { definition, identity: options.identity, store: store as AnyStore, changelog })
   }

@@ -2,6 +2,7 @@
 import type { Clock } from '../base/ports.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
+import type { StoreMemory } from './store-memory.ts'
 
 /** A key and its value, as read from a store. */
 export interface KeyValue<K, V> {
@@ -185,14 +186,12 @@ export interface TransactionalStoreOptions<K, V> {
   readonly value: Serde<V>
   readonly engine: StoreEngine
   readonly clock: Clock
-  /** Committed bytes that wait for a flush at most, about. Default 16 MiB. */
-  readonly flushBytesMax?: number
+  /** What it shares with the other stores of its worker. Default: one of its own, of the default size. */
+  readonly memory?: StoreMemory
   /** Time between flushes at most, looked at when a transaction commits. Default 1000. */
   readonly flushIntervalMs?: number
   /** max.message.bytes of the changelog: a larger change is refused. Default: no limit. */
   readonly changeBytesMax?: number
-  /** Size of one of the two generations of the read cache, about. Default 16 MiB. */
-  readonly cacheBytesMax?: number
   /** Keep a digest of the entries (state-digest.ts). Default false. */
   readonly digest?: boolean
 }

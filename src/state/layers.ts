@@ -2,19 +2,20 @@
 // down to the engine, in its order.
 import type { ChangelogEntry, EngineWrite } from './contracts.ts'
 import { absent, entryBytes, type Held, latin1Of, type StoreCodec } from './store-codec.ts'
+import type { StoreMemory } from './store-memory.ts'
 
 /**
- * Reads fill the young generation; when it is full it becomes the old one, and the old one is dropped. A key that is
- * read again moves to the young generation, so what is used stays.
+ * Reads fill the young generation; when the memory of the worker is full it becomes the old one, and the old one is
+ * dropped. A key that is read again moves to the young generation, so what is used stays.
  */
 export class ReadCache {
-  readonly #bytesMax: number
+  readonly #memory: StoreMemory
   #young = new Map<string, Held>()
   #old = new Map<string, Held>()
   #youngBytes = 0
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
+  constructor(memory: StoreMemory) {
+    this.#memory = memory
   }
 
   /** Undefined where nothing is known. */
@@ -28,8 +29,9 @@ export class ReadCache {
 
   add(key: string, held: Held): void {
     this.#young.set(key, held)
-    this.#youngBytes += entryBytes(key, held)
-    if (this.#youngBytes > this.#bytesMax) this.#turn(new Map(), 0)
+    const bytes = entryBytes(key, held)
+    this.#youngBytes += bytes
+    this.#memory.cached(bytes)
   }
 
   /**
@@ -37,13 +39,22 @@ export class ReadCache {
    * the young one hides them, and both age together, so they are never seen again.
    */
   flushed(entries: Map<string, Held>, bytes: number): void {
+    const left = this.#youngBytes
     this.#turn(entries, bytes)
+    this.#memory.cached(bytes - left)
+  }
+
+  /** The memory is full. */
+  age(): void {
+    this.#turn(new Map(), 0)
   }
 
   clear(): void {
-    this.#young = new Map()
+    const left = this.#youngBytes
     this.#old = new Map()
+    this.#young = new Map()
     this.#youngBytes = 0
+    this.#memory.cached(-left)
   }
 
   #turn(young: Map<string, Held>, bytes: number): void {
@@ -67,6 +78,41 @@ export const keysWithin = (
   }
   const sorted = [...keys].sort()
   return reverse ? sorted.reverse() : sorted
+}
+
+/** An entry as a layer holds it. */
+export interface Entry {
+  readonly key: string
+  readonly held: Held
+}
+
+/**
+ * What is written and what the engine holds, in one order: a key that is in both is what was written.
+ * @param dirty the keys that are written, @param engine what lies below, both in this order
+ * @param written what is held for such a key
+ */
+export function* merged<K, V>(
+  dirty: Iterator<string>,
+  engine: Iterator<{ readonly key: string; readonly value: Buffer }>,
+  reverse: boolean,
+  written: (key: string) => Held,
+  codec: StoreCodec<K, V>,
+): IterableIterator<Entry> {
+  let above = dirty.next()
+  let below = engine.next()
+  while (above.done !== true || below.done !== true) {
+    const key = above.done === true ? undefined : above.value
+    const behind = below.done === true ? undefined : below.value.key
+    if (key === undefined || (behind !== undefined && (reverse ? behind > key : behind < key))) {
+      yield { key: behind as string, held: codec.heldFrom(below.value.value) }
+      below = engine.next()
+      continue
+    }
+    above = dirty.next()
+    if (key === behind) below = engine.next()
+    const held = written(key)
+    if (held !== absent) yield { key, held }
+  }
 }
 
 /** The entries of a layer. */

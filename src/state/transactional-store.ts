@@ -21,21 +21,19 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { keysWithin, lastWrites, ReadCache, sortedWrites } from './layers.ts'
+import { type Entry, keysWithin, lastWrites, merged, ReadCache, sortedWrites } from './layers.ts'
 import { SortedKeys } from './sorted-keys.ts'
 import { type Held, StoreCodec, absent, entryBytes, prefixBounds, rawKeys } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
+import { StoreMemory } from './store-memory.ts'
 import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
-
-const mebibyte = 1 << 20
-type Entry = { readonly key: string; readonly held: Held }
 
 export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly name: string
   readonly #engine: StoreEngine
   readonly #codec: StoreCodec<K, V>
   readonly #clock: Clock
-  readonly #flushBytesMax: number
+  readonly #memory: StoreMemory
   readonly #flushIntervalMs: number
   readonly #cache: ReadCache
   readonly #digest: StoreDigest | undefined
@@ -84,14 +82,15 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     )
     if ((options.key as unknown) === rawKeys) this.#dirty = new SortedKeys()
     this.#clock = options.clock
-    this.#flushBytesMax = options.flushBytesMax ?? 16 * mebibyte
+    this.#memory = options.memory ?? new StoreMemory()
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000
-    this.#cache = new ReadCache(options.cacheBytesMax ?? 16 * mebibyte)
+    this.#cache = new ReadCache(this.#memory)
     this.#flushedCheckpoint = this.#engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
     if (options.digest === true)
       this.#digest = new StoreDigest(this.#engine, this.#codec as never, this.#checkpoint?.digest)
     this.#flushedAt = this.#clock.monotonic()
+    this.#memory.join(this)
   }
 
   // ---- reads and writes of processors
@@ -295,7 +294,18 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#changed()
     invariant(this.#overlay.size === 0, 'overlay empty after postCommit', { store: this.name })
     const age = this.#clock.monotonic() - this.#flushedAt
-    if (this.#committedBytes >= this.#flushBytesMax || age >= this.#flushIntervalMs) this.flush()
+    if (age >= this.#flushIntervalMs) this.flush()
+    this.#memory.flushExcess()
+  }
+
+  /** Committed, and not in the engine. */
+  get committedBytes(): number {
+    return this.#committedBytes
+  }
+
+  /** The memory of the worker is full (StoreMemory). */
+  age(): void {
+    this.#cache.age()
   }
 
   #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
@@ -431,6 +441,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       if (options?.sync !== false) this.#engine.sync()
     } finally {
       this.#closed = true
+      this.#cache.clear()
+      this.#memory.leave(this)
       this.#engine.close()
     }
   }
@@ -456,21 +468,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     const engine = this.#engine.range(low, high, reverse)
     this.#openRanges.add(engine)
     try {
-      let written = dirty.next()
-      let clean = engine.next()
-      while (written.done !== true || clean.done !== true) {
-        const key = written.done === true ? undefined : written.value
-        const behind = clean.done === true ? undefined : clean.value.key
-        if (key === undefined || (behind !== undefined && (reverse ? behind > key : behind < key))) {
-          yield { key: behind as string, held: this.#codec.heldFrom(clean.value.value) }
-          clean = engine.next()
-          continue
-        }
-        written = dirty.next()
-        if (key === behind) clean = engine.next()
-        const held = this.#overlay.get(key) ?? this.#committed.get(key)
-        if (held !== absent) yield { key, held }
-      }
+      const written = (key: string): Held => this.#overlay.get(key) ?? this.#committed.get(key)
+      yield* merged(dirty, engine, reverse, written, this.#codec)
     } finally {
       this.#openRanges.delete(engine)
       engine.return?.()

@@ -44,16 +44,31 @@ const leaderOfOffsets = async (partition: number): Promise<number | undefined> =
   return leader < 0 ? undefined : leader
 }
 
-/** A topic whose group has its offsets at another broker than the one that coordinates its producer's transactions. */
-const apart = async (name: string): Promise<{ topic: string; partition: number; leader: number }> => {
-  for (;;) {
-    const topic = uniqueTopic(name)
-    await watching.coordinator('group', groupOf(topic))
-    const partition = (await offsetsPartition(watching, groupOf(topic))) as number
-    const leader = await leaderOfOffsets(partition)
-    const coordinator = await watching.coordinator('transaction', `${topic}.one.0`)
-    if (leader !== undefined && leader !== coordinator) return { topic, partition, leader }
+interface Apart {
+  readonly topic: string
+  readonly transactionalId: string
+  /** Of the offsets of its group. */
+  readonly partition: number
+  readonly leader: number
+}
+
+/** A topic and a producer whose transactions are coordinated by another broker than the one that leads the group's offsets. */
+const apart = async (): Promise<Apart> => {
+  const topic = uniqueTopic('hanging-offsets')
+  await watching.coordinator('group', groupOf(topic))
+  const partition = (await offsetsPartition(watching, groupOf(topic))) as number
+  let leader: number | undefined
+  await expect
+    .poll(async () => (leader = await leaderOfOffsets(partition)), { timeout: 30_000 })
+    .toBeTypeOf('number')
+  // The number goes through all partitions of the coordinators. The name of the topic alone does not: the hashes of a group and
+  // of an id that are made of one name are equal modulo four, or differ by the same for each name.
+  for (let number = 0; number < 100; number++) {
+    const transactionalId = `${topic}.one.${number}`
+    if ((await watching.coordinator('transaction', transactionalId)) !== leader)
+      return { topic, transactionalId, partition, leader: leader as unknown as number }
   }
+  throw new Error(`broker ${leader} coordinates the transactions of every partition`)
 }
 
 interface Left {
@@ -64,11 +79,11 @@ interface Left {
 
 /** A transaction that was ended while the partition of its offsets had no leader; that is back now. Its offset is 2. */
 const leftOpen = async (end: 'commit' | 'abort'): Promise<Left> => {
-  const { topic, partition, leader } = await apart('hanging-offsets')
+  const { topic, transactionalId, partition, leader } = await apart()
   await judge.createTopics({ name: topic, replicationFactor: 3 })
   const kafka = kafkas[leader - 1] as JvmKafkaHandle
   const endings = new Endings()
-  const producer = producerOn(cluster, `${topic}.one.0`, endings)
+  const producer = producerOn(cluster, transactionalId, endings)
   const offsetAt = async (offset: number): Promise<void> => {
     producer.begin()
     send(producer, topic, 0, 'v')
@@ -84,7 +99,7 @@ const leftOpen = async (end: 'commit' | 'abort'): Promise<Left> => {
   await expect.poll(() => leaderOfOffsets(partition), { timeout: 30_000 }).toBe(undefined)
   await producer[end]()
   const state = async (): Promise<string | undefined> =>
-    (await judge.describeTransactions(`${topic}.one.0`))[0]?.state
+    (await judge.describeTransactions(transactionalId))[0]?.state
   // A broker without the fault waits here, and has not ended it.
   await expect.poll(state, { timeout: 30_000 }).toMatch(/^(Prepare|Complete)/)
   await nodePorts.timers.sleep(1000)

@@ -17,7 +17,8 @@ const artifact = `io.apicurio:apicurio-registry-app:${version}:tar.gz:all`
 // Later versions of the plugin ask for that parent.
 const get = 'org.apache.maven.plugins:maven-dependency-plugin:2.8:get'
 
-const distribution = async (): Promise<string> => {
+/** Fetches it once. @returns where it is */
+export const fetchRegistry = async (): Promise<string> => {
   await requireJava(false)
   const progress = (line: string): void => console.log(line)
   return await cachedDirectory(`registry-${version}`, progress, async (temporary) => {
@@ -103,7 +104,7 @@ export class TestRegistry {
 }
 
 export const startRegistry = async (): Promise<TestRegistry> => {
-  const registry = new TestRegistry(await freePort(), await distribution())
+  const registry = new TestRegistry(await freePort(), await fetchRegistry())
   await registry.start()
   return registry
 }

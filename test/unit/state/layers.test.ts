@@ -1,8 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { ReadCache } from '../../../src/state/layers.ts'
+import { StoreMemory } from '../../../src/state/store-memory.ts'
 
-// An entry of one char and a number counts 73 bytes: three fit below 256.
-const full = (): ReadCache => new ReadCache(256)
+// An entry of one char and a number counts 73 bytes: three fit below a third of 768.
+const full = (): ReadCache => {
+  const memory = new StoreMemory(768)
+  const cache = new ReadCache(memory)
+  memory.join({ committedBytes: 0, flush: () => {}, age: () => cache.age() })
+  return cache
+}
 
 describe('ReadCache', () => {
   it('forgets what was not read for two generations, and keeps what was', () => {

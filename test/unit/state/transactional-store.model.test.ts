@@ -12,6 +12,7 @@ import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { StateDigest } from '../../../src/state/state-digest.ts'
 import { rawKeys } from '../../../src/state/store-codec.ts'
+import { StoreMemory } from '../../../src/state/store-memory.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { TestClock, at, identity, withDirectory } from './support.ts'
 
@@ -117,13 +118,12 @@ const run = (
   raw: boolean,
 ): void => {
   const clock = new TestClock()
-  const limits = tiny
-    ? { flushBytesMax: 500, cacheBytesMax: 200, flushIntervalMs: 1e9 }
-    : { flushIntervalMs: 1e9 }
   let engine = open(false)
   engine.reset(identity)
   const start = (): TransactionalStore<Key, number> => {
-    const options = { name: 's', value, engine, clock, digest: true, ...limits }
+    // A process that is killed takes its memory with it.
+    const memory = new StoreMemory(tiny ? 1000 : undefined)
+    const options = { name: 's', value, engine, clock, digest: true, memory, flushIntervalMs: 1e9 }
     const started = raw
       ? overRawKeys(new TransactionalStore<string, number>({ ...options, key: rawKeys }))
       : new TransactionalStore<Key, number>({ ...options, key: bytes })

@@ -7,6 +7,7 @@ import { bytes, string } from '../../../src/serde/text.ts'
 import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { StateDigest } from '../../../src/state/state-digest.ts'
+import { StoreMemory } from '../../../src/state/store-memory.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { TestClock, at, identity, withDirectory } from './support.ts'
 
@@ -14,7 +15,7 @@ const clock = new TestClock()
 const storeOf = <V>(
   value: Serde<V>,
   engine = new MemoryEngine(),
-  extra: { flushIntervalMs?: number; flushBytesMax?: number; cacheBytesMax?: number } = {},
+  extra: { flushIntervalMs?: number; memory?: StoreMemory } = {},
 ) => {
   engine.reset(identity)
   return {
@@ -213,7 +214,7 @@ describe('TransactionalStore', () => {
 
   it('flushes by age, by size and on demand, with the checkpoint of what was flushed', () => {
     const { store, engine } = storeOf(int64, new MemoryEngine(), {
-      flushBytesMax: 1000,
+      memory: new StoreMemory(3000),
       flushIntervalMs: 500,
     })
     store.put('a', 1)

@@ -1,0 +1,58 @@
+// The memory budget of the stores of a worker: what they keep of their engines to be read again, and what is committed and
+// not yet written to them. One for all, so that whoever is used gets it: a budget per store would be too much where there
+// are many, and too little for the only one that works.
+//
+// A third is for what waits to be flushed; when it is full the largest store flushes. A third each is for the two
+// generations of the read caches, which age together: when the young ones are full, all become old, and the old ones go.
+// So the total is about the budget, and one transaction more. Sizes are estimates (`entryBytes`).
+
+const defaultBytesMax = 128 << 20
+
+/** A store under the budget. */
+export interface MemoryUser {
+  /** Committed, and not in the engine. */
+  readonly committedBytes: number
+  /** Writes them to the engine. Called between records. */
+  flush(): void
+  /** The young generation of the read cache becomes the old one, which is dropped. */
+  age(): void
+}
+
+export class StoreMemory {
+  readonly #shareBytes: number
+  readonly #users = new Set<MemoryUser>()
+  #youngBytes = 0
+
+  /** @param bytesMax for all stores together, about */
+  constructor(bytesMax: number = defaultBytesMax) {
+    this.#shareBytes = bytesMax / 3
+  }
+
+  join(user: MemoryUser): void {
+    this.#users.add(user)
+  }
+
+  leave(user: MemoryUser): void {
+    this.#users.delete(user)
+  }
+
+  /** So much came into the young generation of a cache, or left it (negative). */
+  cached(bytes: number): void {
+    this.#youngBytes += bytes
+    if (this.#youngBytes <= this.#shareBytes) return
+    this.#youngBytes = 0
+    for (const user of this.#users) user.age()
+  }
+
+  /** After a commit: flushes, the largest first, until what waits is within its share. @throws STORE_FAILED */
+  flushExcess(): void {
+    let bytes = 0
+    for (const { committedBytes } of this.#users) bytes += committedBytes
+    if (bytes <= this.#shareBytes) return
+    for (const user of [...this.#users].sort((a, b) => b.committedBytes - a.committedBytes)) {
+      if (bytes <= this.#shareBytes) return
+      bytes -= user.committedBytes
+      user.flush()
+    }
+  }
+}

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest'
+import { int64 } from '../../../src/serde/numbers.ts'
+import { string } from '../../../src/serde/text.ts'
+import { MemoryEngine } from '../../../src/state/memory-engine.ts'
+import { type MemoryUser, StoreMemory } from '../../../src/state/store-memory.ts'
+import { TransactionalStore } from '../../../src/state/transactional-store.ts'
+import { TestClock, at } from './support.ts'
+
+class User implements MemoryUser {
+  committedBytes: number
+  readonly #log: string[]
+  readonly #name: string
+
+  constructor(name: string, committedBytes: number, log: string[]) {
+    this.#name = name
+    this.committedBytes = committedBytes
+    this.#log = log
+  }
+
+  flush(): void {
+    this.#log.push(`${this.#name} flushes`)
+    this.committedBytes = 0
+  }
+
+  age(): void {
+    this.#log.push(`${this.#name} ages`)
+  }
+}
+
+describe('the memory of the stores of a worker', () => {
+  it('ages every cache when a third of it is read, whoever read it', () => {
+    const log: string[] = []
+    const memory = new StoreMemory(300)
+    for (const name of ['a', 'b']) memory.join(new User(name, 0, log))
+    memory.cached(60)
+    memory.cached(40)
+    expect(log).toEqual([])
+    memory.cached(1)
+    expect(log).toEqual(['a ages', 'b ages'])
+    memory.cached(100)
+    expect(log).toHaveLength(2)
+  })
+
+  it('flushes the largest stores first, until a third of it is enough', () => {
+    const log: string[] = []
+    const memory = new StoreMemory(300)
+    const small = new User('small', 20, log)
+    for (const user of [small, new User('large', 50, log), new User('middle', 30, log)]) memory.join(user)
+    memory.flushExcess()
+    expect(log).toEqual([])
+    small.committedBytes = 21
+    memory.flushExcess()
+    expect(log).toEqual(['large flushes'])
+  })
+
+  it('does not know a store that is closed', () => {
+    const log: string[] = []
+    const memory = new StoreMemory(300)
+    const user = new User('a', 200, log)
+    memory.join(user)
+    memory.leave(user)
+    memory.flushExcess()
+    memory.cached(200)
+    expect(log).toEqual([])
+  })
+})
+
+describe('stores that share a memory', () => {
+  const clock = new TestClock()
+  const open = (
+    name: string,
+    memory: StoreMemory,
+    engine: MemoryEngine,
+  ): TransactionalStore<string, number> =>
+    new TransactionalStore({ name, key: string, value: int64, engine, clock, memory, flushIntervalMs: 1e9 })
+  const fill = (store: TransactionalStore<string, number>, from: number, to: number): void => {
+    for (let key = from; key < to; key++) store.put(String(key), key)
+    store.commitOverlay(at(1))
+  }
+
+  it('keep what is committed in memory until all of them have too much', () => {
+    const memory = new StoreMemory(3000)
+    const engines = [new MemoryEngine(), new MemoryEngine()] as const
+    const one = open('one', memory, engines[0])
+    const two = open('two', memory, engines[1])
+    // An entry counts about 75 bytes: seven and five of them are below a thousand.
+    fill(one, 0, 7)
+    fill(two, 0, 5)
+    expect(engines.map((engine) => engine.count())).toEqual([0, 0])
+    fill(two, 5, 7)
+    expect(engines.map((engine) => engine.count())).toEqual([7, 0])
+    expect([one.get('3'), two.get('6')]).toEqual([3, 6])
+  })
+
+  it('leave the memory to the one that is used when another closes', () => {
+    const memory = new StoreMemory(3000)
+    const engine = new MemoryEngine()
+    const one = open('one', memory, engine)
+    const two = open('two', memory, new MemoryEngine())
+    fill(two, 0, 12)
+    two.close()
+    fill(one, 0, 12)
+    expect(engine.count()).toBe(0)
+  })
+})
