@@ -8,6 +8,7 @@ import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
+import { readOnlyExamples } from '../test/unit/docs/dsl-read-only.ts'
 import { suppressExamples } from '../test/unit/docs/dsl-suppress.ts'
 import { versionExamples } from '../test/unit/docs/dsl-versions.ts'
 
@@ -17,6 +18,7 @@ const examples = [
   ...versionExamples,
   ...suppressExamples,
   ...globalExamples,
+  ...readOnlyExamples,
   ...asyncExamples,
   ...compositionExamples,
 ]
@@ -30,6 +32,7 @@ const source = [
   'dsl-versions.ts',
   'dsl-suppress.ts',
   'dsl-globals.ts',
+  'dsl-read-only.ts',
   'dsl-async.ts',
   'dsl-composition.ts',
 ]
@@ -100,7 +103,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'global stores with a processor',
     'yes: `globalStore` with a function of record and store; called while it is loaded, too. Processors declare the global stores that they read',
   ],
-  ['read-only stores (a topic as the changelog of a task store)', 'not yet: `table`, or a global table'],
+  [
+    'read-only stores (a topic as the changelog of a task store)',
+    'yes: `readOnlyStore`, by rows or with a function, which a restore calls, too (KAFKA-18972); not as a table that is joined',
+  ],
   [
     'stream-stream joins: inner, left, outer',
     'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
@@ -237,6 +243,7 @@ const waiting = store('waiting', { key: string, value: string })
 const recent = store('recent', { key: string, value: string, ttlMs: 2 })
 const highest = store('highest', { key: string, value: int64 })
 const nicknames = globalStore('nicknames', { key: string, value: string })
+const customers = readOnlyStore('customers', { key: string, value: string })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest

@@ -309,10 +309,11 @@ export class Standbys {
       })
   }
 
-  #extendTo({ topic, partition, replay }: ReplayJob, committed: CommittedInputs): void {
+  #extendTo({ taskId, topic, partition, replay }: ReplayJob, committed: CommittedInputs): void {
     const end = committed.get(partitionId(topic, partition))?.offset ?? -1
     if (end <= replay.end) return
     replay.extend(end)
+    this.#options.log.debug('a standby follows what was committed', { task: taskId, topic, offset: end })
     if (this.#fetcher?.progress(topic, partition) === undefined)
       this.#fetcher?.add(topic, partition, replay.position)
   }

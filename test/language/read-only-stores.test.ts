@@ -109,6 +109,10 @@ const untilFilled = async ({ id, rates }: Shop): Promise<void> => {
     .toEqual(wanted)
 }
 
+/** Where the rates of a task end. */
+const lastOffset = async ({ rates }: Shop, task: unknown): Promise<number | undefined> =>
+  (await judge.offsets(rates.name)).find(({ partition }) => `0_${partition}` === task)?.highWatermark
+
 const restoredBy = ({ worker }: TestWorker): number => worker.status().restored.records
 
 it('is filled from its topic, and restored from it: on its disk, on an empty one, under a new id', async () => {
@@ -226,6 +230,14 @@ it('is followed by a standby up to what is committed, and taken over without a r
   await untilFollowed()
   await rates.write(ratesOf(0, 10, 'followed'), 'commit')
   await untilFilled(shop)
+  for (const { log } of [one, two])
+    await expect
+      .poll(() => log.with('a standby follows what was committed').at(-1)?.fields['offset'], {
+        timeout: 20_000,
+      })
+      .toBe(await lastOffset(shop, log.with('standby of a task').at(-1)?.fields['task']))
+  await untilFollowed()
+  const restored = restoredBy(two)
   // Neither processes: what comes in now is committed by nobody.
   one.worker.pause()
   two.worker.pause()
@@ -233,6 +245,8 @@ it('is followed by a standby up to what is committed, and taken over without a r
   await untilFollowed()
   await one.worker.close({ leave: true })
   await expect.poll(() => two.worker.status().tasks.length, { timeout: 40_000, interval: 50 }).toBe(2)
+  // It had all of it.
+  expect(restoredBy(two) - restored).toBe(0)
   two.worker.resume()
   await untilFilled(shop)
   expect(await order(shop, ['r0', 'r19', 'r20'], 0)).toEqual(['r0=in its turn', 'r19=in its turn', 'r20=old'])

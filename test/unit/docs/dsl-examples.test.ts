@@ -6,6 +6,7 @@ import { asyncExamples } from './dsl-async.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { everyRegion, globalExamples } from './dsl-globals.ts'
+import { readOnlyExamples } from './dsl-read-only.ts'
 import { suppressExamples } from './dsl-suppress.ts'
 import { timeExamples } from './dsl-time.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
@@ -20,6 +21,7 @@ const all = [
   ...versionExamples,
   ...suppressExamples,
   ...globalExamples,
+  ...readOnlyExamples,
   ...asyncExamples,
   ...compositionExamples,
 ]

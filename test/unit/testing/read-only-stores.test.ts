@@ -262,6 +262,25 @@ describe('a read-only store with a function', () => {
     }
   })
 
+  it('takes in once what its disk has already', () => {
+    const sums = topology('sums', (t) => {
+      t.readOnlyStore(topic('prices', { key: string, value: int64 }), {
+        store: lowest,
+        process: ({ key, value }, store) => store.put(key, (store.get(key) ?? 0) + value),
+      })
+    })
+    using driver = testDriver(sums)
+    send(driver, [['tea', 3]])
+    // A second later the next commit flushes.
+    driver.advanceWallClock(1000)
+    send(driver, [
+      ['tea', 4],
+      ['tea', 5],
+    ])
+    driver.restart({ keepState: true })
+    expect(driver.store(lowest).get('tea')).toBe(12)
+  })
+
   it('takes back what a failed call wrote, also while it is restored', () => {
     const lines: string[] = []
     const log = { debug() {}, info() {}, error() {}, warn: (text: string) => void lines.push(text) }
