@@ -79,6 +79,7 @@ export type {
   UntilTimeLimit,
   UntilWindowCloses,
 } from './topology/suppress.ts'
+export type { JoinedStream } from './topology/joined-stream.ts'
 export { joinStore, within } from './topology/join-windows.ts'
 export type { JoinStoreHandle, JoinStoreOptions, JoinWindows } from './topology/join-windows.ts'
 export type { SinkOptions, SinkTopic } from './topology/sinks.ts'

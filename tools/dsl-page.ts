@@ -109,7 +109,7 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
   ],
   [
     'stream-stream joins: inner, left, outer',
-    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts',
+    'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts; late records can go to streams of their own',
   ],
   [
     'tumbling, hopping, sliding and session windows; grace; emit on close',

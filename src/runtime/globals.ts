@@ -18,6 +18,7 @@ import { decideRestore, storeFormatVersion } from '../state/restore-decision.ts'
 import type { StateDirectory } from '../state/state-directory.ts'
 import type { StoreMemory } from '../state/store-memory.ts'
 import { TransactionalStore } from '../state/transactional-store.ts'
+import { schemaLookMs } from '../task/failures.ts'
 import { GlobalStore } from '../task/global-store.ts'
 import type { GlobalTableDefinition } from '../topology/contracts.ts'
 import { RestoreMeter, type RestoreObserver } from './restore-progress.ts'
@@ -73,6 +74,8 @@ export class Globals {
   readonly #wakeup: Wakeup
   readonly #fetcher: Fetcher
   readonly #opened: Opened[] = []
+  /** Tables that wait for schemas: nothing more is fetched for them. */
+  readonly #heldBack = new Set<GlobalStore>()
   #failure: MillstreamError | undefined
   #refreshedAtMs = 0
   #closed = false
@@ -252,13 +255,11 @@ export class Globals {
     try {
       while (!isLoaded()) {
         if (this.#options.interrupted()) throw restoreInterrupted()
-        for (const fetched of this.#fetcher.take()) {
-          for (const table of this.#tablesOf(fetched)) {
-            const before = table.counts.records
-            await this.#takeIn(table, fetched)
-            const records = table.counts.records - before
-            meter.advanced(table.definition.name, this.#leftOf(table, targets), records, fetched.bytes)
-          }
+        for (const { table, fetched } of this.#due()) {
+          const before = table.counts.records
+          await this.#takeIn(table, fetched)
+          const records = table.counts.records - before
+          meter.advanced(table.definition.name, this.#leftOf(table, targets), records, fetched?.bytes ?? 0)
           observer.turned()
         }
         if (ports.clock.monotonic() - reportedMs >= progressMs) {
@@ -267,7 +268,7 @@ export class Globals {
           log.info('loading global tables', { ...meter.progress })
           observer.restoreReported()
         }
-        if (!isLoaded()) await this.#wakeup.wait(settings.fetchWaitMs)
+        if (!isLoaded()) await this.#wait(settings.fetchWaitMs)
       }
     } finally {
       observer.restoreEnded(meter)
@@ -292,14 +293,13 @@ export class Globals {
   async #follow(): Promise<void> {
     while (!this.#closed) {
       try {
-        for (const fetched of this.#fetcher.take())
-          for (const table of this.#tablesOf(fetched)) await this.#takeIn(table, fetched)
+        for (const { table, fetched } of this.#due()) await this.#takeIn(table, fetched)
         this.#refresh()
       } catch (error) {
         if (!this.#closed) this.#fail(asMillstreamError(error))
         return
       }
-      await this.#wakeup.wait(idleWaitMs)
+      await this.#wait(idleWaitMs)
     }
   }
 
@@ -313,15 +313,40 @@ export class Globals {
     this.#options.notify()
   }
 
+  /** Tables that waited for schemas, and those of which something has come. */
+  #due(): { readonly table: GlobalStore; readonly fetched?: FetchedPartition }[] {
+    const arrived = this.#fetcher.take().flatMap((fetched) => {
+      const tables = this.#opened.filter(({ table }) => table.topic === fetched.topic)
+      return tables.map(({ table }) => ({ table, fetched }))
+    })
+    return [...[...this.#heldBack].map((table) => ({ table })), ...arrived]
+  }
+
+  /** @param delayMs at most, where no table waits for schemas */
+  async #wait(delayMs: number): Promise<void> {
+    await this.#wakeup.wait(this.#heldBack.size > 0 ? schemaLookMs : delayMs)
+  }
+
   /** The tasks get their turns in between. */
-  async #takeIn(table: GlobalStore, fetched: FetchedPartition): Promise<void> {
+  async #takeIn(table: GlobalStore, fetched: FetchedPartition | undefined): Promise<void> {
     if (this.#closed) return
-    table.add(fetched.partition, fetched)
+    if (fetched !== undefined) table.add(fetched.partition, fetched)
     while (table.update(recordsAtOnce) === recordsAtOnce) {
       await this.#options.ports.timers.yield()
       if (this.#closed) return
     }
+    this.#holdBack(table)
     if (this.#lagOf(table) === 0) table.commit(this.#options.ports.clock.now())
+  }
+
+  /** Nothing piles up in front of a table that waits for schemas. */
+  #holdBack(table: GlobalStore): void {
+    const { isHeldBack, topic } = table
+    if (isHeldBack === this.#heldBack.has(table)) return
+    if (isHeldBack) this.#heldBack.add(table)
+    else this.#heldBack.delete(table)
+    for (const partition of table.positions.keys())
+      this.#fetcher[isHeldBack ? 'pause' : 'resume'](topic, partition)
   }
 
   /** A table without news is as good as its topic, too. */
@@ -346,10 +371,6 @@ export class Globals {
       lag += Math.max(0, highWatermark - position)
     }
     return lag
-  }
-
-  #tablesOf({ topic }: FetchedPartition): GlobalStore[] {
-    return this.#opened.flatMap(({ table }) => (table.topic === topic ? [table] : []))
   }
 
   #partitionsOf(topic: string): TopicPartition[] {

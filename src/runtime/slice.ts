@@ -1,5 +1,5 @@
-// A slice of synchronous processing: the tasks in turn, until its time is over or nothing is left. The pulse shows which
-// of them has the thread.
+// A slice of synchronous processing: the tasks in turn, until its time is over or nothing is left; which of them begins goes
+// round. The pulse shows which of them has the thread.
 import type { Clock } from '../base/ports.ts'
 import type { Pulse } from '../base/pulse.ts'
 import type { StreamTask } from '../task/stream-task.ts'
@@ -16,6 +16,8 @@ export class Slicer {
   readonly #pulse: Pulse
   /** Grows from one record, so that a slow processor is noticed before it has the thread for 256 of them. */
   #recordsPerTurn = 1
+  /** Which task of the list a slice begins with. */
+  #first = 0
 
   constructor(clock: Clock, pulse: Pulse) {
     this.#clock = clock
@@ -36,10 +38,13 @@ export class Slicer {
     const clock = this.#clock
     let turnedMs = clock.monotonic()
     const endMs = turnedMs + sliceMs
+    const first = this.#first
     let total = 0
     for (let busy = true; busy && clock.monotonic() < endMs; ) {
       busy = false
-      for (const task of tasks) {
+      for (let turn = 0; turn < tasks.length; turn++) {
+        const place = (first + turn) % tasks.length
+        const task = tasks[place] as StreamTask
         this.#pulse.enter(task.id)
         if (task.punctuateWallClock(clock.now())) busy = true
         const done = task.process(this.#recordsPerTurn)
@@ -47,6 +52,10 @@ export class Slicer {
         const nowMs = clock.monotonic()
         this.#adapt(nowMs - turnedMs)
         turnedMs = nowMs
+        // The next slice begins behind the first task that had something to do, so that each gets what all of them share (the
+        // calls of the worker) before the others in its turn. A slice that found nothing moves nothing: an answer is often
+        // followed by one, and a turn that moved with each slice would then come to the same task every time.
+        if (total === 0) this.#first = place + 1
         total += done
         busy = true
       }

@@ -24,7 +24,7 @@ import type { Checkpoint, EngineWrite, StoreEngine } from '../state/contracts.ts
 import { openStoreEngine } from '../state/open-store-engine.ts'
 import { storeFormatVersion } from '../state/restore-decision.ts'
 import type { Topology } from '../topology/contracts.ts'
-import { layoutText, readStoreCode } from '../topology/store-code.ts'
+import { isSameLayout, layoutText, readStoreCode } from '../topology/store-code.ts'
 import {
   type Application,
   findApplication,
@@ -163,7 +163,7 @@ const checkCode = ({ store }: Gathering, offsets: ReadonlyMap<string, CommittedP
   const declared = readStoreCode(layout)
   const isSame =
     (committed?.version ?? 1) === version &&
-    (committed === undefined || declared === undefined || committed.layout === declared.layout)
+    (committed === undefined || declared === undefined || isSameLayout(committed.layout, declared.layout))
   if (isSame) return
   throw new MillstreamError('SAVEPOINT_MISMATCH', {
     what: `the store was last committed in version ${committed?.version ?? 1}${committed === undefined ? '' : ` with ${layoutText(committed.layout)}`}, and the module declares version ${version}`,

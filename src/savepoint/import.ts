@@ -7,7 +7,7 @@
 // Nobody else is at work meanwhile: the import joins the group as its only member and commits the offsets with that
 // membership. A worker that starts waits in JoinGroup; where it wins (the import took longer than the rebalance timeout),
 // the commit is refused by its generation, and the import aborts.
-import { partitionId } from '../base/topic-partition.ts'
+import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { Cluster } from '../client/cluster.ts'
 import { GroupMember } from '../client/group-member.ts'
 import { committedTopics } from '../client/groups.ts'
@@ -18,6 +18,7 @@ import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { appendedSize, BatchBuilder } from '../record/batch-builder.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import { createGroupProtocol } from '../runtime/assignor.ts'
+import type { TaskPlan } from '../runtime/task-plan.ts'
 import { importInstance, transactionalIdOf } from '../runtime/transactional-id.ts'
 import { encodeWitness } from '../runtime/witness.ts'
 import type { StoreState } from '../task/task-state.ts'
@@ -225,15 +226,15 @@ const sendEverything = async (given: Import, producer: TransactionalProducer): P
 const offsetsOf = (
   { manifest, settings }: Import,
   ends: ReadonlyMap<string, { readonly first: number }>,
-  witness: (streamTime: number) => string,
+  witness: (input: TopicPartition, streamTime: number) => string,
 ): OffsetToCommit[] =>
   manifest.inputs.flatMap(({ topic, repartition, partition, offset, streamTime }: InputPosition) => {
     if (offset === null) return []
-    const metadata = witness(streamTime)
-    if (!repartition) return [{ topic, partition, offset, metadata }]
-    const internal = repartitionTopicName(settings.applicationId, topic)
-    const { first } = ends.get(partitionId(internal, partition)) ?? { first: 0 }
-    return [{ topic: internal, partition, offset: first, metadata }]
+    if (!repartition)
+      return [{ topic, partition, offset, metadata: witness({ topic, partition }, streamTime) }]
+    const internal = { topic: repartitionTopicName(settings.applicationId, topic), partition }
+    const { first } = ends.get(partitionId(internal.topic, partition)) ?? { first: 0 }
+    return [{ ...internal, offset: first, metadata: witness(internal, streamTime) }]
   })
 
 /** After a commit whose answer never came: whether the offsets are ours. */
@@ -249,12 +250,19 @@ const wasCommitted = async (
   })
 }
 
-/** The versions of the stores, which only the witness tells: those of the topology, to which the savepoint belongs. */
-const importedStores = ({ topology }: Import): StoreState[] =>
-  topology.graph.subtopologies
-    .flatMap(({ stores }) => stores)
-    .filter(({ version = 1 }) => version > 1)
-    .map(({ name, layout = '' }) => ({ store: name, changelogEnd: 0, digest: '', layout }))
+/**
+ * By `partitionId` of the inputs: the versions of the stores of their tasks, which only the witness tells. They are those of
+ * the topology, to which the savepoint belongs. Of these tasks alone: a witness has no room for all stores of a topology.
+ */
+export const importedStores = (tasks: Iterable<TaskPlan>): ReadonlyMap<string, readonly StoreState[]> =>
+  new Map(
+    [...tasks].flatMap(({ inputs, subtopology }) => {
+      const stores = subtopology.stores
+        .filter(({ version = 1 }) => version > 1)
+        .map(({ name, layout = '' }) => ({ store: name, changelogEnd: 0, digest: '', layout }))
+      return inputs.map(({ topic, partition }) => [partitionId(topic, partition), stores] as const)
+    }),
+  )
 
 /** The one transaction. @throws after it was aborted */
 const importInTransaction = async (
@@ -268,14 +276,15 @@ const importInTransaction = async (
   const ends = await readEnds(given, repartitions)
   const transactionalId = transactionalIdOf(settings.applicationId, importInstance)
   const incarnation = ports.random.uuid().slice(0, 8)
-  const offsets = offsetsOf(given, ends, (streamTime) =>
+  const stores = importedStores(application.tasks.values())
+  const offsets = offsetsOf(given, ends, ({ topic, partition }, streamTime) =>
     encodeWitness({
       transactionalId,
       incarnation,
       transaction: 1,
       streamTime,
       partitionTime: streamTime,
-      stores: importedStores(given),
+      stores: stores.get(partitionId(topic, partition)) ?? [],
     }),
   )
   producer.begin()

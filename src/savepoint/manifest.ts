@@ -5,6 +5,7 @@ import path from 'node:path'
 import type { Disk } from '../base/ports.ts'
 import { MillstreamError } from '../errors.ts'
 import type { TopologyGraph } from '../topology/contracts.ts'
+import { kindBeside } from '../topology/store-code.ts'
 
 export const manifestFile = 'savepoint.json'
 const formatName = 'millstream-savepoint'
@@ -75,8 +76,8 @@ export const shapeOf = (graph: TopologyGraph): TopologyShape => {
       node.kind === 'source' ? [`${node.repartition ? 'repartition ' : ''}${node.topic.name}`] : [],
     )
     const held = stores.map(
-      ({ name, key, value, version = 1, filling }) =>
-        `${name} (${key.name}, ${value.name})${version === 1 ? '' : ` version ${version}`}${filling === undefined ? '' : ` of topic ${filling.source.topic.name}`}`,
+      ({ name, key, value, version = 1, layout, filling }) =>
+        `${name} (${key.name}, ${value.name})${kindBeside(layout)}${version === 1 ? '' : ` version ${version}`}${filling === undefined ? '' : ` of topic ${filling.source.topic.name}`}`,
     )
     return `sub-topology ${id} reads ${sources.sort().join(', ')}; stores: ${held.sort().join(', ') || 'none'}`
   })

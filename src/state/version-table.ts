@@ -166,7 +166,7 @@ export class VersionTable {
   }
 
   #put(key: string, value: unknown, timestamp: number): Put {
-    const { time } = this.#progress
+    const { time, expired } = this.#progress
     if (timestamp < time - this.historyMs) return 'refused'
     const isNull = value === undefined || this.#codec.isNull(value)
     const version: Version = isNull ? { takenOut: true, timestamp } : { value, timestamp }
@@ -174,7 +174,13 @@ export class VersionTable {
     const isLatest = latest === undefined || timestamp >= latest.timestamp
     if (isLatest) this.#putLatest(key, version, latest)
     else this.#putEarlier(key, version, latest)
-    if (timestamp > time) this.#store.put(progressKey, { ...this.#progress, time: timestamp })
+    // Where the history is longer than it was: the walk has passed here.
+    const isBehind = timeKey(timestamp) < expired
+    if (timestamp > time || isBehind)
+      this.#store.put(progressKey, {
+        time: Math.max(time, timestamp),
+        expired: isBehind ? timeKey(timestamp) : expired,
+      })
     this.#expire()
     return isLatest ? 'latest' : 'earlier'
   }

@@ -150,7 +150,7 @@ export class AsyncTurns {
   /** The record that ended the work is passed over. */
   passOver(): void {
     const first = this.#taken.shift()
-    if (first !== undefined) first.queue.finishTaken(false)
+    if (first !== undefined) first.queue.finishTaken()
   }
 
   /** Forgets everything: the queues go back, or are closed. */
@@ -274,7 +274,7 @@ export class AsyncTurns {
       }
     }
     this.#taken.shift()
-    taken.queue.finishTaken(verdict === undefined)
+    taken.queue.finishTaken()
     if (verdict === undefined) host.finished()
   }
 

@@ -3,6 +3,7 @@
 // rows and the positions behind them together, so that a restart goes on where the rows end.
 import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
+import { isSchemaPending } from '../errors.ts'
 import type { KeyValueStore } from '../state/contracts.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
@@ -30,6 +31,8 @@ export class GlobalStore {
   #queues: readonly RecordQueue[] = []
   #timestampInHand = 0
   #failedAt: RecordQueue | undefined
+  /** The function met a row whose schema is on its way. */
+  #isPending = false
 
   constructor({ table, store, policy, clock, log }: GlobalStoreOptions) {
     this.table = table
@@ -58,6 +61,11 @@ export class GlobalStore {
     return this.#queues.map(({ position }) => position)
   }
 
+  /** Whether it waits for schemas: `update` goes on when they have come. */
+  get isHeldBack(): boolean {
+    return this.#isPending || this.#queues.some((queue) => queue.isHeldBack)
+  }
+
   /** Reads on from these positions, one per partition. */
   begin(positions: readonly number[]): void {
     const { source } = this.table
@@ -79,22 +87,21 @@ export class GlobalStore {
    */
   update(limit: number): number {
     let done = 0
+    this.#isPending = false
     try {
       for (const queue of this.#queues) {
-        while (done < limit && queue.hasHead) {
-          this.#take(queue)
-          done++
-        }
+        queue.tryGate()
+        while (done < limit && queue.hasHead && this.#take(queue)) done++
       }
     } finally {
-      this.commit()
+      if (done > 0 || !this.isHeldBack) this.commit()
     }
     return done
   }
 
   /** Leaves the record out that made `update` fail. */
   passOver(): void {
-    this.#failedAt?.pop(false)
+    this.#failedAt?.pop()
     this.#failedAt = undefined
     this.commit()
   }
@@ -112,9 +119,9 @@ export class GlobalStore {
     })
   }
 
-  #take(queue: RecordQueue): void {
+  /** @returns whether it was taken in, or left out; else it waits for a schema */
+  #take(queue: RecordQueue): boolean {
     const { store } = this
-    let processed = false
     store.mark()
     try {
       const record = queue.head()
@@ -124,14 +131,18 @@ export class GlobalStore {
       else if (record.valueIsNull) store.deleteOf(record)
       else store.putOf(record, { value: record.value, timestamp: record.timestamp })
       this.counts.records++
-      processed = true
     } catch (error) {
       store.undo()
+      if (isSchemaPending(error)) {
+        this.#isPending = true
+        return false
+      }
       this.#failed(queue, error)
     } finally {
       store.seal()
     }
-    queue.pop(processed)
+    queue.pop()
+    return true
   }
 
   /** @throws unless it is skipped */

@@ -1,6 +1,6 @@
 // The records of one input partition that were fetched and not processed yet: raw batches, decoded one record ahead.
 import { invariant } from '../base/assert.ts'
-import { MillstreamError } from '../errors.ts'
+import { isSchemaPending, MillstreamError } from '../errors.ts'
 import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { SourceNode } from '../topology/contracts.ts'
@@ -36,6 +36,7 @@ export class RecordQueue {
   #headError: MillstreamError | undefined
   /** What becomes of the head, whatever the policy of the worker. */
   #headVerdict: 'fail' | 'skip' | undefined
+  #headAttempts = 0
   #partitionTime: number
   #committedPartitionTime: number
   readonly #now: () => number
@@ -47,6 +48,8 @@ export class RecordQueue {
   #cursorBytes = 0
   readonly #gate: SchemaGate | undefined
   #gateIsShut = false
+  /** The timestamp extractor met a schema that is not here: it gets the record again that the cursor is at. */
+  #waitsAtCursor = false
   /** The records that were taken before their turn, the oldest first. */
   readonly #taken: { readonly offset: number; readonly timestamp: number }[] = []
   /** While there are some: the highest timestamp of those before them. */
@@ -88,7 +91,7 @@ export class RecordQueue {
     return this.#hasHead
   }
 
-  /** Highest timestamp of the records that were processed, ms; -1 before the first one. */
+  /** Highest timestamp of the records that had their turn, also of those that were left out, ms; -1 before the first one. */
   get partitionTime(): number {
     return this.#taken.length > 0 ? this.#turnTime : this.#partitionTime
   }
@@ -96,6 +99,11 @@ export class RecordQueue {
   /** The topic says what becomes of the record at hand. */
   get headVerdict(): 'fail' | 'skip' | undefined {
     return this.#headVerdict
+  }
+
+  /** The record at hand has failed. @returns how often by now */
+  countFailure(): number {
+    return ++this.#headAttempts
   }
 
   /** Timestamp of the record at hand by its extractor, ms; what could not be extracted is an error of `head`. */
@@ -107,19 +115,19 @@ export class RecordQueue {
     return this.#cursor.offset
   }
 
-  /** Whether the next batch waits for schemas. */
+  /** Whether the next batch, or the next record, waits for schemas. */
   get isHeldBack(): boolean {
-    return this.#gateIsShut
+    return this.#gateIsShut || this.#waitsAtCursor
   }
 
-  /** Goes on where a batch was held back, if what it waits for has come. */
+  /** Goes on where a batch or a record was held back, if what it waits for has come. */
   tryGate(): void {
-    if (this.#gateIsShut) this.#advance()
+    if (this.isHeldBack) this.#advance()
   }
 
   /** Whether all that the broker could give is here: an empty queue that is not caught up will have records soon. */
   get caughtUp(): boolean {
-    return !this.#gateIsShut && this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
+    return !this.isHeldBack && this.#endOffset >= 0 && this.#fetchedUpTo >= this.#endOffset
   }
 
   add(fetched: FetchedRecords): void {
@@ -135,7 +143,7 @@ export class RecordQueue {
     }
     this.#fetchedUpTo = fetched.nextOffset
     this.#endOffset = fetched.lastStableOffset >= 0 ? fetched.lastStableOffset : fetched.highWatermark
-    if (!this.#hasHead) this.#advance()
+    if (!this.#hasHead && !this.#waitsAtCursor) this.#advance()
   }
 
   /** The record at hand. @throws TIMESTAMP_INVALID, or what the timestamp extractor threw. */
@@ -145,9 +153,12 @@ export class RecordQueue {
     return this.#headRecord
   }
 
-  /** Goes on to the next record. @param processed the one at hand was, and is not left out */
-  pop(processed: boolean): void {
-    if (processed && this.#headTimestamp > this.#partitionTime) this.#partitionTime = this.#headTimestamp
+  /**
+   * Goes on to the next record. The time of the one at hand counts whatever became of it: a record that is taken before its
+   * turn may be left out when those behind it have their timestamps already.
+   */
+  pop(): void {
+    if (this.#headTimestamp > this.#partitionTime) this.#partitionTime = this.#headTimestamp
     this.#position = this.#cursor.offset + 1
     this.#advance()
   }
@@ -161,13 +172,13 @@ export class RecordQueue {
   take(): void {
     if (this.#taken.length === 0) this.#turnTime = this.#partitionTime
     this.#taken.push({ offset: this.headOffset, timestamp: this.#headTimestamp })
-    this.pop(true)
+    this.pop()
   }
 
-  /** The oldest record that was taken has had its turn. @param processed it was, and is not left out */
-  finishTaken(processed: boolean): void {
+  /** The oldest record that was taken has had its turn. */
+  finishTaken(): void {
     const taken = this.#taken.shift()
-    if (processed && taken !== undefined) this.#turnTime = Math.max(this.#turnTime, taken.timestamp)
+    if (taken !== undefined) this.#turnTime = Math.max(this.#turnTime, taken.timestamp)
     const open = this.#taken[0]?.offset ?? Number.POSITIVE_INFINITY
     for (
       let held = this.#heldBatches[0];
@@ -177,8 +188,6 @@ export class RecordQueue {
       this.#bufferedBytes -= held.bytes
       this.#heldBatches.shift()
     }
-    // Those that were left out do not count.
-    if (this.#taken.length === 0) this.#partitionTime = this.#turnTime
   }
 
   /** What was processed is committed. */
@@ -198,9 +207,11 @@ export class RecordQueue {
     this.#headRecord = undefined
     this.#headError = undefined
     this.#headVerdict = undefined
+    this.#headAttempts = 0
     this.#bufferedBytes = 0
     this.#cursorBytes = 0
     this.#gateIsShut = false
+    this.#waitsAtCursor = false
     this.#position = position
     this.#fetchedUpTo = position
     this.#endOffset = -1
@@ -210,13 +221,14 @@ export class RecordQueue {
     this.#headRecord = undefined
     this.#headError = undefined
     this.#headVerdict = undefined
+    this.#headAttempts = 0
     const cursor = this.#cursor
     for (;;) {
-      while (cursor.next()) {
+      while (this.#waitsAtCursor || cursor.next()) {
         // A fetch may start inside a batch: what lies below the position was processed before.
         if (cursor.offset < this.#position) continue
-        this.#hasHead = true
         this.#headTimestamp = this.#timestampOfHead()
+        this.#hasHead = !this.#waitsAtCursor
         return
       }
       if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
@@ -245,9 +257,13 @@ export class RecordQueue {
     const extractor = this.source.timestampExtractor
     let timestamp = this.#cursor.timestamp
     if (extractor !== undefined) {
+      this.#waitsAtCursor = false
       try {
         timestamp = extractor(this.#makeRecord(), this.#partitionTime)
       } catch (error) {
+        // When its batch came up the schema was known not to exist; that is not remembered for ever.
+        this.#waitsAtCursor = isSchemaPending(error)
+        if (this.#waitsAtCursor) return this.#partitionTime
         this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
           what: 'the timestamp extractor threw',
           cause: error,

@@ -67,7 +67,6 @@ export class StreamTask implements TaskView {
   #queueInHand: RecordPlace | undefined
   /** Undefined where no processor is asynchronous. */
   readonly #turns: AsyncTurns | undefined
-  #attempts = 0
   #lateAtMark = 0
   #retryAtMs = 0
   /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
@@ -234,7 +233,6 @@ export class StreamTask implements TaskView {
     this.#committedStreamTime = streamTime
     this.#turns?.reset(streamTime)
     this.#punctuated = this.migrations.run()
-    this.#attempts = 0
     this.#retryAtMs = 0
   }
 
@@ -314,7 +312,7 @@ export class StreamTask implements TaskView {
 
   /** The record that failed for good is passed over, uncommitted as it is. */
   passOver(): void {
-    if (this.#turns === undefined) this.group.next()?.pop(false)
+    if (this.#turns === undefined) this.group.next()?.pop()
     else this.#turns.passOver()
   }
 
@@ -378,8 +376,7 @@ export class StreamTask implements TaskView {
       return this.#failed(queue, error)
     }
     this.#finish()
-    queue.pop(true)
-    this.#attempts = 0
+    queue.pop()
     this.counts.processed++
     this.#timePassed()
     return true
@@ -464,24 +461,24 @@ export class StreamTask implements TaskView {
       return false
     }
     if (failure.reaction !== 'policy') throw failure
-    this.#attempts++
+    // Counted with the record: others may have their turn while it waits.
+    const attempt = queue.countFailure()
     const action = queue.headVerdict ?? this.#policy.action
-    const verdict = judgeFailure({ ...this.#policy, action }, this.#attempts)
+    const verdict = judgeFailure({ ...this.#policy, action }, attempt)
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
       this.#retryAtMs = this.#clock.now() + verdict.delayMs
       this.#log.warn('a record failed and is tried again', {
-        attempt: this.#attempts,
+        attempt,
         delayMs: verdict.delayMs,
         cause: failure.message,
       })
       return false
     }
     this.counts.skipped++
-    this.#attempts = 0
     this.#log.warn('a record failed and is skipped', { cause: failure.message })
-    queue.pop(false)
+    queue.pop()
     return true
   }
 }

@@ -73,11 +73,9 @@ export class TopicReplay {
   #take(): void {
     const { definition, store, policy, log } = this.#options
     const queue = this.#queue
-    let processed = false
     store.mark()
     try {
       fill(definition.filling, store, queue.head())
-      processed = true
     } catch (error) {
       store.undo()
       const place = { kind: 'read-only', store: store.name }
@@ -89,6 +87,6 @@ export class TopicReplay {
     } finally {
       store.seal()
     }
-    queue.pop(processed)
+    queue.pop()
   }
 }

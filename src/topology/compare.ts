@@ -4,6 +4,7 @@ import { MillstreamError } from '../errors.ts'
 import { comparedReadOnly } from './compare-read-only.ts'
 import {
   descriptionFormat,
+  heldText,
   type InternalTopicDescription,
   type StoreDescription,
   type TopologyDescription,
@@ -80,7 +81,7 @@ const windowsOf = ({ windows }: StoreDescription): string =>
 
 /** Keys that are laid out in another way are other entries; how long they are kept may change. */
 const keptAs = ({ versions, ttlMs, waiting, timers, holdsChanges }: StoreDescription): string => {
-  if (holdsChanges) return ' of changes held back'
+  if (holdsChanges) return heldText(holdsChanges)
   if (timers) return ' of timers'
   if (versions !== undefined) return ' in versions'
   if (waiting) return ' of records that wait'
@@ -118,8 +119,10 @@ const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => 
   }
 }
 
-const changedStore = (was: PlacedStore, is: PlacedStore): Finding[] => {
+const changedStore = (given: PlacedStore, is: PlacedStore): Finding[] => {
   const found: Finding[] = []
+  const isUntold = given.holdsChanges === true && is.holdsChanges !== undefined
+  const was = isUntold ? { ...given, holdsChanges: is.holdsChanges } : given
   const [from, to] = [was.version ?? 1, is.version ?? 1]
   if (from > to) {
     found.push({

@@ -221,6 +221,9 @@ export type TopologyNode = SourceNode | ProcessorNode | SinkNode
 
 export type EngineKind = 'lmdb' | 'memory'
 
+/** Until when a suppressed table holds its changes back. */
+export type HeldUntil = 'window-closes' | 'time-limit'
+
 export interface StoreDefinition {
   readonly name: string
   /** Of what is stored: in a store of windows, of the whole key. */
@@ -230,8 +233,8 @@ export interface StoreDefinition {
   /** Of a store of windows: what its user says of it, and, once an aggregation keeps it, what windows they are. */
   readonly windows?: WindowSettings
   readonly windowShape?: WindowShape
-  /** It holds changes of a table back (held-changes.ts). */
-  readonly holdsChanges?: true
+  /** It holds changes of a table back (held-changes.ts): until when. What lies there follows from that. */
+  readonly holdsChanges?: HeldUntil
   /** Of the store of a join: the serdes of the right and the left values. */
   readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
   /** How long after its timestamp an entry lives, in stream time. Undefined: until it is removed. */

@@ -6,7 +6,7 @@ import type {
   TopologyGraph,
   TopologyNode,
 } from './contracts.ts'
-import { describeAsData } from './description.ts'
+import { describeAsData, heldText } from './description.ts'
 import {
   internalTopics,
   repartitionTopicName,
@@ -52,7 +52,7 @@ const textOfGlobal = ({ name, store, source, update }: GlobalTableDefinition): s
 
 const shapeOf = (store: StoreDefinition): string => {
   const { windowShape: shape, versions, ttlMs, waiting, timers, holdsChanges } = store
-  if (holdsChanges === true) return ' of changes held back'
+  if (holdsChanges !== undefined) return heldText(holdsChanges)
   if (timers === true) return ' of timers'
   if (versions !== undefined) return ` in versions of ${versions.historyMs} ms`
   if (waiting) return ' of records that wait'

@@ -2,6 +2,7 @@
 // version of the topology printed, so that a change of it needs another number and a line in the changelog.
 import type {
   EngineKind,
+  HeldUntil,
   GlobalTableDefinition,
   StoreDefinition,
   TopologyGraph,
@@ -38,8 +39,8 @@ export interface StoreDescription {
   readonly timestamps?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
-  /** It holds changes of a table back. */
-  readonly holdsChanges?: true
+  /** It holds changes of a table back: until when (true: an earlier version did not say). */
+  readonly holdsChanges?: HeldUntil | true
   /** Of what its values mean, where it is not 1. */
   readonly version?: number
   /** It keeps what each key was before. */
@@ -124,6 +125,12 @@ const describeGlobal = ({ name, store, source, update }: GlobalTableDefinition):
   ...(update === undefined ? {} : { processed: true }),
 })
 
+/** Of a store that holds changes of a table back. */
+export const heldText = (until: HeldUntil | true): string => {
+  if (until === true) return ' of changes held back'
+  return until === 'window-closes' ? ' of changes held until windows close' : ' of changes held for a time'
+}
+
 /** @throws TOPOLOGY_INVALID where the application id is not possible */
 export const describeAsData = (graph: TopologyGraph, applicationId: string): TopologyDescription => ({
   format: descriptionFormat,
@@ -139,7 +146,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined || store.holdsChanges ? {} : { timestamps: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
-      ...(store.holdsChanges === undefined ? {} : { holdsChanges: true }),
+      ...(store.holdsChanges === undefined ? {} : { holdsChanges: store.holdsChanges }),
       ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),
       ...(store.versions === undefined ? {} : { versions: store.versions }),
       ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),

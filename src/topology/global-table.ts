@@ -104,9 +104,6 @@ export class GlobalTables {
     this.#problem(nameProblem('a store', name))
     if (store.global !== true)
       this.#problem(`store ${name} is to be held whole by every worker: declare it with globalStore`)
-    // Nobody fetches schemas for what is read without a task.
-    if ([topic, store].some(({ key, value }) => key.remote !== undefined || value.remote !== undefined))
-      this.#problem(`global store ${name}: serdes of a schema registry are not taken here`)
     if (update !== undefined) this.#problem(functionProblem(update, `process of global store ${name}`))
     if (this.#tables.has(name)) this.#problem(`two stores are named ${name}`)
     const source = Object.freeze({

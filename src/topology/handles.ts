@@ -72,7 +72,8 @@ export interface TopicOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema
   readonly value: VS
   /**
    * The timestamp of a record in ms since the epoch, where it is not the one that the record carries. `partitionTime` is the
-   * highest timestamp of the records before it in its partition, -1 before the first one. It survives restarts.
+   * highest timestamp of the records before it in its partition, also of those that were left out, -1 before the first one. It
+   * survives restarts.
    */
   readonly timestamp?: (record: StreamRecord<ReadOf<KS>, ReadOf<VS>>, partitionTime: number) => number
   /**

@@ -13,7 +13,7 @@ import { rawKeys, StoreCodec } from '../state/store-codec.ts'
 import { progressKey, timeBytes, timeIn, timeKey } from '../state/window-entries.ts'
 import { lastTimeKey } from '../state/window-table.ts'
 import { Change, changeSerde } from './change.ts'
-import type { ProcessorContext, StoreDefinition } from './contracts.ts'
+import type { HeldUntil, ProcessorContext, StoreDefinition } from './contracts.ts'
 import { heldHeaders, readHeldHeaders } from './held-headers.ts'
 
 type RawStore = KeyValueStore<string, Uint8Array>
@@ -90,20 +90,17 @@ export const isOver = ({ changes, bytes: held }: HeldProgress, limits: HeldLimit
   changes > limits.recordsMax || held > limits.bytesMax
 
 /** The store that holds the changes of a table back. */
-export const heldStore = ({
-  name,
-  key,
-  value,
-  engine,
-  changelogSettings,
-}: StoreDefinition): StoreDefinition =>
+export const heldStore = (
+  { name, key, value, engine, changelogSettings }: StoreDefinition,
+  until: HeldUntil,
+): StoreDefinition =>
   Object.freeze({
     name,
     key: rawKeys as never,
     plainKey: key,
     value: bytes as never,
     plainValue: value,
-    holdsChanges: true,
+    holdsChanges: until,
     engine,
     changelogSettings,
   })

@@ -25,7 +25,7 @@ const changed = (record: AnyRecord, mapped: Mapped<unknown, unknown>): AnyRecord
   return result
 }
 
-/** Output of an aggregation by windows: records that came when a window of theirs had closed. */
+/** Output of aggregations by windows and of joins: records that came when a window of theirs had closed. */
 export const lateOutput = 'late'
 
 export abstract class Operator implements ProcessorInstance {

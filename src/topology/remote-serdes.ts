@@ -32,6 +32,10 @@ export const remoteSerdes = (graph: TopologyGraph): RemoteSerdes => {
       if (previous !== undefined) add(readers, previous)
     }
   }
+  for (const { source, store } of graph.globals) {
+    add(readers, source.topic.key, source.topic.value)
+    add(writers, store.key, store.plainValue ?? store.value)
+  }
   const only = readers.difference(writers)
   return {
     readers: only,

@@ -9,10 +9,18 @@ const kinds = {
   v: 'versions',
   e: 'entries that live for a time',
   q: 'records that wait',
+  i: 'what an inner join keeps',
+  l: 'what a left join keeps',
+  o: 'what an outer join keeps',
   m: 'what a join keeps',
   a: 'timers',
+  c: 'changes held until windows close',
+  d: 'changes held for a time',
   h: 'changes held back',
 } as const
+
+/** What earlier builds wrote for these kinds: they did not say which of them it is. */
+const untold: Readonly<Record<string, string>> = { i: 'm', l: 'm', o: 'm', c: 'h', d: 'h' }
 
 const serdes: Readonly<Record<string, string>> = {
   s: 'string',
@@ -36,6 +44,12 @@ const serdeCode = (name: string): string => {
   return codes.get(name.startsWith('json(') ? 'json' : name) ?? other
 }
 
+/** What waits to be told alone lies there, too: an inner join would never take it out. */
+const joinKind = (shape: StoreDefinition['windowShape']): keyof typeof kinds => {
+  const [right, left] = shape?.kind === 'join' ? shape.outer : [false, false]
+  return right ? 'o' : left ? 'l' : 'i'
+}
+
 const kindOf = ({
   windowShape,
   sides,
@@ -47,8 +61,8 @@ const kindOf = ({
   plainValue,
 }: StoreDefinition): keyof typeof kinds => {
   if (timers === true) return 'a'
-  if (holdsChanges === true) return 'h'
-  if (sides !== undefined) return 'm'
+  if (holdsChanges !== undefined) return holdsChanges === 'window-closes' ? 'c' : 'd'
+  if (sides !== undefined) return joinKind(windowShape)
   if (windowShape !== undefined) return 'w'
   if (versions !== undefined) return 'v'
   if (waiting) return 'q'
@@ -74,6 +88,16 @@ export const storeCode = (store: StoreDefinition): string => {
 export const readStoreCode = (code: string): { version: number; layout: string } | undefined => {
   const [, version, layout] = /^(\d{1,4})([a-z][A-Za-z]*)$/.exec(code) ?? []
   return version === undefined || layout === undefined ? undefined : { version: Number(version), layout }
+}
+
+/** Whether what was written in one layout is read as the other, the declared one. */
+export const isSameLayout = (written: string, declared: string): boolean =>
+  written === declared || (untold[declared[0] ?? ''] === written[0] && written.slice(1) === declared.slice(1))
+
+/** What the serdes of a store do not tell of it, as text behind them. */
+export const kindBeside = (code = ''): string => {
+  const kind = readStoreCode(code)?.layout[0] ?? ''
+  return kind in untold ? `, ${kinds[kind as keyof typeof kinds]}` : ''
 }
 
 /** A layout as text, for errors. */

@@ -3,7 +3,8 @@
 import type { JoinRecord, JoinTable } from '../state/join-table.ts'
 import { leftSide, rightSide, type Side } from '../state/join-entries.ts'
 import type { PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
-import { type AnyRecord, Operator } from './operators.ts'
+import type { LateEmission } from './late.ts'
+import { type AnyRecord, lateOutput, Operator } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 
 /** Of a left and a right value, either of which may be absent, and their key. */
@@ -17,14 +18,16 @@ export class StreamJoinOperator extends Operator implements PortionedWork {
   readonly #side: Side
   readonly #definition: StoreDefinition
   readonly #join: StreamJoiner
+  readonly #emission: LateEmission
   #table!: JoinTable
   #wake!: () => void
 
-  constructor(side: Side, definition: StoreDefinition, join: StreamJoiner) {
+  constructor(side: Side, definition: StoreDefinition, join: StreamJoiner, emission: LateEmission) {
     super()
     this.#side = side
     this.#definition = definition
     this.#join = join
+    this.#emission = emission
   }
 
   override init(context: ProcessorContext): void {
@@ -43,7 +46,7 @@ export class StreamJoinOperator extends Operator implements PortionedWork {
     const time = table.advance(timestamp, joinable)
     if (joinable) {
       const closes = timestamp + table.reachMs(side) + table.shape.graceMs
-      if (closes < time) this.context.countLate()
+      if (closes < time) this.#late(record)
       const key = table.keyOf(record)
       const isMet = this.#meet(record, key)
       table.keep(side, key, timestamp, record.value, isOuter && !isMet)
@@ -74,6 +77,12 @@ export class StreamJoinOperator extends Operator implements PortionedWork {
       this.context.forward(record.withValueAt(result, Math.max(timestamp, partner.timestamp)))
     }
     return found.length > 0
+  }
+
+  /** The record may have missed others. */
+  #late(record: AnyRecord): void {
+    this.context.countLate()
+    if (this.#emission.late) this.context.forward(record, lateOutput)
   }
 
   #alone({ side, key, timestamp, value }: JoinRecord): AnyRecord {

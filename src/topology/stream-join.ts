@@ -2,8 +2,9 @@
 import type { AnyAsOfOptions } from './as-of-join.ts'
 import { leftSide, rightSide, type Side } from '../state/join-entries.ts'
 import type { StoreDefinition } from './contracts.ts'
-import type { GraphBuilder, Upstream } from './graph-builder.ts'
+import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import { joinProblems, joinShape, type JoinWindows } from './join-windows.ts'
+import type { LateEmission } from './late.ts'
 import { PassOperator } from './operators.ts'
 import { StreamJoinOperator, type StreamJoiner } from './stream-join-operator.ts'
 
@@ -32,33 +33,51 @@ const operatorNames = {
   outerJoin: 'streamOuterJoin',
 } as const
 
-export const connectStreamJoin = (builder: GraphBuilder, join: StreamJoin): Upstream => {
+/** One side of a join: its node, and what that sends on. */
+interface JoinSide {
+  readonly node: DraftNode
+  readonly emission: LateEmission
+}
+
+/** The nodes of a join. */
+export interface StreamJoinNodes {
+  /** Where the results come from. */
+  readonly joined: Upstream
+  readonly left: JoinSide
+  readonly right: JoinSide
+}
+
+export const connectStreamJoin = (builder: GraphBuilder, join: StreamJoin): StreamJoinNodes => {
   const { store, windows, joiner } = join
   if (windows === undefined || store === undefined) {
     builder.problem(
       `the ${join.operator} of streams after ${join.left.node.name} needs within({ … }) and a joinStore`,
     )
-    return join.left
+    const { left, right } = join
+    const side = ({ node }: Upstream): JoinSide => ({ node, emission: { late: false } })
+    return { joined: left, left: side(left), right: side(right) }
   }
   const operator = operatorNames[join.operator]
   const name = `${operator}-${store.name}`
   for (const problem of joinProblems(windows))
     builder.problem(`the ${join.operator} into store ${store.name}: ${problem}`)
   const outer = [join.operator === 'outerJoin', join.operator !== 'join'] as const
-  const side = (own: Side, part: string, upstream: Upstream): Upstream => ({
-    node: builder.addProcessor([upstream], {
+  const side = (own: Side, part: string, upstream: Upstream): JoinSide => {
+    const emission: LateEmission = { late: false }
+    const node = builder.addProcessor([upstream], {
       name: `${name}-${part}`,
       operator,
       stores: [store],
       outputs: undefined,
       mustLead: true,
-      create: () => new StreamJoinOperator(own, store, joiner),
-    }),
-    output: '',
-  })
+      create: () => new StreamJoinOperator(own, store, joiner, emission),
+    })
+    return { node, emission }
+  }
   const left = side(leftSide, 'left', join.left)
   const right = side(rightSide, 'right', join.right)
-  const node = builder.addProcessor([left, right], {
+  const upstream = [left, right].map((one): Upstream => ({ node: one.node, output: '' }))
+  const node = builder.addProcessor(upstream, {
     name,
     operator,
     stores: [],
@@ -67,5 +86,5 @@ export const connectStreamJoin = (builder: GraphBuilder, join: StreamJoin): Upst
     create: () => new PassOperator(),
   })
   builder.keepWindows(store.name, node.name, joinShape(windows, outer))
-  return { node, output: '' }
+  return { joined: { node, output: '' }, left, right }
 }

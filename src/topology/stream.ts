@@ -51,6 +51,7 @@ import {
   repartition,
   type RepartitionOptions,
 } from './repartition.ts'
+import { joinedStream, type JoinedStream } from './joined-stream.ts'
 import type { JoinedIn, JoinWindows } from './join-windows.ts'
 import type { ProcessResult, ProcessValuesResult } from './process-results.ts'
 import { checkedChooser, type SinkOptions, type SinkTopic } from './sinks.ts'
@@ -64,6 +65,9 @@ import { type ValueOutputsDeclared, type ValueProcessorSpec, UserValueProcessor 
 import { addKeptTable, type TableStream } from './table.ts'
 import type { TableView } from './table-operators.ts'
 import { type RowsStoreHandle, rowsOperator } from './versioned-table.ts'
+
+/** The records of a stream that a join takes. */
+type Joinable<K, V> = RecordStream<Exclude<K, null>, Exclude<V, null>>
 
 /** A stream of records. Its methods describe what happens to each; they run nothing. */
 export class RecordStream<K, V> {
@@ -321,7 +325,7 @@ export class RecordStream<K, V> {
     joiner: (left: Exclude<V, null>, right: Exclude<V2, null>, key: Exclude<K | K2, null>) => R,
     windows: JoinWindows,
     store: JoinedIn<K | K2, V, V2>,
-  ): RecordStream<Exclude<K | K2, null>, R>
+  ): JoinedStream<Exclude<K | K2, null>, R, Joinable<K, V>, Joinable<K2, V2>>
   join(...given: AnyJoin): never {
     return this.#joinAny('join', given) as never
   }
@@ -341,7 +345,7 @@ export class RecordStream<K, V> {
     joiner: (left: Exclude<V, null>, right: Exclude<V2, null> | undefined, key: K | Exclude<K2, null>) => R,
     windows: JoinWindows,
     store: JoinedIn<K | K2, V, V2>,
-  ): RecordStream<K | Exclude<K2, null>, R>
+  ): JoinedStream<K | Exclude<K2, null>, R, Joinable<K, V>, Joinable<K2, V2>>
   leftJoin(...given: AnyJoin): never {
     return this.#joinAny('leftJoin', given) as never
   }
@@ -352,8 +356,8 @@ export class RecordStream<K, V> {
     joiner: (left: Exclude<V, null> | undefined, right: Exclude<V2, null> | undefined, key: K | K2) => R,
     windows: JoinWindows,
     store: JoinedIn<K | K2, V, V2>,
-  ): RecordStream<K | K2, R> {
-    return this.#joinAny('outerJoin', [right, joiner, windows, store]) as RecordStream<K | K2, R>
+  ): JoinedStream<K | K2, R, Joinable<K, V>, Joinable<K2, V2>> {
+    return this.#joinAny('outerJoin', [right, joiner, windows, store]) as never
   }
 
   /**
@@ -446,7 +450,7 @@ export class RecordStream<K, V> {
       windows: windows as JoinWindows | undefined,
       store,
     })
-    return new RecordStream(builder, join, false)
+    return joinedStream(join, (upstream) => new RecordStream(builder, upstream, false))
   }
 
   #joinTable<R>(

@@ -95,13 +95,14 @@ export const addSuppress = (
   { name, engine, changelog, ...serdes }: SuppressOptions<SerdeOrSchema, SerdeOrSchema>,
 ): TablePart => {
   for (const problem of problemsOf(until, view)) builder.problem(`suppress into store ${name}: ${problem}`)
-  const definition: StoreDefinition = heldStore({
+  const kept: StoreDefinition = {
     name,
     key: toSerde(serdes.key, `the key of store ${name}`) as StoreDefinition['key'],
     value: toSerde(serdes.value, `the value of store ${name}`) as StoreDefinition['value'],
     engine: engine ?? 'lmdb',
     changelogSettings: changelog ?? {},
-  })
+  }
+  const definition = heldStore(kept, until.until)
   const holding = holdingOf(until, view)
   const emission: Emission = { changes: false }
   const node = builder.addProcessor([changes], {

@@ -51,7 +51,8 @@ export interface Row<K, V> {
 }
 
 /** What a join by a foreign key is made of. `FS`, `VS`: serdes of the foreign key and of the values of the other table. */
-export interface ForeignKeyOptions<F, V2, K, R, FS extends SerdeOrSchema, VS extends SerdeOrSchema> {
+export interface ForeignKeyOptions<F, V2, K, R, FS extends SerdeOrSchema, VS extends SerdeOrSchema>
+  extends TableOptions {
   /** Its topics and its store of subscriptions are named after it. */
   readonly name: string
   readonly foreignKey: Writing<F, FS>
@@ -61,6 +62,9 @@ export interface ForeignKeyOptions<F, V2, K, R, FS extends SerdeOrSchema, VS ext
 }
 
 type AnyStoreHandle = StoreHandle<unknown, unknown, never, never>
+
+/** What the methods of a table are given that may keep their result. */
+type KeptIn = readonly [store: AnyStoreHandle | undefined, options: TableOptions | undefined]
 
 /** A table as the other side of a join. */
 interface Side {
@@ -137,26 +141,43 @@ export class TableStream<K, V, N extends null = never> {
   filter<V2 extends V>(
     predicate: (value: V, key: K) => value is V2,
     store?: TableStoreHandle<K, V2>,
+    options?: TableOptions,
   ): TableStream<K, V2, null>
-  filter(predicate: (value: V, key: K) => boolean, store?: TableStoreHandle<K, V>): TableStream<K, V, null>
-  filter(predicate: (value: V, key: K) => boolean, store?: AnyStoreHandle): TableStream<K, V, null> {
+  filter(
+    predicate: (value: V, key: K) => boolean,
+    store?: TableStoreHandle<K, V>,
+    options?: TableOptions,
+  ): TableStream<K, V, null>
+  filter(
+    predicate: (value: V, key: K) => boolean,
+    store?: AnyStoreHandle,
+    options?: TableOptions,
+  ): TableStream<K, V, null> {
     const test = this.#function<(value: unknown, key: unknown) => boolean>('filter', predicate)
-    return this.#derive('filter', (value, key) => (test(value, key()) ? value : undefined), store)
+    return this.#derive('filter', (value, key) => (test(value, key()) ? value : undefined), [store, options])
   }
 
   /** Keeps the rows for which the predicate does not hold. */
   filterNot(
     predicate: (value: V, key: K) => boolean,
     store?: TableStoreHandle<K, V>,
+    options?: TableOptions,
   ): TableStream<K, V, null> {
     const test = this.#function<(value: unknown, key: unknown) => boolean>('filterNot', predicate)
-    return this.#derive('filterNot', (value, key) => (test(value, key()) ? undefined : value), store)
+    return this.#derive('filterNot', (value, key) => (test(value, key()) ? undefined : value), [
+      store,
+      options,
+    ])
   }
 
   /** Answers a new value for each row. */
-  mapValues<V2>(map: (value: V, key: K) => V2, store?: TableStoreHandle<K, V2>): TableStream<K, V2, N> {
+  mapValues<V2>(
+    map: (value: V, key: K) => V2,
+    store?: TableStoreHandle<K, V2>,
+    options?: TableOptions,
+  ): TableStream<K, V2, N> {
     const call = this.#function<(value: unknown, key: unknown) => unknown>('mapValues', map)
-    return this.#derive('mapValues', (value, key) => call(value, key()), store)
+    return this.#derive('mapValues', (value, key) => call(value, key()), [store, options])
   }
 
   /** The rows of both tables that have the same key. Its timestamp is the later one of the two. */
@@ -164,13 +185,14 @@ export class TableStream<K, V, N extends null = never> {
     other: TableStream<K, V2, N2>,
     joiner: (left: V, right: V2) => R,
     store?: TableStoreHandle<K, R>,
+    options?: TableOptions,
   ): TableStream<K, R, null> {
     const call = this.#joiner('join', joiner)
     return this.#join(
       'join',
       other,
       (left, right) => (left === undefined || right === undefined ? undefined : call(left, right)),
-      store,
+      [store, options],
     )
   }
 
@@ -179,13 +201,14 @@ export class TableStream<K, V, N extends null = never> {
     other: TableStream<K, V2, N2>,
     joiner: (left: V, right: V2 | undefined) => R,
     store?: TableStoreHandle<K, R>,
+    options?: TableOptions,
   ): TableStream<K, R, null> {
     const call = this.#joiner('leftJoin', joiner)
     return this.#join(
       'leftJoin',
       other,
       (left, right) => (left === undefined ? undefined : call(left, right)),
-      store,
+      [store, options],
     )
   }
 
@@ -194,13 +217,14 @@ export class TableStream<K, V, N extends null = never> {
     other: TableStream<K, V2, N2>,
     joiner: (left: V | undefined, right: V2 | undefined) => R,
     store?: TableStoreHandle<K, R>,
+    options?: TableOptions,
   ): TableStream<K, R, null> {
     const call = this.#joiner('outerJoin', joiner)
     return this.#join(
       'outerJoin',
       other,
       (left, right) => (left === undefined && right === undefined ? undefined : call(left, right)),
-      store,
+      [store, options],
     )
   }
 
@@ -290,22 +314,22 @@ export class TableStream<K, V, N extends null = never> {
   #derive<V2, N2 extends null>(
     operator: string,
     derive: (value: unknown, key: () => unknown) => unknown,
-    store: AnyStoreHandle | undefined,
+    kept: KeptIn,
   ): TableStream<K, V2, N2> {
-    const emission: Emission = { changes: store !== undefined }
+    const emission: Emission = { changes: kept[0] !== undefined }
     const node = this.#node([this.#changes()], operator, [], () => new DeriveOperator(derive, emission))
     const view = derivedView(this.#view, derive)
-    return this.#kept(operator, { node, output: '' }, view, emission, store)
+    return this.#kept(operator, { node, output: '' }, view, emission, kept)
   }
 
   #join<V2, N2 extends null, R>(
     operator: string,
     other: TableStream<K, V2, N2>,
     combine: Combine,
-    store: AnyStoreHandle | undefined,
+    kept: KeptIn,
   ): TableStream<K, R, null> {
     if (other.#builder !== this.#builder) this.#builder.problem('a table of another topology is joined')
-    const emission: Emission = { changes: store !== undefined }
+    const emission: Emission = { changes: kept[0] !== undefined }
     const side = (own: Upstream, { stores }: TableView, create: () => ProcessorInstance): Upstream => ({
       node: this.#node([own], operator, stores, create),
       output: '',
@@ -322,7 +346,7 @@ export class TableStream<K, V, N extends null = never> {
     )
     const node = this.#node([left, right], operator, [], () => new PassOperator())
     const view = joinedView(this.#view, other.#view, combine)
-    return this.#kept(operator, { node, output: '' }, view, emission, store)
+    return this.#kept(operator, { node, output: '' }, view, emission, kept)
   }
 
   #foreignKeyJoin<R>(
@@ -331,7 +355,7 @@ export class TableStream<K, V, N extends null = never> {
     combine: Combine,
     given: unknown,
   ): TableStream<K, R, null> {
-    const { name, store, ...serdes } = given as ForeignKeyOptions<
+    const { name, store, emit, ...serdes } = given as ForeignKeyOptions<
       never,
       never,
       never,
@@ -374,7 +398,7 @@ export class TableStream<K, V, N extends null = never> {
       'foreignKeyJoin',
       store,
       (definition, emission) => new ForeignResultOperator(definition, emission, join),
-      { alsoReads: join.left.stores },
+      { alsoReads: join.left.stores, ...(emit !== undefined && { emit }) },
     ) as unknown as TableStream<K, R, null>
   }
 
@@ -383,16 +407,22 @@ export class TableStream<K, V, N extends null = never> {
     upstream: Upstream,
     view: TableView,
     emission: Emission,
-    store: AnyStoreHandle | undefined,
+    [store, options]: KeptIn,
   ): TableStream<K, V2, N2> {
-    if (store === undefined) return new TableStream(this.#builder, upstream, view, emission)
+    if (store === undefined) {
+      if (options?.emit !== undefined && options.emit !== 'on-update')
+        this.#builder.problem(
+          `${operator} at ${upstream.node.name}: emit is ${String(options.emit)}, but without a store it is told as what it is made of: give it one`,
+        )
+      return new TableStream(this.#builder, upstream, view, emission)
+    }
     return addKeptTable(
       this.#builder,
       [upstream],
       operator,
       store,
       (definition, own) => new KeepOperator(definition, own),
-      { windows: windowsOf(view) },
+      { windows: windowsOf(view), ...options },
     ) as unknown as TableStream<K, V2, N2>
   }
 

@@ -6,17 +6,16 @@ import type { CalendarTable } from '../state/calendar-table.ts'
 import type { TimeWindowTable } from '../state/time-window-table.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { AnyWindowTable, PortionedWork, ProcessorContext, StoreDefinition } from './contracts.ts'
+import type { LateEmission } from './late.ts'
 import { type AnyRecord, lateOutput } from './operators.ts'
 import { StreamRecord } from './stream-record.ts'
 import { type Emission, TableOperator, type TableView } from './table-operators.ts'
 import { type AnyWindows, type CalendarWindows, closesAfterMs, type TimeWindows } from './windows.ts'
 
 /** What a node of windows sends on. Known when the topology is complete. */
-export interface WindowEmission extends Emission {
+export interface WindowEmission extends Emission, LateEmission {
   /** Each window once, when it has closed. */
   readonly onClose: boolean
-  /** Records that came too late for a window go to the output `late`. */
-  late: boolean
 }
 
 /** The next value of a window, given the present one (undefined: none). */

@@ -6,7 +6,8 @@ import type { WindowShape } from '../state/window-table.ts'
 import type { ProcessorInstance, StoreDefinition } from './contracts.ts'
 import type { DraftNode, GraphBuilder, Upstream } from './graph-builder.ts'
 import type { WindowStoreHandle } from './handles.ts'
-import { type AnyRecord, lateOutput } from './operators.ts'
+import { lateOf } from './late.ts'
+import type { AnyRecord } from './operators.ts'
 import { emitted, type TablePart } from './per-commit.ts'
 // biome-ignore lint/suspicious/noImportCycles: a stream makes windows and windows make streams, when their methods are called
 import { RecordStream } from './stream.ts'
@@ -67,10 +68,8 @@ export class WindowedTable<K, V, V0, N extends null = never> extends TableStream
 
   /** The records that came when a window of theirs had closed already, as they came. They are counted in any case. */
   late(): RecordStream<K, V0> {
-    const node = this.#aggregation
-    this.#windowEmission.late = true
-    if (!node.children.has(lateOutput)) node.children.set(lateOutput, [])
-    return new RecordStream<K, V0>(this.#builder, { node, output: lateOutput }, false)
+    const upstream = lateOf(this.#aggregation, this.#windowEmission)
+    return new RecordStream<K, V0>(this.#builder, upstream, false)
   }
 }
 

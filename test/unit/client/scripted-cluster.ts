@@ -5,7 +5,7 @@ import { MillstreamError } from '../../../src/errors.ts'
 import type { Api } from '../../../src/protocol/api.ts'
 
 /** What a request gets: an answer, or a promise of one. `undefined`: none, until the connection is interrupted. */
-export type Script = (api: string, request: unknown) => unknown
+export type Script = (api: string, request: unknown, node: number) => unknown
 
 export interface ScriptedCluster {
   readonly cluster: Cluster
@@ -24,9 +24,9 @@ const never = (): Promise<never> => new Promise(() => {})
 export const scriptedCluster = (transactionVersion: 1 | 2, script: Script): ScriptedCluster => {
   const sent: string[] = []
   const waiting = new Map<string, ((error: Error) => void)[]>()
-  const send = (_node: number, role: string, { name }: Api<never, unknown>, request: unknown) => {
+  const send = (node: number, role: string, { name }: Api<never, unknown>, request: unknown) => {
     sent.push(name)
-    const answer = scripted.script(name, request)
+    const answer = scripted.script(name, request, node)
     if (answer !== undefined) return Promise.resolve(answer)
     return new Promise((_resolve, reject) => {
       waiting.set(role, [...(waiting.get(role) ?? []), reject])
@@ -37,6 +37,7 @@ export const scriptedCluster = (transactionVersion: 1 | 2, script: Script): Scri
     transactionVersion,
     requestTimeoutMs: 30_000,
     send,
+    brokers: () => [{ nodeId: 0 }],
     sendToAny: (api: Api<never, unknown>, request: unknown) => send(0, 'admin', api, request),
     coordinator: () => Promise.resolve(0),
     forgetCoordinator: () => {},
@@ -44,7 +45,7 @@ export const scriptedCluster = (transactionVersion: 1 | 2, script: Script): Scri
     partition: () => (scripted.leader < 0 ? undefined : { leader: scripted.leader, leaderEpoch: 0 }),
     topic: () => ({ partitions: 1, topicId: '' }),
     refreshMetadata: () =>
-      scripted.script('Metadata', undefined) === undefined ? never() : Promise.resolve(),
+      scripted.script('Metadata', undefined, 0) === undefined ? never() : Promise.resolve(),
     interrupt: (_node: number, role: string) => {
       for (const reject of waiting.get(role) ?? []) reject(connectionLost())
       waiting.delete(role)

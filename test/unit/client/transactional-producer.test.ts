@@ -40,8 +40,8 @@ const fine: Script = (api, request) => {
 /** `fine`, with this one request another way. */
 const but =
   (which: string, answer: unknown): Script =>
-  (api, request) =>
-    api === which ? answer : fine(api, request)
+  (api, request, broker) =>
+    api === which ? answer : fine(api, request, broker)
 
 const producerOf = (transactionVersion: 1 | 2, script: Script = fine) => {
   const timers = new Set<TimerHandle>()

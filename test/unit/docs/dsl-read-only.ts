@@ -46,14 +46,26 @@ export const readOnlyExamples: readonly Example[] = [
     (t) => {
       t.readOnlyStore(names, {
         store: customers,
-        process({ key, value }, store) {
-          if (value === null) store.delete(key)
-          else store.put(key, value.toUpperCase())
-        },
+        process: ({ key, value }, store) => store.put(key, (value ?? 'gone').toUpperCase()),
       })
-      t.stream(texts).process({ stores: { customers }, process: (_, { stores }) => void stores.customers })
+      const found = t.stream(texts).process({
+        stores: { customers },
+        outputs: output<string, string>(),
+        process: (one, { stores, forward }) => forward(one.withValue(stores.customers.get(one.key) ?? '-')),
+      })
+      found.to(out)
     },
-    [['names', 'c1', 'Ann']],
-    [],
+    [
+      ['texts', 'c1', 'who?'],
+      ['names', 'c1', 'Ann'],
+      ['texts', 'c1', 'who?'],
+      ['names', 'c1', null],
+      ['texts', 'c1', 'who?'],
+    ],
+    [
+      ['out', 'c1', '-'],
+      ['out', 'c1', 'ANN'],
+      ['out', 'c1', 'GONE'],
+    ],
   ),
 ]

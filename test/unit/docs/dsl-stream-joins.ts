@@ -6,7 +6,7 @@ export const streamJoinExamples: readonly Example[] = [
   ...sectionOf('Joins'),
   example(
     'stream with stream: join',
-    'Each record with those of the other stream that have its key and are at most so much earlier (`beforeMs`) or later (`afterMs`), whichever comes first. The grace is how much longer a record is kept for late ones. Both topics need the same number of partitions.',
+    'Each record with those of the other stream that have its key and are at most so much earlier (`beforeMs`) or later (`afterMs`), whichever comes first. The grace is how much longer a record is kept for late ones. What comes later still is joined with what is there, counted, and in `lateLeft()` or `lateRight()` of the joined stream. Both topics need the same number of partitions.',
     (t) => {
       const windows = within({ beforeMs: 1, afterMs: 1, graceMs: 0 })
       t.stream(texts)

@@ -40,7 +40,7 @@ export const suppressExamples: readonly Example[] = [
   ),
   table(
     'told per commit',
-    'Of each key its last change, when the transaction commits, and nothing where the key is what it was. An option of `table`, `toTable`, of every aggregation, and of those in windows. What a transaction holds is in memory and part of it, so nothing is told twice or lost; who looks a row up for a stream (`join`) sees the latest one. Here each record is a transaction.',
+    'Of each key its last change, when the transaction commits, and nothing where the key is what it was. An option of `table`, `toTable`, of every aggregation, of those in windows, and of what is made of tables and kept in a store: `filter`, `filterNot`, `mapValues`, joins, joins by a foreign key. Without a store these are told as what they are made of. What a transaction holds is in memory and part of it, so nothing is told twice or lost; who looks a row up for a stream (`join`) sees the latest one. Here each record is a transaction.',
     (t) => {
       t.stream(texts).groupByKey().count(totals, { emit: 'per-commit' }).toStream().to(sums)
     },

@@ -59,6 +59,36 @@ describe('a slice', () => {
     expect(slicer.run(tasks)).toBe(0)
   })
 
+  it('begins with each task in its turn, so that none takes all that they share', () => {
+    let isFree = true
+    const taken: string[] = []
+    /** Takes what is free, as long as it has work. */
+    const taskOf = (id: string, isBusy: () => boolean) =>
+      ({
+        id,
+        punctuateWallClock: () => false,
+        process: () => {
+          if (!isFree || !isBusy()) return 0
+          isFree = false
+          taken.push(id)
+          return 1
+        },
+      }) as unknown as StreamTask
+    let cIsBusy = false
+    const tasks = [taskOf('a', () => true), taskOf('b', () => true), taskOf('c', () => cIsBusy)]
+    const { slicer } = scene({})
+    for (let answers = 0; answers < 8; answers++) {
+      cIsBusy = answers >= 4
+      isFree = true
+      // The worker looks once more before it waits.
+      expect([slicer.run(tasks), slicer.run(tasks)]).toEqual([1, 0])
+    }
+    expect(taken).toEqual(['a', 'b', 'a', 'b', 'c', 'a', 'b', 'c'])
+    // Tasks may go.
+    isFree = true
+    expect(slicer.run(tasks.slice(0, 1))).toBe(1)
+  })
+
   it('shows which task has the thread, and that it is over also when that throws', () => {
     const { slicer, tasks, pulse } = scene({ a: 1, b: 1 })
     const watch = new StandstillWatch(pulse.memory, { lookEveryMs: 10, blockedAfterMs: 10 }, 0)

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeManifest, encodeManifest, type Manifest, shapeOf } from '../../../src/savepoint/manifest.ts'
-import { int64 } from '../../../src/serde/numbers.ts'
-import { string } from '../../../src/serde/text.ts'
-import { store, topic } from '../../../src/topology/handles.ts'
-import { topology } from '../../../src/topology/topology.ts'
+import { int64, joinStore, store, string, topic, topology, within } from '../../../src/index.ts'
 
 const words = (name: string, { input = 'lines', storeName = 'totals', by = 'by-word', out = 'out' } = {}) =>
   topology(name, (t) => {
@@ -99,5 +96,19 @@ describe('the shape of a topology', () => {
     expect(shapeOf(words('two', { out: 'elsewhere' })).hash).toBe(shape.hash)
     for (const other of [{ input: 'texts' }, { storeName: 'sums' }, { by: 'by-letter' }])
       expect(shapeOf(words('one', other)).hash).not.toBe(shape.hash)
+  })
+
+  it('says which join keeps a store: the serdes are the same', () => {
+    const options = { key: string, value: string }
+    const joined = (outer: boolean) =>
+      topology('joins', (t) => {
+        const [left, right] = [t.stream(topic('left', options)), t.stream(topic('right', options))]
+        const kept = joinStore('kept', { key: string, left: string, right: string })
+        const window = within({ beforeMs: 1, afterMs: 1, graceMs: 0 })
+        if (outer) left.outerJoin(right, () => '', window, kept).to(topic('out', options))
+        else left.join(right, () => '', window, kept).to(topic('out', options))
+      })
+    expect(shapeOf(joined(true).graph).parts[0]).toMatch(/kept \(.*\), what an outer join keeps$/)
+    expect(shapeOf(joined(false).graph).parts[0]).toMatch(/kept \(.*\), what an inner join keeps$/)
   })
 })

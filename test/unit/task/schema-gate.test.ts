@@ -90,7 +90,7 @@ const drain = (queue: RecordQueue): unknown[] => {
   const values: unknown[] = []
   while (queue.hasHead) {
     values.push(queue.head().value)
-    queue.pop(true)
+    queue.pop()
   }
   return values
 }
@@ -123,6 +123,40 @@ describe('a queue', () => {
     schemas.here.add(4)
     queue.tryGate()
     expect(queue.headTimestamp).toBe(5004)
+  })
+
+  it('waits at a record whose schema its timestamp extractor misses behind the gate', () => {
+    const schemas = new Schemas()
+    const { serde } = schemas
+    // Known not to exist when the batch comes up, and asked for again when it is read.
+    const remote = { ...(serde.remote as RemoteSerde), idOf: () => -1 }
+    const source = sourceOf({ key: string, value: { ...serde, remote } }, (value) => 5000 + (value as number))
+    const queue = new RecordQueue('topic', 0, source, start, () => 0)
+    schemas.here.add(1)
+    queue.add(fetched(0, [1, 4, 1]))
+    queue.pop()
+    expect(queue).toMatchObject({ isHeldBack: true, caughtUp: false, position: 1, hasHead: false })
+    queue.add(fetched(3, [1]))
+    queue.tryGate()
+    expect(queue).toMatchObject({ isHeldBack: true, position: 1, hasHead: false, partitionTime: 5001 })
+    schemas.here.add(4)
+    queue.tryGate()
+    expect(queue).toMatchObject({ isHeldBack: false, headTimestamp: 5004, headOffset: 1 })
+    expect(drain(queue)).toEqual([4, 1, 1])
+    expect(queue).toMatchObject({ caughtUp: true, position: 4, bufferedBytes: 0 })
+  })
+
+  it('does not wait at a record any more when it goes back', () => {
+    const schemas = new Schemas()
+    const { serde } = schemas
+    const remote = { ...(serde.remote as RemoteSerde), idOf: () => -1 }
+    const source = sourceOf({ key: string, value: { ...serde, remote } }, (value) => 5000 + (value as number))
+    const queue = new RecordQueue('topic', 0, source, start, () => 0)
+    queue.add(fetched(0, [4, 1]))
+    queue.reset(1)
+    schemas.here.add(1)
+    queue.add(fetched(1, [1]))
+    expect(drain(queue)).toEqual([1])
   })
 
   it('forgets what it waited for when it goes back', () => {

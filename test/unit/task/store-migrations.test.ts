@@ -1,14 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { nodePorts } from '../../../src/base/node-ports.ts'
-import { int64 } from '../../../src/serde/numbers.ts'
-import { string } from '../../../src/serde/text.ts'
+import {
+  int64,
+  joinStore,
+  store,
+  string,
+  topic,
+  topology,
+  type TopologyScope,
+  tumbling,
+  untilTimeLimit,
+  untilWindowCloses,
+  versionedStore,
+  windowed,
+  windowStore,
+  within,
+} from '../../../src/index.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { StoreMigrations } from '../../../src/task/store-migrations.ts'
 import type { StoreDefinition } from '../../../src/topology/contracts.ts'
-import { store, versionedStore } from '../../../src/topology/handles.ts'
 import { finishedStore } from '../../../src/topology/store-layouts.ts'
-import { readStoreCode, storeCode } from '../../../src/topology/store-code.ts'
+import { isSameLayout, readStoreCode, storeCode } from '../../../src/topology/store-code.ts'
 import { identity } from '../state/support.ts'
 
 const plainUse = { keepsTable: false, waiting: false, windowShape: undefined }
@@ -144,5 +157,54 @@ describe('the code of a store', () => {
     expect(storeCode(finished(store('s', { key, value: int64, ttlMs: 4 })))).toBe('1esl')
     expect(readStoreCode('12tsl')).toEqual({ version: 12, layout: 'tsl' })
     expect(readStoreCode('x')).toBeUndefined()
+  })
+
+  const lefts = topic('lefts', { key, value: string })
+  const rights = topic('rights', { key, value: string })
+  const out = topic('out', { key, value: string })
+  const window = within({ beforeMs: 1, afterMs: 1, graceMs: 0 })
+  const kept = joinStore('kept', { key, left: string, right: string })
+  const joiner = (): string => ''
+  const codeOf = (describeIt: (t: TopologyScope) => unknown, name = 'kept'): string | undefined =>
+    topology('app', (t) => void describeIt(t))
+      .graph.subtopologies.flatMap(({ stores }) => stores)
+      .find((one) => one.name === name)?.layout
+
+  it('says which join keeps it: an inner one would never take out what another one has waiting', () => {
+    expect(codeOf((t) => t.stream(lefts).join(t.stream(rights), joiner, window, kept).to(out))).toBe('1isss')
+    expect(codeOf((t) => t.stream(lefts).leftJoin(t.stream(rights), joiner, window, kept).to(out))).toBe(
+      '1lsss',
+    )
+    expect(codeOf((t) => t.stream(lefts).outerJoin(t.stream(rights), joiner, window, kept).to(out))).toBe(
+      '1osss',
+    )
+  })
+
+  it('says until when it holds changes back', () => {
+    const ten = tumbling({ sizeMs: 10, graceMs: 0 })
+    const counts = (t: TopologyScope) =>
+      t
+        .stream(lefts)
+        .groupByKey()
+        .windowedBy(ten)
+        .count(windowStore('counts', { key, value: int64 }))
+    const held = { name: 'kept', key: windowed(string, ten), value: int64 }
+    expect(codeOf((t) => counts(t).suppress(untilWindowCloses(), held))).toBe('1cosl')
+    expect(codeOf((t) => counts(t).suppress(untilTimeLimit({ waitMs: 1 }), held))).toBe('1dosl')
+    expect(
+      codeOf((t) =>
+        t
+          .table(lefts, store('rows', { key, value: string }))
+          .suppress(untilTimeLimit({ waitMs: 1 }), { name: 'kept', key, value: string }),
+      ),
+    ).toBe('1dss')
+  })
+
+  it('of an earlier build is that of any kind which that did not tell apart', () => {
+    expect(isSameLayout('msss', 'osss')).toBe(true)
+    expect(isSameLayout('hsl', 'csl')).toBe(true)
+    expect(isSameLayout('hsl', 'css')).toBe(false)
+    expect(isSameLayout('osss', 'isss')).toBe(false)
+    expect(isSameLayout('hsl', 'osl')).toBe(false)
   })
 })

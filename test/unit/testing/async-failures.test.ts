@@ -1,5 +1,5 @@
 // Calls that fail, in the test driver: what becomes of their records and of those around them.
-import { topology } from 'millstream'
+import { string, topic, topology } from 'millstream'
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 import { Desk, input, type OpenCall, out, outputs, send, started, turn } from './async-desk.ts'
@@ -34,6 +34,27 @@ describe('a call that fails', () => {
     await turn(driver)
     expect(outputs(driver)).toBe('BC')
     expect(driver.counts.skipped).toBe(1)
+  })
+
+  it('leaves records behind it the timestamps that they have of it, also after a restart', async () => {
+    const desk = new Desk()
+    const undated = topic('in', { key: string, value: string, onInvalidTimestamp: 'partition-time' })
+    const app = topology('undated', (t) => {
+      t.stream(undated).mapValuesAsync(desk.call).to(out)
+    })
+    using driver = testDriver(app, { settings: { onFailure: 'skip' } })
+    driver.input(undated).send('a', 'a', { timestamp: 10 })
+    driver.input(undated).send('b', 'b', { timestamp: 1000 })
+    driver.input(undated).send('c', 'c', { timestamp: -1 })
+    desk.answer('a')
+    desk.fail('b')
+    await turn(driver)
+    driver.restart()
+    driver.run()
+    desk.answer('c')
+    await turn(driver)
+    const told = driver.output(out).readAll()
+    expect(told.map(({ value, timestamp }) => `${value} at ${timestamp}`)).toEqual(['A at 10', 'C at 1000'])
   })
 
   it('is made again with retry, while others of its key wait', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, output, store, string, topic, topology, type Topology } from '../../../src/index.ts'
 import { type TestDriver, testDriver } from '../../../src/testing/index.ts'
+import { restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: string })
 const plain = topic('plain', { key: string, value: string })
@@ -88,11 +89,8 @@ const step = fc.oneof(
   { weight: 10, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('fail' as const), which: fc.nat(9) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(30) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
@@ -202,12 +200,12 @@ const settle = (): Promise<void> => new Promise((resolve) => void setImmediate(r
 describe('asynchronous processors under aborts and restarts', () => {
   it('put out what synchronous ones would', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 80, size: 'max' }), async (steps) => {
         const run = new Run()
         for (const one of steps) await run.take(one)
         await run.finish()
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 })

@@ -1,6 +1,6 @@
 // Asynchronous processors in the test driver: what is called when, and whose turn it is.
 import { output, topology, type StreamRecord, type Topology } from 'millstream'
-import { testDriver } from 'millstream/testing'
+import { type TestDriver, testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 import {
   counted,
@@ -109,18 +109,23 @@ describe('calls', () => {
   })
 })
 
+/** Nothing comes out before the answer to the first record. */
+const answerBackwards = async (driver: TestDriver, desk: Desk): Promise<void> => {
+  desk.answer('c')
+  desk.answer('b')
+  await turn(driver)
+  expect(outputs(driver)).toBe('')
+  desk.answer('a')
+  await turn(driver)
+  expect(outputs(driver)).toBe('ABC')
+}
+
 describe('results', () => {
   it('come in the order of the records, whatever is answered first', async () => {
     const desk = new Desk()
     using driver = started(desk)
     send(driver, 'abc')
-    desk.answer('c')
-    desk.answer('b')
-    await turn(driver)
-    expect(outputs(driver)).toBe('')
-    desk.answer('a')
-    await turn(driver)
-    expect(outputs(driver)).toBe('ABC')
+    await answerBackwards(driver, desk)
   })
 
   it('are committed up to the lowest unfinished record', async () => {
@@ -230,13 +235,7 @@ describe('results', () => {
     using driver = testDriver(app)
     driver.input(input).send('k', 'ab')
     driver.input(input).send('k', 'c')
-    desk.answer('c')
-    desk.answer('b')
-    await turn(driver)
-    expect(outputs(driver)).toBe('')
-    desk.answer('a')
-    await turn(driver)
-    expect(outputs(driver)).toBe('ABC')
+    await answerBackwards(driver, desk)
   })
 
   it('are lost with their transaction, and called for again', async () => {

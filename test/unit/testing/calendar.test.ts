@@ -12,6 +12,7 @@ import {
   windowStore,
 } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const hourMs = 3_600_000
 const input = topic('in', { key: string, value: string })
@@ -116,37 +117,20 @@ describe('windows of the calendar', () => {
           ),
         }),
       },
-      {
-        weight: 2,
-        arbitrary: fc.record({
-          kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const),
-        }),
-      },
-      { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+      turns,
+      restarts,
     )
     const date = new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/Berlin', dateStyle: 'short' })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         using driver = testDriver(days)
         const sent: { readonly key: string; readonly timestamp: number }[] = []
-        let begun = false
         let timestamp = at('2026-03-25T00:00Z')
-        for (const one of steps) {
-          if (one.kind === 'send') {
-            timestamp += one.forwardMs
-            sent.push({ key: one.key, timestamp })
-            driver.input(input).send(one.key, 'v', { timestamp })
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
-          }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+        play(driver, steps, (one) => {
+          timestamp += one.forwardMs
+          sent.push({ key: one.key, timestamp })
+          driver.input(input).send(one.key, 'v', { timestamp })
+        })
 
         const told: string[] = []
         const present = new Map<string, number>()

@@ -15,6 +15,7 @@ import {
   windowStore,
 } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const orders = topic('orders', { key: string, value: nullable(string) })
 const payments = topic('payments', { key: string, value: nullable(int64) })
@@ -93,11 +94,8 @@ const step = fc.oneof(
       forwardMs: fc.integer({ min: 1, max: 5 }),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 describe('cogroups under aborts and restarts', () => {
@@ -106,27 +104,15 @@ describe('cogroups under aborts and restarts', () => {
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         using driver = testDriver(cogroups)
         const sent: Sent[] = []
-        let begun = false
         let timestamp = 0
-        for (const one of steps) {
-          if (one.kind === 'send') {
-            timestamp += one.forwardMs
-            const letter = String.fromCharCode(65 + (sent.length % 26))
-            const value = one.isNull ? null : one.order ? letter : sent.length
-            sent.push({ key: one.key, value, isOrder: one.order, timestamp })
-            if (one.order) driver.input(orders).send(one.key, value as string | null, { timestamp })
-            else driver.input(payments).send(one.key, value as number | null, { timestamp })
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
-          }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+        play(driver, steps, (one) => {
+          timestamp += one.forwardMs
+          const letter = String.fromCharCode(65 + (sent.length % 26))
+          const value = one.isNull ? null : one.order ? letter : sent.length
+          sent.push({ key: one.key, value, isOrder: one.order, timestamp })
+          if (one.order) driver.input(orders).send(one.key, value as string | null, { timestamp })
+          else driver.input(payments).send(one.key, value as number | null, { timestamp })
+        })
 
         const { rows, closed, over } = modelOf(sent)
         expect(new Map([...driver.store(totals).all()].map(({ key, value }) => [key, value]))).toEqual(rows)

@@ -2,6 +2,7 @@
 import { int64, store, string, topic, topology, tumbling, windowed, windowStore } from 'millstream'
 import { type SimulatedWorld, simulate } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
+import { start } from './simulated.ts'
 
 const orders = topic('orders', { key: string, value: int64 })
 const payments = topic('payments', { key: string, value: int64 })
@@ -12,8 +13,6 @@ const number = { key: string, value: int64 }
 const open = store('open', number)
 const perWindow = windowStore('per-window', number)
 const sums = store('sums', number)
-// About the time at which a simulation begins: what is much older the brokers delete.
-const start = Date.UTC(2026, 0, 1)
 
 const cogroups = topology('cogroups', (t) => {
   const both = t

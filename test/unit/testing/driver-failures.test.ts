@@ -132,6 +132,37 @@ describe('a record that fails', () => {
     expect(values(driver)).toEqual(['bad, but only once more'])
   })
 
+  it('has its own tries where an older record of another input comes in between', () => {
+    const refunds = topic('refunds', { key: string, value: string })
+    const failures = new Map([
+      ['order', 2],
+      ['refund', 1],
+    ])
+    const app = topology('two-inputs', (t) => {
+      t.stream(orders)
+        .merge(t.stream(refunds))
+        .mapValues((value) => {
+          const left = failures.get(value) ?? 0
+          failures.set(value, left - 1)
+          if (left > 0) throw new Error('not yet')
+          return value
+        })
+        .to(done)
+    })
+    const settings = { onFailure: 'retry', retryBackoffMs: 100, retryAttempts: 2 } as const
+    const log = new KeptLog()
+    using driver = testDriver(app, { settings, log })
+    driver.input(orders).send('a', 'order', { timestamp: 10 })
+    driver.input(refunds).send('a', 'refund', { timestamp: 5 })
+    driver.advanceWallClock(500)
+    expect(values(driver)).toEqual(['refund', 'order'])
+    expect(log.with('tried again').map(({ fields }) => [fields?.['attempt'], fields?.['delayMs']])).toEqual([
+      [1, 100],
+      [1, 100],
+      [2, 200],
+    ])
+  })
+
   it('may be one that the serde or the timestamp refuses', () => {
     using driver = testDriver(shop())
     const bare = topic('orders', { key: nullable(string), value: string })

@@ -3,12 +3,9 @@ import { int64, nullable, store, string, topic, topology, tumbling, windowed, wi
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 import wordCount, { counts, lines, totals } from '../../../processors/word-count/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
+import { partitionsOf } from './model-steps.ts'
 
-const partitionOf = (key: string, partitions: number): number => {
-  const bytes = Buffer.from(key)
-  return partitionForKey(bytes, 0, bytes.length, partitions)
-}
+const partitionOf = (key: string, partitions: number): number => partitionsOf(partitions)(key)
 
 const words = 'the quick brown fox jumps over the lazy dog and then some more of the same'
 

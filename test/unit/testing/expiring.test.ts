@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, nullable, output, store, string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: string })
 const told = topic('told', { key: string, value: string })
@@ -141,11 +142,8 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 describe('such stores under aborts and restarts', () => {
@@ -155,33 +153,21 @@ describe('such stores under aborts and restarts', () => {
         using driver = testDriver(lookups)
         const model = new Map<string, { value: string; timestamp: number }>()
         const expected: string[] = []
-        let begun = false
         let timestamp = 0
         let time = -1
-        for (const one of steps) {
-          if (one.kind === 'send') {
-            const { key, value } = one
-            timestamp = Math.max(0, timestamp + one.forwardMs)
-            time = Math.max(time, timestamp)
-            driver.input(input).send(key, value, { timestamp })
-            for (const [id, entry] of model) if (entry.timestamp + ttlMs <= time) model.delete(id)
-            const found = model.get(key)
-            const all = [...model.keys()].sort().join('')
-            expected.push(`${found?.value ?? '-'} ${found !== undefined} ${all}`)
-            if (value === 'delete' || timestamp + ttlMs <= time) {
-              if (value !== 'get') model.delete(key)
-            } else if (value !== 'get') model.set(key, { value, timestamp })
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
-          }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+        play(driver, steps, (one) => {
+          const { key, value } = one
+          timestamp = Math.max(0, timestamp + one.forwardMs)
+          time = Math.max(time, timestamp)
+          driver.input(input).send(key, value, { timestamp })
+          for (const [id, entry] of model) if (entry.timestamp + ttlMs <= time) model.delete(id)
+          const found = model.get(key)
+          const all = [...model.keys()].sort().join('')
+          expected.push(`${found?.value ?? '-'} ${found !== undefined} ${all}`)
+          if (value === 'delete' || timestamp + ttlMs <= time) {
+            if (value !== 'get') model.delete(key)
+          } else if (value !== 'get') model.set(key, { value, timestamp })
+        })
         const values = driver.output(told).readAll()
         expect(values.map(({ value }) => value)).toEqual(expected)
         // Places and entries that are over are few: those of the last step, and what no write came for.

@@ -11,6 +11,7 @@ import {
   topology,
 } from '../../../src/index.ts'
 import { type TestDriver, testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 // Orders name their customer, as `customer:item`.
 const orders = topic('orders', { key: string, value: nullable(string) })
@@ -178,11 +179,8 @@ const step = fc.oneof(
       value: fc.option(fc.constantFrom('A', 'B')),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 describe('a join by a foreign key under aborts and restarts', () => {
@@ -196,8 +194,7 @@ describe('a join by a foreign key under aborts and restarts', () => {
           using driver = testDriver(joined, { partitions: { orders: ofOrders, customers: ofCustomers } })
           const placed = new Map<string, string>()
           const known = new Map<number, string>()
-          let begun = false
-          for (const one of steps) {
+          play(driver, steps, (one) => {
             if (one.kind === 'order') {
               const value = one.value === null ? null : one.value.join(':')
               driver.input(orders).send(one.key, value)
@@ -207,17 +204,8 @@ describe('a join by a foreign key under aborts and restarts', () => {
               driver.input(customers).send(one.key, one.value)
               if (one.value === null) known.delete(one.key)
               else known.set(one.key, one.value)
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
             }
-          }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
+          })
           const model = (outer: boolean): Record<string, string> => {
             const entries = [...placed].flatMap(([key, order]): [string, string][] => {
               const customer = known.get(customerOf(order) ?? -1)

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { globalStore, int64, nullable, string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { restarts, turns } from './model-steps.ts'
 
 const orders = topic('orders', { key: string, value: string })
 const rates = topic('rates', { key: string, value: nullable(int64) })
@@ -38,13 +39,10 @@ const step = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('sum' as const), key, value: fc.integer() }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
+  { ...turns, weight: 3 },
   // What is older than a second goes to the disk with the next commit.
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  restarts,
 )
 
 class Model {

@@ -14,18 +14,20 @@ import {
   windowed,
   windowStore,
 } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const second = topic('in-2', { key: string, value: nullable(int64) })
 const third = topic('in-3', { key: string, value: nullable(int64) })
 const told = topic('told', { key: string, value: nullable(int64) })
+const toldKept = topic('told-kept', { key: string, value: nullable(int64) })
 const eights = tumbling({ sizeMs: 8, graceMs: 0 })
 const counted = topic('counted', { key: windowed(string, eights), value: int64 })
 const number = { key: string, value: int64 }
 const sums = store('sums', number)
 const joinedSums = store('joined-sums', number)
+const keptSums = store('kept-sums', number)
 const perCommit = { emit: 'per-commit' } as const
 const sum = {
   add: (one: number, other: number) => one + other,
@@ -33,19 +35,28 @@ const sum = {
 }
 
 const tables = topology('tables', (t) => {
-  const rows = t.table(input, store('rows', number), perCommit)
+  const first = t.stream(input)
+  const rows = first.toTable(store('rows', number), perCommit)
   rows.toStream().to(told)
   const groups = { ...number, name: 'halves' }
   const half = (key: string): string => (key < 'c' ? 'low' : 'high')
   rows.groupBy((value, key) => ({ key: half(key), value }), groups).reduce(sums, sum, perCommit)
   // Both sides change with the same record, one now and one at the commit.
-  const now = rows.outerJoin(
-    t.stream(second).toTable(store('now', number)),
-    (one, other) => (one ?? 0) * (other ?? 1),
-  )
+  const seconds = t.stream(second).toTable(store('now', number))
+  const times = (one: number | undefined, other: number | undefined): number => (one ?? 0) * (other ?? 1)
+  const now = rows.outerJoin(seconds, times)
   now
     .groupBy((value, key) => ({ key: half(key), value }), { ...groups, name: 'joined' })
     .reduce(joinedSums, sum)
+  const unheld = first.toTable(store('unheld', number))
+  unheld
+    .filter(() => true, store('kept', number), perCommit)
+    .toStream()
+    .to(toldKept)
+  unheld
+    .outerJoin(seconds, times, store('kept-join', number), perCommit)
+    .groupBy((value, key) => ({ key: half(key), value }), { ...groups, name: 'kept-joined' })
+    .reduce(keptSums, sum)
   t.stream(third)
     .groupByKey()
     .windowedBy(eights)
@@ -88,11 +99,8 @@ const step = fc.oneof(
       timestamp: fc.integer({ min: 0, max: 30 }),
     }),
   },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  { ...turns, weight: 4 },
+  restarts,
 )
 
 describe('tables told per commit under aborts and restarts', () => {
@@ -103,7 +111,7 @@ describe('tables told per commit under aborts and restarts', () => {
         fc.integer({ min: 1, max: 3 }),
         (steps, partitions) => {
           using driver = testDriver(tables, { partitions })
-          const partitionOf = (key: string): number => partitionForKey(Buffer.from(key), 0, 1, partitions)
+          const partitionOf = partitionsOf(partitions)
           const rows = Array.from({ length: partitions }, () => new Map<string, Sent>())
           const expected: string[][] = Array.from({ length: partitions }, () => [])
           const all: Sent[] = []
@@ -115,35 +123,21 @@ describe('tables told per commit under aborts and restarts', () => {
             }
             waiting = []
           }
-          let begun = false
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              const { key, value, timestamp } = one
-              waiting.push({ key, value, timestamp })
-              all.push({ key, value, timestamp })
-              driver.input(input).send(key, value, { timestamp })
-              driver.input(third).send(key, value, { timestamp })
-              if (!begun) committed()
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              if (one.kind === 'commit') committed()
-              begun = one.kind === 'begin'
-            }
-            if (one.kind === 'send' && one.value !== null)
-              driver.input(second).send(one.key, one.value, { timestamp: one.timestamp })
+          const send = ({ key, value, timestamp }: Sent): void => {
+            waiting.push({ key, value, timestamp })
+            all.push({ key, value, timestamp })
+            driver.input(input).send(key, value, { timestamp })
+            driver.input(third).send(key, value, { timestamp })
+            if (value !== null) driver.input(second).send(key, value, { timestamp })
           }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
-          committed()
+          play(driver, steps, send, committed)
 
-          const out = driver.output(told).readAll()
-          for (const [partition, texts] of expected.entries()) {
-            const own = out.filter(({ key }) => partitionOf(key) === partition)
-            expect(own.map(({ key, value, timestamp }) => `${key}=${value}/${timestamp}`)).toEqual(texts)
+          for (const topicOf of [told, toldKept]) {
+            const out = driver.output(topicOf).readAll()
+            for (const [partition, texts] of expected.entries()) {
+              const own = out.filter(({ key }) => partitionOf(key) === partition)
+              expect(own.map(({ key, value, timestamp }) => `${key}=${value}/${timestamp}`)).toEqual(texts)
+            }
           }
           const low = (key: string): boolean => key < 'c'
           const rowsNow = new Map(
@@ -163,7 +157,8 @@ describe('tables told per commit under aborts and restarts', () => {
             const either = new Set([...keys(rowsNow), ...keys(others)])
             let joined = 0
             for (const key of either) joined += (rowsNow.get(key) ?? 0) * (others.get(key) ?? 1)
-            expect((driver.store(joinedSums).get(name) ?? 0) + 0).toBe(joined + 0)
+            for (const kept of [joinedSums, keptSums])
+              expect((driver.store(kept).get(name) ?? 0) + 0, kept.name).toBe(joined + 0)
           }
           const last = new Map<string, number>()
           for (const { key, value } of driver.output<Windowed<string>, number>(counted as never).readAll()) {

@@ -270,6 +270,142 @@ describe('a table told per commit', () => {
   })
 })
 
+describe('a table that is made of another one, told per commit', () => {
+  const all = store('all', number)
+  const made: readonly (readonly [
+    string,
+    (t: TopologyScope) => { toStream(): { to(topic: typeof out): void } },
+  ])[] = [
+    ['filter', (t) => t.table(input, rows).filter((value) => value > 1, all, perCommit)],
+    ['filterNot', (t) => t.table(input, rows).filterNot((value) => value < 2, all, perCommit)],
+    ['mapValues', (t) => t.table(input, rows).mapValues((value) => value, all, perCommit)],
+    ['join', (t) => t.table(input, rows).join(t.table(other, others), (one) => one, all, perCommit)],
+    ['leftJoin', (t) => t.table(input, rows).leftJoin(t.table(other, others), (one) => one, all, perCommit)],
+    [
+      'outerJoin',
+      (t) => t.table(input, rows).outerJoin(t.table(other, others), (one) => one ?? 0, all, perCommit),
+    ],
+  ]
+
+  it.each(made)('tells its last change: %s', (_, build) => {
+    using driver = runOf((t) => build(t).toStream().to(out))
+    if (driver.topics.includes('other')) {
+      const partners: readonly In[] = [
+        ['a', 1],
+        ['b', 1],
+      ]
+      send(driver, partners, other)
+      read(driver)
+    }
+    together(driver, [
+      ['a', 5, 1],
+      ['b', 5, 1],
+      ['a', 6, 2],
+      ['b', 7, 3],
+      ['a', 4, 4],
+    ])
+    expect(read(driver)).toEqual(['b=7/3', 'a=4/4'])
+    together(driver, [
+      ['a', 9, 5],
+      ['a', 4, 6],
+    ])
+    expect(read(driver)).toEqual([])
+    expect(driver.store(all).get('a')).toBe(4)
+  })
+
+  it('tells of both sides of a join one change, and no result that was there in between', () => {
+    using driver = runOf((t) =>
+      t
+        .table(input, rows)
+        .join(t.table(other, others), (one, another) => one * 100 + another, all, perCommit)
+        .toStream()
+        .to(out),
+    )
+    together(driver, [['a', 1, 1]])
+    together(driver, [['a', 1, 2]], other)
+    expect(read(driver)).toEqual(['a=101/2'])
+    driver.begin()
+    send(driver, [['a', 2, 3]])
+    send(driver, [['a', 2, 4]], other)
+    driver.commit()
+    expect(read(driver)).toEqual(['a=202/4'])
+    driver.begin()
+    send(driver, [['a', null, 5]])
+    driver.run()
+    send(driver, [['a', 3, 6]])
+    driver.abort()
+    driver.begin()
+    driver.commit()
+    expect(read(driver)).toEqual(['a=302/6'])
+  })
+
+  it('tells a join by a foreign key: of each row one change, however many came back', () => {
+    const joined = (options: { readonly emit?: 'per-commit' }) =>
+      runOf((t) =>
+        t
+          .table(input, rows)
+          .foreignKeyJoin(
+            t.table(other, others),
+            () => 'f',
+            (one, another) => one * 100 + another,
+            {
+              name: 'by-f',
+              foreignKey: string,
+              value: int64,
+              store: all,
+              ...options,
+            },
+          )
+          .toStream()
+          .to(out),
+      )
+    const come = (driver: Driver): string[] => {
+      send(driver, [['a', 1, 1]])
+      send(driver, [['f', 1, 2]], other)
+      driver.run()
+      read(driver)
+      driver.begin()
+      send(
+        driver,
+        [
+          ['f', 2, 3],
+          ['f', 3, 4],
+        ],
+        other,
+      )
+      send(driver, [['a', 5, 5]])
+      driver.commit()
+      driver.run()
+      return read(driver)
+    }
+    using each = joined({})
+    using last = joined(perCommit)
+    const told = come(each)
+    expect(told.length).toBeGreaterThan(1)
+    expect(told.at(-1)).toBe('a=503/5')
+    expect(come(last)).toEqual(['a=503/5'])
+  })
+
+  it('is seen as it was told by what is behind it', () => {
+    using driver = runOf((t) => {
+      const kept = t.table(input, rows).mapValues((value) => value, all, perCommit)
+      kept
+        .join(t.table(other, others), (left, right) => left * right)
+        .groupBy((value) => ({ key: 'all', value }), { name: 'all', ...number })
+        .reduce(totals, { add: (sum, value) => sum + value, subtract: (sum, value) => sum - value })
+        .toStream()
+        .to(out)
+    })
+    together(driver, [['a', 1]])
+    together(driver, [['a', 2]], other)
+    driver.begin()
+    send(driver, [['a', 3]])
+    send(driver, [['a', 4]], other)
+    driver.commit()
+    expect(read(driver).at(-1)).toBe('all=12/0')
+  })
+})
+
 describe('what is behind a table told per commit', () => {
   it('is told in the same commit, and sees what was told', () => {
     using driver = runOf((t) => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, nullable, output, readOnlyStore, store, string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { restarts, turns } from './model-steps.ts'
 
 const orders = topic('orders', { key: string, value: string })
 const rates = topic('rates', { key: string, value: nullable(int64) })
@@ -35,10 +36,6 @@ const app = topology('read-only', (t) => {
 })
 
 const key = fc.constantFrom('a', 'b', 'c', 'd')
-const turns = (kind: 'begin' | 'commit' | 'abort') => ({
-  weight: 2,
-  arbitrary: fc.record({ kind: fc.constant(kind) }),
-})
 const step = fc.oneof(
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('order' as const), key }) },
   {
@@ -53,12 +50,10 @@ const step = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('sum' as const), key, value: fc.integer({ max: 99 }) }),
   },
-  turns('begin'),
-  turns('commit'),
-  turns('abort'),
+  turns,
   // What is older than a second goes to the disk with the next commit.
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  restarts,
 )
 
 type Sent =

@@ -1,5 +1,6 @@
 // Topologies whose serdes need a schema registry, in the test driver and in a simulation: nobody is asked.
 import {
+  globalStore,
   int64,
   joinStore,
   versionedStore,
@@ -145,6 +146,29 @@ describe('in the test driver', () => {
         .readAll()
         .map(({ value }) => value),
     ).toEqual(['5 6'])
+  })
+
+  it('global tables are looked up by keys that have schemas, too', () => {
+    const all = topology('all', (t) => {
+      const known = t.globalTable(customers, { store: globalStore('known', { key: word, value: text }) })
+      t.stream(orders)
+        .filter(({ value }) => value !== null)
+        .joinGlobal(
+          known,
+          ({ value }) => value?.customer ?? null,
+          (_, name) => name,
+        )
+        .to(labels)
+    })
+    using driver = testDriver(all)
+    driver.input(customers).send('c', 'Carla')
+    driver.input(orders).send('o', { customer: 'c', cents: 5 })
+    driver.restart({ keepState: false })
+    driver.input(orders).send('o', { customer: 'c', cents: 6 })
+    expect(driver.output(labels).readKeyValues()).toEqual([
+      { key: 'o', value: 'Carla' },
+      { key: 'o', value: 'Carla' },
+    ])
   })
 
   it('refuses a value that the schema refuses, by the policy', () => {

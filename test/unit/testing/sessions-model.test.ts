@@ -13,8 +13,8 @@ import {
   windowed,
   windowStore,
 } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { orderIn, partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: int64 })
 const gapMs = 4
@@ -113,14 +113,9 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
-
-const idOf = (text: string): string => text.slice(0, text.indexOf('='))
 
 const show = (found: Iterable<{ key: Windowed<string>; value: unknown }>): string[] =>
   [...found].map(({ key: of, value }) => `${of.key}@${of.start}-${of.end}=${value}`)
@@ -134,36 +129,19 @@ describe('sessions under aborts and restarts', () => {
         (steps, partitions) => {
           using driver = testDriver(described, { partitions })
           const sent: Sent[][] = Array.from({ length: partitions }, () => [])
-          const partitionOf = (id: string): number =>
-            partitionForKey(Buffer.from(id), 0, id.length, partitions)
-          let begun = false
+          const partitionOf = partitionsOf(partitions)
           let timestamp = 0
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              driver.input(input).send(one.key, one.value, { timestamp })
-              sent[partitionOf(one.key)]?.push({ key: one.key, value: one.value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
+          play(driver, steps, (one) => {
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            driver.input(input).send(one.key, one.value, { timestamp })
+            sent[partitionOf(one.key)]?.push({ key: one.key, value: one.value, timestamp })
+          })
 
           const updates = driver.output(updated).readAll()
           const closes = driver.output(closed).readAll()
           const late = driver.output(lates).readAll()
           for (const [partition, records] of sent.entries()) {
-            // The output has partitions of its own: only what is of one key and window keeps its order.
-            const ordered = (texts: readonly string[]): string[] =>
-              partitions === 1
-                ? [...texts]
-                : texts.toSorted((one, other) => idOf(one).localeCompare(idOf(other)))
+            const ordered = orderIn(partitions)
             const told = (all: readonly Told[]): string[] =>
               all
                 .filter((one) => partitionOf(one.key.key) === partition)

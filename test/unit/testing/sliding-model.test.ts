@@ -15,6 +15,7 @@ import {
   windowStore,
 } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const sizeMs = 10
 const input = topic('in', { key: string, value: int64 })
@@ -137,11 +138,8 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 interface Told {
@@ -163,24 +161,12 @@ describe('sliding windows under aborts and restarts', () => {
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
         using driver = testDriver(described)
         const sent: Sent[] = []
-        let begun = false
         let timestamp = 0
-        for (const one of steps) {
-          if (one.kind === 'send') {
-            timestamp = Math.max(0, timestamp + one.forwardMs)
-            driver.input(input).send(one.key, one.value, { timestamp })
-            sent.push({ key: one.key, value: one.value, timestamp })
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
-          }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+        play(driver, steps, (one) => {
+          timestamp = Math.max(0, timestamp + one.forwardMs)
+          driver.input(input).send(one.key, one.value, { timestamp })
+          sent.push({ key: one.key, value: one.value, timestamp })
+        })
 
         const defined = byDefinition(sent)
         const strictly = inOrder(sent)

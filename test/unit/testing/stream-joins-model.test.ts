@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, joinStore, nullable, string, topic, topology, within } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 // Both sides in one topic: which of two topics goes first after an abort is up to what is buffered.
 const input = topic('in', { key: nullable(string), value: nullable(int64) })
@@ -14,6 +14,11 @@ const outs = {
   inner: topic('inner', results),
   left: topic('left', results),
   outer: topic('outer', results),
+} as const
+const lates = {
+  inner: topic('inner-late', results),
+  left: topic('left-late', results),
+  outer: topic('outer-late', results),
 } as const
 const windowsOf = {
   inner: within({ beforeMs: 5, afterMs: 3, graceMs: 4 }),
@@ -33,9 +38,22 @@ const joins = topology('joins', (t) => {
     left: ({ headers }) => headers.length > 0,
     right: () => true,
   })
-  left.join(right, shown, windowsOf.inner, storeOf('inner')).to(outs.inner)
-  left.leftJoin(right, shown, windowsOf.left, storeOf('left')).to(outs.left)
-  left.outerJoin(right, shown, windowsOf.outer, storeOf('outer')).to(outs.outer)
+  const joined = {
+    inner: left.join(right, shown, windowsOf.inner, storeOf('inner')),
+    left: left.leftJoin(right, shown, windowsOf.left, storeOf('left')),
+    outer: left.outerJoin(right, shown, windowsOf.outer, storeOf('outer')),
+  }
+  for (const kind of kinds) {
+    joined[kind].to(outs[kind])
+    joined[kind]
+      .lateLeft()
+      .mapValues((value) => `left ${value}`)
+      .to(lates[kind])
+    joined[kind]
+      .lateRight()
+      .mapValues((value) => `right ${value}`)
+      .to(lates[kind])
+  }
 })
 
 interface Sent {
@@ -53,14 +71,14 @@ interface Met extends Sent {
 }
 
 /** What one partition of one join comes to. */
-const modelOf = (sent: readonly Sent[], kind: Kind): { results: string[]; late: number } => {
+const modelOf = (sent: readonly Sent[], kind: Kind): { results: string[]; late: string[] } => {
   const { beforeMs, afterMs, graceMs } = windowsOf[kind]
   const isOuter = (isLeft: boolean): boolean => kind === 'outer' || (kind === 'left' && isLeft)
   const closesAt = ({ isLeft, timestamp }: Sent): number =>
     timestamp + (isLeft ? afterMs : beforeMs) + graceMs
   const met: Met[] = []
   const told: string[] = []
-  let late = 0
+  const late: string[] = []
   let time = -1
   let closing = -1
   const tell = (key: string | null, left: Sent | undefined, right: Sent | undefined): void => {
@@ -75,7 +93,7 @@ const modelOf = (sent: readonly Sent[], kind: Kind): { results: string[]; late: 
     if (key === null && value !== null && isOuter(isLeft)) alone(one)
     if (key !== null && value !== null) {
       if (timestamp === time) closing = time
-      if (closesAt(one) < time) late += 1
+      if (closesAt(one) < time) late.push(`${key}=${isLeft ? 'left' : 'right'} ${value}/${timestamp}`)
       const others = met.filter((other) => other.isLeft !== isLeft)
       const latest = Math.max(-1, ...others.map((other) => other.timestamp))
       const found = others
@@ -124,11 +142,8 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 describe('joins of streams under aborts and restarts', () => {
@@ -140,37 +155,31 @@ describe('joins of streams under aborts and restarts', () => {
         (steps, partitions) => {
           using driver = testDriver(joins, { partitions })
           const sent: Sent[][] = Array.from({ length: partitions }, () => [])
-          const partitionOf = (key: string | null): number =>
-            key === null ? 0 : partitionForKey(Buffer.from(key), 0, 1, partitions)
-          let begun = false
+          const partitionOfKey = partitionsOf(partitions)
+          const partitionOf = (key: string | null): number => (key === null ? 0 : partitionOfKey(key))
           let timestamp = 0
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              const { isLeft, key, value } = one
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              const partition = partitionOf(key)
-              const headers = isLeft ? [ofLeft] : []
-              driver.input(input).send(key, value, { timestamp, partition, headers })
-              sent[partition]?.push({ isLeft, key, value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
+          play(driver, steps, (one) => {
+            const { isLeft, key, value } = one
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            const partition = partitionOf(key)
+            const headers = isLeft ? [ofLeft] : []
+            driver.input(input).send(key, value, { timestamp, partition, headers })
+            sent[partition]?.push({ isLeft, key, value, timestamp })
+          })
           for (const kind of kinds) {
-            const told = driver
-              .output(outs[kind])
-              .readAll()
-              .map(({ key, value, timestamp: at }) => `${key}=${value}/${at}`)
-            const expected = sent.flatMap((records) => modelOf(records, kind).results)
-            if (partitions === 1) expect(told, kind).toEqual(expected)
-            else expect(told.toSorted(), kind).toEqual(expected.toSorted())
+            const models = sent.map((records) => modelOf(records, kind))
+            for (const [out, of] of [
+              [outs, 'results'],
+              [lates, 'late'],
+            ] as const) {
+              const told = driver
+                .output(out[kind])
+                .readAll()
+                .map(({ key, value, timestamp: at }) => `${key}=${value}/${at}`)
+              const expected = models.flatMap((model) => model[of])
+              if (partitions === 1) expect(told, `${kind} ${of}`).toEqual(expected)
+              else expect(told.toSorted(), `${kind} ${of}`).toEqual(expected.toSorted())
+            }
           }
         },
       ),

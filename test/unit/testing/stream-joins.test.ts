@@ -169,6 +169,36 @@ describe('a join of streams', () => {
     ])
   })
 
+  it('sends what came late to a stream of its side, joined or not', () => {
+    const lateLefts = topic('late-lefts', text)
+    const lateRights = topic('late-rights', text)
+    const driver = testDriver(
+      topology('late', (t) => {
+        const joined = t.stream(lefts).join(t.stream(rights), joiner, tens, kept)
+        joined.to(out)
+        joined.lateLeft().to(lateLefts)
+        joined.lateRight().to(lateRights)
+      }),
+    )
+    const headers = [{ key: 'h', value: Buffer.from('1') }]
+    const valuesOf = (from: typeof out): unknown[] =>
+      driver
+        .output(from)
+        .readAll()
+        .map((record) => [record.value, record.timestamp, record.headers.length])
+    driver.input(rights).send('k', 'x', { timestamp: 100 })
+    driver.input(lefts).send('k', 'in time', { timestamp: 85, headers })
+    driver.input(lefts).send('k', 'late', { timestamp: 84, headers })
+    driver.input(lefts).send('k', null, { timestamp: 1 })
+    driver.input(lefts).send('k', 'joined', { timestamp: 104 })
+    driver.input(lefts).send('other', 'x', { timestamp: 125 })
+    driver.input(rights).send('k', 'both', { timestamp: 109, headers })
+    expect(valuesOf(lateLefts)).toEqual([['late', 84, 1]])
+    expect(valuesOf(lateRights)).toEqual([['both', 109, 1]])
+    expect(valuesOf(out).map((one) => (one as unknown[])[0])).toEqual(['k:joinedx', 'k:joinedboth'])
+    expect(driver.counts.late).toBe(2)
+  })
+
   it('joins a stream with itself', () => {
     const driver = testDriver(
       topology('self', (t) => {

@@ -17,8 +17,8 @@ import {
   windowed,
   windowStore,
 } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const waitMs = 12
@@ -105,11 +105,8 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 interface Told {
@@ -130,25 +127,13 @@ describe('suppressed tables under aborts and restarts', () => {
         (steps, partitions) => {
           using driver = testDriver(suppressed, { partitions })
           const sent: Sent[][] = Array.from({ length: partitions }, () => [])
-          const partitionOf = (key: string): number => partitionForKey(Buffer.from(key), 0, 1, partitions)
-          let begun = false
+          const partitionOf = partitionsOf(partitions)
           let timestamp = 0
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              driver.input(input).send(one.key, one.value, { timestamp })
-              sent[partitionOf(one.key)]?.push({ key: one.key, value: one.value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
+          play(driver, steps, (one) => {
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            driver.input(input).send(one.key, one.value, { timestamp })
+            sent[partitionOf(one.key)]?.push({ key: one.key, value: one.value, timestamp })
+          })
 
           const all = driver.output(told).readAll()
           for (const [partition, records] of sent.entries()) {

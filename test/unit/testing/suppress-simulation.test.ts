@@ -10,18 +10,16 @@ import {
   tumbling,
   untilTimeLimit,
   untilWindowCloses,
-  type Windowed,
   windowed,
   windowStore,
 } from 'millstream'
-import { type SimulatedWorld, simulate, testDriver } from 'millstream/testing'
+import { type SimulatedWorld, simulate } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
+import { expectAsDriven, start } from './simulated.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const minutes = tumbling({ sizeMs: 50, graceMs: 15 })
 const visits = sessions({ gapMs: 8, graceMs: 20 })
-// About the time at which a simulation begins: what is much older the brokers delete.
-const start = Date.UTC(2026, 0, 1)
 const number = { key: string, value: int64 }
 const results = [
   topic('limited', { key: string, value: nullable(int64) }),
@@ -50,29 +48,7 @@ const suppressed = topology('suppressed', (t) => {
     .to(results[2])
 })
 
-interface Told {
-  readonly key: Windowed<string> | string
-  readonly value: number | null
-  readonly timestamp: number
-}
-
-/** By key: tasks that write into the same partition are not told apart by their order. */
-const ordered = (told: readonly Told[]): string[] =>
-  told
-    .map(({ key, value, timestamp }) => [JSON.stringify(key), `${value}/${timestamp}`] as const)
-    .sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0))
-    .map(([key, text]) => `${key} ${text}`)
-
-const invariants = (world: SimulatedWorld): void => {
-  using driver = testDriver(suppressed, { partitions: 2 })
-  for (const { key, value, timestamp } of world.records(input))
-    driver.input(input).send(key, value, { timestamp })
-  for (const result of results) {
-    const expected = ordered(driver.output<Told['key'], Told['value']>(result as never).readAll())
-    expect(expected.length, result.name).toBeGreaterThan(0)
-    expect(ordered(world.records<Told['key'], Told['value']>(result as never)), result.name).toEqual(expected)
-  }
-}
+const invariants = (world: SimulatedWorld): void => expectAsDriven(world, suppressed, input, results)
 
 describe('suppressed tables under simulate', () => {
   it('tell each change once, whatever dies', async () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, nullable, store, string, topic, topology } from '../../../src/index.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { play, restarts, turns } from './model-steps.ts'
 
 const left = topic('left', { key: string, value: nullable(int64) })
 const right = topic('right', { key: string, value: nullable(int64) })
@@ -58,11 +59,8 @@ const step = fc.oneof(
       timestamp: fc.integer({ min: 0, max: 40 }),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 /** The rows that a model has in the end. */
@@ -81,25 +79,13 @@ describe('tables under aborts and restarts', () => {
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 3 }), (steps, partitions) => {
         using driver = testDriver(tables, { partitions })
         const model = { left: new Map<string, number>(), right: new Map<string, number>() }
-        let begun = false
-        for (const one of steps) {
-          if (one.kind === 'left' || one.kind === 'right') {
-            driver
-              .input(one.kind === 'left' ? left : right)
-              .send(one.key, one.value, { timestamp: one.timestamp })
-            if (one.value === null) model[one.kind].delete(one.key)
-            else model[one.kind].set(one.key, one.value)
-          } else if (one.kind === 'restart') {
-            driver.restart({ keepState: one.keepState })
-            begun = false
-          } else if (one.kind === 'begin' ? !begun : begun) {
-            driver[one.kind]()
-            begun = one.kind === 'begin'
-          }
-        }
-        driver.run()
-        if (begun) driver.commit()
-        driver.run()
+        play(driver, steps, (one) => {
+          driver
+            .input(one.kind === 'left' ? left : right)
+            .send(one.key, one.value, { timestamp: one.timestamp })
+          if (one.value === null) model[one.kind].delete(one.key)
+          else model[one.kind].set(one.key, one.value)
+        })
 
         const last = (of: (typeof results)[keyof typeof results]): Record<string, unknown> =>
           withRows(

@@ -12,8 +12,8 @@ import {
   topic,
   topology,
 } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: string })
 const out = topic('out', { key: string, value: string })
@@ -134,11 +134,8 @@ const step = fc.oneof(
       forwardMs: fc.integer({ min: -4, max: 9 }),
     }),
   },
-  {
-    weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  { ...turns, weight: 3 },
+  restarts,
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const) }) },
 )
 
@@ -151,30 +148,17 @@ describe('timers under aborts and restarts', () => {
         (steps, partitions) => {
           using driver = testDriver(timed, { partitions })
           const sent: Sent[][] = Array.from({ length: partitions }, () => [])
-          const partitionOf = (key: string): number =>
-            partitionForKey(Buffer.from(key), 0, key.length, partitions)
-          let begun = false
+          const partitionOf = partitionsOf(partitions)
           let timestamp = 0
           const walls: string[] = []
-          for (const [index, one] of steps.entries()) {
-            if (one.kind === 'send') {
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              const value = one.verb === 'wall' ? `wall${index}` : one.verb
-              if (one.verb === 'wall') walls.push(`${one.key}: ${value}`)
-              driver.input(input).send(one.key, value, { timestamp })
-              sent[partitionOf(one.key)]?.push({ key: one.key, value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'wait') {
-              driver.advanceWallClock(30)
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          driver.run()
-          if (begun) driver.commit()
+          play(driver, steps, (one) => {
+            if (one.kind === 'wait') return driver.advanceWallClock(30)
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            const value = one.verb === 'wall' ? `wall${walls.length}` : one.verb
+            if (one.verb === 'wall') walls.push(`${one.key}: ${value}`)
+            driver.input(input).send(one.key, value, { timestamp })
+            sent[partitionOf(one.key)]?.push({ key: one.key, value, timestamp })
+          })
           driver.advanceWallClock(60)
 
           const told = driver

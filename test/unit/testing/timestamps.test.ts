@@ -64,7 +64,7 @@ describe('a timestamp extractor', () => {
     driver.close()
   })
 
-  it('is not given the time of a record that was left out', () => {
+  it('is given the time of a record that was left out, where that is known', () => {
     const times: number[] = []
     const app = driverOf({}, { onFailure: 'skip' }, times)
     const input = topic('in', { key: string, value: string })
@@ -72,7 +72,7 @@ describe('a timestamp extractor', () => {
     app.driver.input(input).send('a', 'throw')
     app.send('66')
     app.send('20')
-    expect(times).toEqual([-1, 10, 10, 10])
+    expect(times).toEqual([-1, 10, 10, 66])
     expect(app.driver.counts.skipped).toBe(2)
     app.driver.close()
   })

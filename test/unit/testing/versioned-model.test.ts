@@ -3,8 +3,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { int64, nullable, store, string, topic, topology, versionedStore } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { orderIn, partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const historyMs = 12
 const graceMs = 6
@@ -126,11 +126,8 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
 
 describe('versioned tables under aborts and restarts', () => {
@@ -143,40 +140,26 @@ describe('versioned tables under aborts and restarts', () => {
           using driver = testDriver(joined, { partitions })
           const models = Array.from({ length: partitions }, () => new Model())
           const sent: Sent[] = []
-          let begun = false
           let timestamp = 0
-          for (const one of steps) {
-            if (one.kind === 'rate' || one.kind === 'order') {
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              const value = one.kind === 'rate' && one.isNull && one.value < 40 ? null : one.value
-              driver.input(input).send(one.key, `${one.kind}${value ?? ''}`, { timestamp })
-              sent.push({ kind: one.kind, key: one.key, value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          if (begun) driver.commit()
-          driver.run()
+          play(driver, steps, (one) => {
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            const value = one.kind === 'rate' && one.isNull && one.value < 40 ? null : one.value
+            driver.input(input).send(one.key, `${one.kind}${value ?? ''}`, { timestamp })
+            sent.push({ kind: one.kind, key: one.key, value, timestamp })
+          })
           const outputs = [changes, now, later].map((handle) =>
             driver
               .output(handle as typeof now)
               .readAll()
               .map(({ key, value, timestamp: at }) => ({ key, text: `${key}=${value}/${at}` })),
           )
-          const partitionOf = (key: string): number => partitionForKey(Buffer.from(key), 0, 1, partitions)
+          const partitionOf = partitionsOf(partitions)
           for (const [order, one] of sent.entries()) models[partitionOf(one.key)]?.take(one, order)
           for (const [partition, model] of models.entries()) {
             const told = outputs.map((all) =>
               all.filter(({ key }) => partitionOf(key) === partition).map(({ text }) => text),
             )
-            const byKey = (texts: readonly string[]): string[] =>
-              partitions === 1
-                ? [...texts]
-                : texts.toSorted((one, other) => one.charCodeAt(0) - other.charCodeAt(0))
+            const byKey = orderIn(partitions)
             expect(told.map(byKey)).toEqual([model.changes, model.now, model.later].map(byKey))
             const view = driver.store(history, { partition })
             for (const key of keys) {

@@ -14,8 +14,8 @@ import {
   windowed,
   windowStore,
 } from '../../../src/index.ts'
-import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { testDriver } from '../../../src/testing/index.ts'
+import { orderIn, partitionsOf, play, restarts, turns } from './model-steps.ts'
 
 const input = topic('in', { key: string, value: nullable(int64) })
 const hops = hopping({ sizeMs: 10, advanceMs: 4, graceMs: 3 })
@@ -114,14 +114,9 @@ const step = fc.oneof(
       ),
     }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constantFrom('begin' as const, 'commit' as const, 'abort' as const) }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const), keepState: fc.boolean() }) },
+  turns,
+  restarts,
 )
-
-const idOf = (text: string): string => text.slice(0, text.indexOf('='))
 
 const show = (found: Iterable<{ key: { key: string; start: number }; value: unknown }>): string[] =>
   [...found].map(({ key, value }) => `${key.key}@${key.start}=${value}`)
@@ -135,25 +130,13 @@ describe('windows under aborts and restarts', () => {
         (steps, partitions) => {
           using driver = testDriver(windows, { partitions })
           const sent: Sent[][] = Array.from({ length: partitions }, () => [])
-          const partitionOf = (key: string): number => partitionForKey(Buffer.from(key), 0, 1, partitions)
-          let begun = false
+          const partitionOf = partitionsOf(partitions)
           let timestamp = 0
-          for (const one of steps) {
-            if (one.kind === 'send') {
-              timestamp = Math.max(0, timestamp + one.forwardMs)
-              driver.input(input).send(one.key, one.value, { timestamp })
-              sent[partitionOf(one.key)]?.push({ key: one.key, value: one.value, timestamp })
-            } else if (one.kind === 'restart') {
-              driver.restart({ keepState: one.keepState })
-              begun = false
-            } else if (one.kind === 'begin' ? !begun : begun) {
-              driver[one.kind]()
-              begun = one.kind === 'begin'
-            }
-          }
-          driver.run()
-          if (begun) driver.commit()
-          driver.run()
+          play(driver, steps, (one) => {
+            timestamp = Math.max(0, timestamp + one.forwardMs)
+            driver.input(input).send(one.key, one.value, { timestamp })
+            sent[partitionOf(one.key)]?.push({ key: one.key, value: one.value, timestamp })
+          })
 
           const updates = driver.output(counted).readAll()
           const closes = driver.output(summed).readAll()
@@ -167,11 +150,7 @@ describe('windows under aborts and restarts', () => {
             const sum = modelOf(records, tumbles, (present, value) =>
               present === undefined ? value : present + (value ?? 0),
             )
-            // The output has partitions of its own: only what is of one key and window keeps its order.
-            const byWindow = (texts: readonly string[]): string[] =>
-              partitions === 1
-                ? [...texts]
-                : texts.toSorted((one, other) => idOf(one).localeCompare(idOf(other)))
+            const byWindow = orderIn(partitions)
             expect(byWindow(told(updates))).toEqual(byWindow(count.updates))
             expect(byWindow(told(closes))).toEqual(byWindow(sum.closed))
             const lateOf = (all: readonly Sent[]): string[] =>

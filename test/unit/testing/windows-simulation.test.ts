@@ -8,19 +8,17 @@ import {
   string,
   topic,
   topology,
-  type Windowed,
   windowed,
   windowStore,
 } from 'millstream'
-import { type SimulatedWorld, simulate, testDriver } from 'millstream/testing'
+import { type SimulatedWorld, simulate } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
+import { expectAsDriven, start } from './simulated.ts'
 
 const input = topic('in', { key: string, value: string })
 const hops = hopping({ sizeMs: 50, advanceMs: 20, graceMs: 15 })
 const visits = sessions({ gapMs: 8, graceMs: 20 })
 const slides = sliding({ sizeMs: 15, graceMs: 20 })
-// About the time at which a simulation begins: what is much older the brokers delete.
-const start = Date.UTC(2026, 0, 1)
 const count = { key: string, value: int64 }
 // Closed windows are still there when a task moves: they are not to be told again.
 const kept = { ...count, retentionMs: 1000 }
@@ -44,29 +42,7 @@ const windows = topology('windows', (t) => {
     .to(results[2])
 })
 
-interface Told {
-  readonly key: Windowed<string> | string
-  readonly value: number | string | null
-  readonly timestamp: number
-}
-
-/** By key: tasks that write into the same partition are not told apart by their order. */
-const ordered = (told: readonly Told[]): string[] =>
-  told
-    .map(({ key, value, timestamp }) => [JSON.stringify(key), `${value}/${timestamp}`] as const)
-    .sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0))
-    .map(([key, text]) => `${key} ${text}`)
-
-const invariants = (world: SimulatedWorld): void => {
-  using driver = testDriver(windows, { partitions: 2 })
-  for (const { key, value, timestamp } of world.records(input))
-    driver.input(input).send(key, value, { timestamp })
-  for (const result of [...results, late]) {
-    const expected = ordered(driver.output<Told['key'], Told['value']>(result as never).readAll())
-    expect(expected.length, result.name).toBeGreaterThan(0)
-    expect(ordered(world.records<Told['key'], Told['value']>(result as never)), result.name).toEqual(expected)
-  }
-}
+const invariants = (world: SimulatedWorld): void => expectAsDriven(world, windows, input, [...results, late])
 
 describe('windows under simulate', () => {
   it('come out once each, whatever dies', async () => {

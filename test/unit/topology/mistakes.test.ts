@@ -349,13 +349,6 @@ describe('a mistake with a global table', () => {
       (t) => t.table(global, rows as never),
       /store rows is a global store, which toTable-rows cannot keep: use store/,
     ],
-    'with a serde of a schema registry': [
-      (t) => {
-        const remote = { ...string, remote: {} as never }
-        t.globalTable(topic('global', { key: string, value: remote }), { store: rows })
-      },
-      /global store rows: serdes of a schema registry are not taken here/,
-    ],
     'that nothing fills': [
       (t) => t.stream(global).process({ stores: { rows }, process: () => undefined }),
       /store rows is a global store, but neither t.globalTable nor t.globalStore fills it/,

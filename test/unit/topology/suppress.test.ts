@@ -68,6 +68,24 @@ describe('a mistake of suppress', () => {
     )
   })
 
+  it('a table told per commit that is kept nowhere', () => {
+    const kept = store('kept', { key: string, value: int64 })
+    const told = (emit: string) =>
+      message((t) => {
+        const table = t.table(input, rows)
+        table.filter(() => true, undefined, { emit: emit as never })
+        table.join(table, (one) => one, undefined, { emit: emit as never })
+      })
+    expect(told('per-commit')).toMatch(
+      /filter at filter-1: emit is per-commit, but without a store .*; .*join at join-3: emit is per-commit, but without/,
+    )
+    expect(told('on-close')).toMatch(/emit is on-close, but without a store/)
+    expect(told('on-update')).toBe('none')
+    expect(
+      message((t) => t.table(input, rows).filter(() => true, kept, { emit: 'on-close' as never })),
+    ).toMatch(/store kept: emit is on-close, but takes on-update, per-commit/)
+  })
+
   it('a store that somebody else has', () => {
     expect(
       message((t) => t.table(input, rows).suppress(untilTimeLimit({ waitMs: 1 }), { ...held, name: 'rows' })),
@@ -105,9 +123,39 @@ describe('a suppressed table', () => {
     const text = describeTopology(made().graph, { applicationId: 'app', format: 'text' })
     expect(text).toContain('suppress suppress-held: store held')
     expect(text).toContain(
-      'store held: lmdb (string, int64) of changes held back, changelog app-held-changelog',
+      'store held: lmdb (string, int64) of changes held for a time, changelog app-held-changelog',
     )
     expect(text).toContain('perCommit per-commit-counts')
+  })
+
+  it('is another store until windows close than for a time', () => {
+    const key = windowed(string, ten)
+    const heldUntil = (close: boolean) =>
+      describeAsData(
+        topology('app', (t) => {
+          const grouped = t.stream(topic('other', { key: string, value: string })).groupByKey()
+          const counts = grouped.windowedBy(ten).count(windowStore('counts', { key: string, value: int64 }))
+          const options = { name: 'held', key, value: int64 }
+          if (close) counts.suppress(untilWindowCloses(), options)
+          else counts.suppress(untilTimeLimit({ waitMs: 1 }), options)
+        }).graph,
+        'app',
+      )
+    const [closing, limited] = [heldUntil(true), heldUntil(false)]
+    expect(compareDescriptions([closing], [limited])).toEqual([
+      expect.objectContaining({
+        effect: 'broken',
+        what: expect.stringMatching(
+          / of changes held until windows close and is .* of changes held for a time:/,
+        ),
+      }),
+    ])
+    // An earlier version did not say until when.
+    const untold = JSON.parse(
+      JSON.stringify(closing).replace('"holdsChanges":"window-closes"', '"holdsChanges":true'),
+    )
+    expect(untold).not.toEqual(closing)
+    expect(compareDescriptions([untold], [limited])).toEqual([])
   })
 
   it('is compared with what it was', () => {
@@ -116,7 +164,7 @@ describe('a suppressed table', () => {
     const other = describeAsData(made(int32).graph, 'app')
     expect(compareDescriptions([before], [other]).map(({ what }) => what)).toEqual([
       expect.stringMatching(
-        /^store held was \(string, int64\) of changes held back and is \(string, int32\) of changes held back/,
+        /^store held was \(string, int64\) of changes held for a time and is \(string, int32\) of changes held for a time/,
       ),
     ])
     const plain = topology('app', (t) => {
@@ -127,7 +175,7 @@ describe('a suppressed table', () => {
     expect(
       compareDescriptions([before], [describeAsData(plain.graph, 'app')]).map(({ what }) => what),
     ).toContainEqual(
-      expect.stringMatching(/^store held was .* of changes held back and is \(string, int64\):/),
+      expect.stringMatching(/^store held was .* of changes held for a time and is \(string, int64\):/),
     )
   })
 })

@@ -88,7 +88,12 @@ final class OutputCheck {
     return "{\"records\":" + records + "}";
   }
 
-  private void checkMap(String output) throws Exception {
+  private interface Checksums {
+    void take(int key, long checksum);
+  }
+
+  /** The checksums of all values; a record without a value is a finding, and one of a key that the input does not hold. */
+  private void readChecksums(String output, Checksums checksums) throws Exception {
     CRC32C crc = new CRC32C();
     TopicReader.read(brokers, topics, output, record -> {
       int key = keyOf(record);
@@ -99,8 +104,12 @@ final class OutputCheck {
       }
       crc.reset();
       crc.update(record.value(), 0, record.value().length);
-      mappedOfKey[key] = Expectation.chain(mappedOfKey[key], crc.getValue());
+      checksums.take(key, crc.getValue());
     });
+  }
+
+  private void checkMap(String output) throws Exception {
+    readChecksums(output, (key, checksum) -> mappedOfKey[key] = Expectation.chain(mappedOfKey[key], checksum));
     for (int partition = 0; partition < expected.partitions; partition++) {
       if (recordsOfPartition[partition] != expected.recordsOfPartition[partition]) {
         finding("partition " + partition + " has " + recordsOfPartition[partition] + " records instead of "
@@ -171,18 +180,7 @@ final class OutputCheck {
 
   private void checkStreamJoin(String output) throws Exception {
     long[] sumOfKey = new long[recordsOfKey.length];
-    CRC32C crc = new CRC32C();
-    TopicReader.read(brokers, topics, output, record -> {
-      int key = keyOf(record);
-      if (key < 0) return;
-      if (record.value() == null) {
-        finding("a null value" + place(record));
-        return;
-      }
-      crc.reset();
-      crc.update(record.value(), 0, record.value().length);
-      sumOfKey[key] += crc.getValue();
-    });
+    readChecksums(output, (key, checksum) -> sumOfKey[key] += checksum);
     for (int key = 0; key < sumOfKey.length; key++) {
       if (recordsOfKey[key] != expected.pairsOfKey[key]) {
         finding("key user-" + key + " has " + recordsOfKey[key] + " pairs instead of " + expected.pairsOfKey[key]);
@@ -195,17 +193,8 @@ final class OutputCheck {
   private void checkTableJoin(String output, boolean every) throws Exception {
     long[] joinedOfKey = new long[recordsOfKey.length];
     long[] lastOfKey = new long[recordsOfKey.length];
-    CRC32C crc = new CRC32C();
-    TopicReader.read(brokers, topics, output, record -> {
-      int key = keyOf(record);
-      if (key < 0) return;
-      if (record.value() == null) {
-        finding("a null value" + place(record));
-        return;
-      }
-      crc.reset();
-      crc.update(record.value(), 0, record.value().length);
-      lastOfKey[key] = crc.getValue();
+    readChecksums(output, (key, checksum) -> {
+      lastOfKey[key] = checksum;
       joinedOfKey[key] = Expectation.chain(joinedOfKey[key], lastOfKey[key]);
     });
     for (int key = 0; key < lastOfKey.length; key++) {
