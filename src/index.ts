@@ -13,6 +13,7 @@ export type { ReadOf, SerdeOrSchema, WriteOf } from './serde/serde-or-schema.ts'
 
 export { output, store, topic, valueOutput, versionedStore, windowStore } from './topology/handles.ts'
 export type {
+  HeadersStoreHandle,
   OutputType,
   StoreHandle,
   StoreOptions,
@@ -127,12 +128,16 @@ export type {
 export type { AsOfOptions } from './topology/as-of-join.ts'
 export type { RowsStoreHandle } from './topology/versioned-table.ts'
 export type {
+  EntryToPut,
   KeyValue,
   KeyValueStore,
+  KeyValueStoreWithHeaders,
+  KeyValueWithHeaders,
   KeyVersion,
   ReadOnlyKeyValueStore,
   ReadOnlyVersionedStore,
   ReadOnlyWindowStore,
+  ValueTimestampHeaders,
   VersionedStore,
 } from './state/contracts.ts'
 export type { WrappedNode, WrapProcessor } from './topology/wrap.ts'

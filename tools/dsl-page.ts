@@ -5,6 +5,7 @@ import { operators } from '../test/compare/operators.ts'
 import { asyncExamples } from '../test/unit/docs/dsl-async.ts'
 import { compositionExamples } from '../test/unit/docs/dsl-composition.ts'
 import { globalExamples } from '../test/unit/docs/dsl-globals.ts'
+import { headerExamples } from '../test/unit/docs/dsl-headers.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
@@ -16,6 +17,7 @@ const examples = [
   ...operatorExamples,
   ...timeExamples,
   ...versionExamples,
+  ...headerExamples,
   ...suppressExamples,
   ...globalExamples,
   ...readOnlyExamples,
@@ -30,6 +32,7 @@ const source = [
   'dsl-stream-joins.ts',
   'dsl-time.ts',
   'dsl-versions.ts',
+  'dsl-headers.ts',
   'dsl-suppress.ts',
   'dsl-globals.ts',
   'dsl-read-only.ts',
@@ -127,6 +130,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'yes (`versionedStore`): of `t.table` and `toTable`, and in processors; not for aggregates',
   ],
   ['a change of what a store holds', 'not there; `version` and `migrate` of a store'],
+  [
+    'headers in stores (KIP-1271), `dsl.store.format=HEADERS`',
+    'yes: `headers` of a store, with `ttlMs`, too; not for windows, sessions and versions. Tables have the headers of the record that changed the row last, where those of Kafka Streams 4.3.1 have none',
+  ],
   ['a time to live per entry', 'not there; `ttlMs` of a store, in stream time'],
   [
     'record caches (fewer updates)',
@@ -241,6 +248,7 @@ const met = joinStore('met', { key: string, left: string, right: string })
 const history = versionedStore('history', { key: string, value: int64, historyMs: 10 })
 const waiting = store('waiting', { key: string, value: string })
 const recent = store('recent', { key: string, value: string, ttlMs: 2 })
+const traced = store('traced', { key: string, value: string, headers: true })
 const highest = store('highest', { key: string, value: int64 })
 const nicknames = globalStore('nicknames', { key: string, value: string })
 const customers = readOnlyStore('customers', { key: string, value: string })

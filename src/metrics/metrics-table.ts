@@ -1,5 +1,5 @@
 // Every metric once: the registry and docs/metrics.md are made from this table. Labels are few and bounded: an
-// application has as many series as it has tasks and input partitions.
+// application has as many series as it has tasks, their stores and input partitions.
 
 export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram'
@@ -67,6 +67,22 @@ export const metricsTable = {
     text: 'Records that came after a window of theirs had closed. An aggregation leaves them out of it; a join of streams joins them with what it keeps still.',
   },
 
+  millstream_timers_set_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Timers that were set, those of aborted transactions included.',
+  },
+  millstream_timers_fired_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Timers that fired, those of aborted transactions included.',
+  },
+  millstream_calls_timed_out_total: {
+    type: 'counter',
+    labels: ['application'],
+    text: 'Calls of asynchronous processors that had no answer within their `timeoutMs`.',
+  },
+
   millstream_schemas_awaited: {
     type: 'gauge',
     labels: ['application'],
@@ -102,6 +118,47 @@ export const metricsTable = {
     type: 'gauge',
     labels: ['application', 'task'],
     text: 'Store writes of the open transaction.',
+  },
+  millstream_task_open_calls: {
+    type: 'gauge',
+    labels: ['application', 'task'],
+    text: 'Calls of asynchronous processors whose answers are waited for.',
+  },
+  millstream_task_waiting_calls: {
+    type: 'gauge',
+    labels: ['application', 'task'],
+    text: 'Calls that cannot begin yet: too many are open, one of their key is, or they wait for their next try.',
+  },
+  millstream_task_timers: {
+    type: 'gauge',
+    labels: ['application', 'task', 'store'],
+    text: 'Timers that are set, as of the last commit; absent without `stateDigest`.',
+  },
+  millstream_task_held_changes: {
+    type: 'gauge',
+    labels: ['application', 'task', 'store'],
+    text: 'Keys whose changes `suppress` holds back.',
+  },
+  millstream_task_held_bytes: {
+    type: 'gauge',
+    labels: ['application', 'task', 'store'],
+    text: 'Bytes of these changes in their store.',
+  },
+
+  millstream_global_records_total: {
+    type: 'counter',
+    labels: ['application', 'store'],
+    text: 'Records that a global table or store went through without an error.',
+  },
+  millstream_global_records_skipped_total: {
+    type: 'counter',
+    labels: ['application', 'store'],
+    text: 'Records that failed, or had no key, and were left out of it.',
+  },
+  millstream_global_lag_records: {
+    type: 'gauge',
+    labels: ['application', 'store'],
+    text: 'Offsets that it still lacks as of the last fetch; markers of transactions count.',
   },
 
   millstream_transactions_committed_total: {

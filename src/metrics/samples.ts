@@ -1,5 +1,6 @@
 // The status of a worker as samples of the metrics that are read when they are asked for. Pure.
 import type { Reaction } from '../errors.ts'
+import type { GlobalTableStatus } from '../runtime/globals.ts'
 import type { WorkerState } from '../runtime/worker-state.ts'
 import type { TaskStatus, WorkerStatus } from '../runtime/worker-status.ts'
 import type { MetricName } from './metrics-table.ts'
@@ -24,7 +25,7 @@ const states: readonly WorkerState[] = [
 
 const taskSamples = (
   application: string,
-  { id, streamTimeMs, uncommittedBytes, inputs }: TaskStatus,
+  { id, streamTimeMs, uncommittedBytes, inputs, calls, stores }: TaskStatus,
 ): Sample[] => {
   const labels = { application, task: id }
   const samples: Sample[] = [{ name: 'millstream_task_uncommitted_bytes', labels, value: uncommittedBytes }]
@@ -36,6 +37,32 @@ const taskSamples = (
     samples.push({ name: 'millstream_task_awaited_input', labels: ofInput, value: awaited ? 1 : 0 })
     if (lag !== undefined) samples.push({ name: 'millstream_task_lag_records', labels: ofInput, value: lag })
   }
+  if (calls !== undefined) {
+    samples.push({ name: 'millstream_task_open_calls', labels, value: calls.open })
+    samples.push({ name: 'millstream_task_waiting_calls', labels, value: calls.waiting })
+  }
+  for (const status of stores) {
+    const ofStore = { ...labels, store: status.store }
+    if ('timers' in status) {
+      samples.push({ name: 'millstream_task_timers', labels: ofStore, value: status.timers })
+      continue
+    }
+    samples.push({ name: 'millstream_task_held_changes', labels: ofStore, value: status.held.changes })
+    samples.push({ name: 'millstream_task_held_bytes', labels: ofStore, value: status.held.bytes })
+  }
+  return samples
+}
+
+const globalSamples = (
+  application: string,
+  { store, records, skipped, lag }: GlobalTableStatus,
+): Sample[] => {
+  const labels = { application, store }
+  const samples: Sample[] = [
+    { name: 'millstream_global_records_total', labels, value: records },
+    { name: 'millstream_global_records_skipped_total', labels, value: skipped },
+  ]
+  if (lag !== undefined) samples.push({ name: 'millstream_global_lag_records', labels, value: lag })
   return samples
 }
 
@@ -50,6 +77,9 @@ const workerValues = (status: WorkerStatus): Partial<Record<MetricName, number |
     millstream_records_skipped_total: counts.skipped,
     millstream_records_retried_total: counts.retried,
     millstream_records_late_total: counts.late,
+    millstream_timers_set_total: counts.timersSet,
+    millstream_timers_fired_total: counts.timersFired,
+    millstream_calls_timed_out_total: counts.callsTimedOut,
     millstream_transactions_committed_total: counts.committed,
     millstream_transactions_aborted_total: counts.aborted,
     millstream_transaction_collected_bytes: status.collectedBytes,
@@ -88,6 +118,7 @@ export const samplesOf = (status: WorkerStatus): Sample[] => {
   for (const [name, value] of Object.entries(workerValues(status)) as [MetricName, number | undefined][])
     if (value !== undefined) samples.push({ name, labels: { application }, value })
   for (const task of status.tasks) samples.push(...taskSamples(application, task))
+  for (const table of status.globals) samples.push(...globalSamples(application, table))
   for (const { id, lag } of status.standbys) {
     if (lag === undefined) continue
     samples.push({ name: 'millstream_standby_lag_records', labels: { application, task: id }, value: lag })

@@ -1,11 +1,14 @@
 // Puts the status of a worker together from its parts, at the moment it is asked for: nothing is counted for it while
 // records are processed.
 import type { WorkerSettings } from '../config/worker-settings.ts'
+import type { TaskStore } from '../task/contracts.ts'
 import type { RecordQueue } from '../task/record-queue.ts'
 import type { StreamTask } from '../task/stream-task.ts'
+import { heldIn } from '../topology/held-changes.ts'
+import { entriesIn } from './digest-check.ts'
 import type { Engine } from './engine.ts'
 import type { WorkerState } from './worker-state.ts'
-import type { TaskInputStatus, TaskStatus, WorkerStatus } from './worker-status.ts'
+import type { StoreStatus, TaskInputStatus, TaskStatus, WorkerStatus } from './worker-status.ts'
 import type { WorkerWatch } from './worker-watch.ts'
 
 const looping: ReadonlySet<WorkerState> = new Set<WorkerState>([
@@ -35,6 +38,25 @@ const inputStatus = (
   return { topic, partition, position, lag, bufferedBytes, awaited: awaited.includes(queue) }
 }
 
+/** Each timer is two entries. */
+const entriesPerTimer = 2
+
+/** A look-up at most. */
+const storeStatus = ({ definition, store }: TaskStore): StoreStatus[] => {
+  const { name, holdsChanges, timers } = definition
+  if (holdsChanges !== undefined) {
+    try {
+      const { changes, bytes } = heldIn(store as never)
+      return [{ store: name, held: { changes, bytes } }]
+    } catch {
+      // It is closed, or cannot be read: the task meets that itself.
+      return []
+    }
+  }
+  if (timers !== true || store.digest === undefined) return []
+  return [{ store: name, timers: Number(entriesIn(store.digest)) / entriesPerTimer }]
+}
+
 const taskStatus = (task: StreamTask, engine: Engine): TaskStatus => {
   const { awaited, queues } = task.group
   return {
@@ -42,6 +64,8 @@ const taskStatus = (task: StreamTask, engine: Engine): TaskStatus => {
     streamTimeMs: task.streamTime,
     uncommittedBytes: task.uncommittedBytes,
     inputs: queues.map((queue) => inputStatus(queue, awaited, engine)),
+    calls: task.calls,
+    stores: [...task.stores.values()].flatMap(storeStatus),
   }
 }
 

@@ -10,6 +10,7 @@ import { MillstreamError } from '../errors.ts'
 import type { StoreIdentity } from '../state/contracts.ts'
 import type { AnyStore, TaskStore } from '../task/contracts.ts'
 import type { StoreState } from '../task/task-state.ts'
+import { layoutHasHeaders, readStoreCode } from '../topology/store-code.ts'
 import type { RestoreObserver } from './restore-progress.ts'
 import { decodeWitness, type Witness, witnessedStores } from './witness.ts'
 import { restoreInterrupted } from './worker-errors.ts'
@@ -39,6 +40,8 @@ export interface DigestCheckOptions<Task> {
 interface RestoredStore {
   readonly task: string
   readonly store: AnyStore
+  /** Its code, as it is declared. */
+  readonly code: string
   /** The changelog. */
   readonly topic: string
   readonly partition: number
@@ -82,6 +85,15 @@ export const committedState = (
   return newest
 }
 
+const turnedHeaders = (committed: string, declared: string): boolean => {
+  const [one, other] = [readStoreCode(committed), readStoreCode(declared)]
+  return (
+    one !== undefined &&
+    other !== undefined &&
+    layoutHasHeaders(one.layout) !== layoutHasHeaders(other.layout)
+  )
+}
+
 /** Finds out the digest of a store where it is not known. @throws RESTORE_INTERRUPTED */
 const scan = async (
   { task, store }: RestoredStore,
@@ -109,7 +121,9 @@ const divergences = async (
     if (store.digest === undefined) await scan(restored, options)
     const found = store.digest
     const state = committedState(witnesses, store.name)
-    const committed = (state?.digest || undefined) ?? kept
+    // A digest goes by the bytes, which are others where headers were turned on or off since.
+    const isComparable = state === undefined || !turnedHeaders(state.layout, restored.code)
+    const committed = (isComparable && state?.digest) || kept
     if (found === undefined || committed === undefined || committed === found) continue
     list.push({ restored, committed, found, changelogEnd: state?.changelogEnd })
   }
@@ -127,11 +141,12 @@ const placeOf = ({ restored, committed, found, changelogEnd }: Divergence) => ({
   changelogOffset: restored.store.checkpoint()?.changelogOffset,
 })
 
-const entriesOf = (digest: string): string => digest.slice(0, digest.indexOf('.'))
+/** How many entries a store of this digest has. */
+export const entriesIn = (digest: string): string => digest.slice(0, digest.indexOf('.'))
 
 const divergedError = (divergence: Divergence): MillstreamError => {
   const { committed, found } = divergence
-  const [before, now] = [entriesOf(committed), entriesOf(found)]
+  const [before, now] = [entriesIn(committed), entriesIn(found)]
   return new MillstreamError('STORE_DIVERGED', {
     what: `the store, rebuilt from its changelog, is not what was committed: it holds ${now} entries, ${
       before === now ? 'as many as were committed, but not the same' : `and ${before} were committed`
@@ -168,7 +183,12 @@ const storesOf = (
       without: without.join(' '),
     })
   const common = { task: plan.id, partition: plan.partition, witnesses, whole }
-  return kept.map(({ store, changelog }) => ({ ...common, store, topic: changelog.name }))
+  return kept.map(({ definition: { layout: code = '' }, store, changelog }) => ({
+    ...common,
+    store,
+    code,
+    topic: changelog.name,
+  }))
 }
 
 const report = (divergence: Divergence, { log, observer }: DigestCheckOptions<never>): void => {

@@ -33,7 +33,7 @@ import { Standbys } from './standbys.ts'
 import { TakeOver } from './take-over.ts'
 import { TaskManager } from './task-manager.ts'
 import { type TaskPlan, updatePlans } from './task-plan.ts'
-import { TopicCatalog } from './topic-catalog.ts'
+import { patternsOf, TopicCatalog } from './topic-catalog.ts'
 import type { TopicPatterns } from './topic-patterns.ts'
 import { Transaction } from './transaction.ts'
 import { isWorkerOf, transactionalIdOf } from './transactional-id.ts'
@@ -268,12 +268,7 @@ const createProtocol = (
     get topics() {
       return catalog.inputs
     },
-    patterns: catalog.patterns.used
-      ? {
-          found: () => catalog.patterns.found,
-          tasks: (matched) => catalog.tasks(new Map(Object.entries(matched))),
-        }
-      : undefined,
+    patterns: patternsOf(catalog),
     transactionalId: settings.guarantee === 'exactly_once' ? transactionalId : undefined,
     claim,
   })

@@ -55,6 +55,9 @@ export interface GlobalsOptions {
 export interface GlobalTableStatus {
   readonly store: string
   readonly topic: string
+  /** Records that were taken in since the start, and those that were left out. */
+  readonly records: number
+  readonly skipped: number
   /** Offsets from its positions to the high watermarks as of the last answers; undefined before these. */
   readonly lag: number | undefined
 }
@@ -123,6 +126,7 @@ export class Globals {
     return this.#opened.map(({ table }) => ({
       store: table.definition.name,
       topic: table.topic,
+      ...table.counts,
       lag: this.#lagOf(table),
     }))
   }

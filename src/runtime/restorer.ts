@@ -16,6 +16,7 @@ import { MillstreamError } from '../errors.ts'
 import type { BatchView } from '../record/batch-view.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
 import type { ChangelogEntry } from '../state/contracts.ts'
+import { joinHeaders } from '../state/headed-values.ts'
 import type { AnyStore } from '../task/contracts.ts'
 import type { TopicReplay } from '../task/topic-replay.ts'
 import { RestoreMeter, type RestoreObserver } from './restore-progress.ts'
@@ -187,9 +188,10 @@ const collectEntries = (
     // A changelog record is never skipped: what we do not understand was not written by us.
     if (cursor.keyLength < 0) throw foreignRecord(job, cursor.offset)
     const { buffer, keyStart, keyLength, valueStart, valueLength } = cursor
+    const value = valueLength < 0 ? null : buffer.subarray(valueStart, valueStart + valueLength)
     entries.push({
       key: buffer.subarray(keyStart, keyStart + keyLength),
-      value: valueLength < 0 ? null : buffer.subarray(valueStart, valueStart + valueLength),
+      value: value === null || !job.store.keepsHeaders ? value : joinHeaders(value, cursor.headers()),
     })
   }
 }

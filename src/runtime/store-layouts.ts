@@ -4,7 +4,7 @@ import type { CommittedPosition } from '../client/offsets.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { MillstreamError } from '../errors.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
-import { isSameLayout, layoutText, readStoreCode } from '../topology/store-code.ts'
+import { isSameLayout, layoutText, readStoreCode, withoutHeaders } from '../topology/store-code.ts'
 import { committedState, keepsDigests, type RestoredTask, witnessesOf } from './digest-check.ts'
 import { type Witness, witnessedStores } from './witness.ts'
 
@@ -65,7 +65,9 @@ const fromVersion = (
     )
   if (known === undefined || declared === undefined) return written < version ? needed() : undefined
   // The serde of the value is what a migration changes: the kind of the entries and the keys stay as they are.
-  if (isSameLayout(known.layout, declared.layout)) return written < version ? needed() : undefined
+  // Where headers were turned on or off it was restored from its changelog, which reads alike.
+  if (isSameLayout(withoutHeaders(known.layout), withoutHeaders(declared.layout)))
+    return written < version ? needed() : undefined
   if (written < version && known.layout[0] === declared.layout[0]) return needed()
   throw refused(
     task,

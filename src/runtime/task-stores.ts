@@ -15,7 +15,12 @@ import type { WorkerSettings } from '../config/worker-settings.ts'
 import { ensureError } from '../errors.ts'
 import type { StoreIdentity } from '../state/contracts.ts'
 import { openStoreEngine, type OpenStoreEngineOptions, storedCheckpoint } from '../state/open-store-engine.ts'
-import { decideRestore, type RestoreDecision, storeFormatVersion } from '../state/restore-decision.ts'
+import {
+  decideRestore,
+  headedFormatVersion,
+  type RestoreDecision,
+  storeFormatVersion,
+} from '../state/restore-decision.ts'
 import type { StateDirectory } from '../state/state-directory.ts'
 import type { StoreMemory } from '../state/store-memory.ts'
 import { TransactionalStore } from '../state/transactional-store.ts'
@@ -77,7 +82,7 @@ const engineOptions = (
     kind: definition.engine,
     directory: directory.storeDirectory(plan.id, definition.name),
     identity: {
-      formatVersion: storeFormatVersion,
+      formatVersion: definition.headers === true ? headedFormatVersion : storeFormatVersion,
       applicationId: settings.applicationId,
       clusterId: cluster.clusterId,
       store: definition.name,

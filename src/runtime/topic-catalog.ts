@@ -19,6 +19,7 @@ import {
   sinkTopicNames,
   sourceTopicName,
 } from '../topology/internal-topics.ts'
+import type { AssignorOptions } from './assignor.ts'
 import { planTasks, type TaskPlan } from './task-plan.ts'
 import { refuseUnequalTopics, TopicPatterns } from './topic-patterns.ts'
 
@@ -174,6 +175,15 @@ export class TopicCatalog {
     return Number.isFinite(value) && value >= 0 ? value : otherwise
   }
 }
+
+/** What a member of the group says of topics by pattern; undefined: the topology has none. */
+export const patternsOf = (catalog: TopicCatalog): AssignorOptions['patterns'] =>
+  catalog.patterns.used
+    ? {
+        found: () => catalog.patterns.found,
+        tasks: (matched) => catalog.tasks(new Map(Object.entries(matched))),
+      }
+    : undefined
 
 const planWith = (
   graph: TopologyGraph,

@@ -1,4 +1,5 @@
 // What a worker counts since its start.
+import type { RecordCounts } from '../task/record-counts.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 
 export interface WorkerCounts {
@@ -7,6 +8,11 @@ export interface WorkerCounts {
   readonly retried: number
   /** Records that came too late for a window. */
   readonly late: number
+  /** Timers that were set, and that fired; those of aborted transactions included. */
+  readonly timersSet: number
+  readonly timersFired: number
+  /** Calls of asynchronous processors that had no answer in time. */
+  readonly callsTimedOut: number
   /** Transactions committed. */
   readonly committed: number
   readonly aborted: number
@@ -18,15 +24,12 @@ export interface WorkerCounts {
   readonly blockedMs: number
 }
 
-/** Of records, over tasks. */
-export interface RecordCounts {
-  processed: number
-  skipped: number
-  retried: number
-  late: number
+/** What tasks have counted, and those that were closed. */
+export const sumOf = (closed: RecordCounts, tasks: Iterable<StreamTask>): RecordCounts => {
+  const sums = { ...closed }
+  for (const task of tasks) addCounts(sums, task)
+  return sums
 }
-
-export const noRecords = (): RecordCounts => ({ processed: 0, skipped: 0, retried: 0, late: 0 })
 
 /** Adds what this task has counted. */
 export const addCounts = (sums: RecordCounts, { counts }: StreamTask): void => {
@@ -34,4 +37,7 @@ export const addCounts = (sums: RecordCounts, { counts }: StreamTask): void => {
   sums.skipped += counts.skipped
   sums.retried += counts.retried
   sums.late += counts.late
+  sums.timersSet += counts.timersSet
+  sums.timersFired += counts.timersFired
+  sums.callsTimedOut += counts.callsTimedOut
 }

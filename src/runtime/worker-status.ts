@@ -19,6 +19,19 @@ export interface TaskInputStatus {
   readonly awaited: boolean
 }
 
+/** What a store holds that waits for its time. */
+export type StoreStatus =
+  | {
+      readonly store: string
+      /** Changes that `suppress` holds back, and their bytes; those of the open transaction included. */
+      readonly held: { readonly changes: number; readonly bytes: number }
+    }
+  | {
+      readonly store: string
+      /** Timers that are set, as of the last commit. */
+      readonly timers: number
+    }
+
 export interface TaskStatus {
   readonly id: string
   /** Highest timestamp seen, ms; -1 before the first record. */
@@ -26,6 +39,10 @@ export interface TaskStatus {
   /** Store writes of the open transaction. */
   readonly uncommittedBytes: number
   readonly inputs: readonly TaskInputStatus[]
+  /** Calls of asynchronous processors: how many are open, and wait. Undefined where no processor is asynchronous. */
+  readonly calls: { readonly open: number; readonly waiting: number } | undefined
+  /** Of `suppress`, and of timers where their number is known (`stateDigest`). */
+  readonly stores: readonly StoreStatus[]
 }
 
 export interface WorkerStatus {

@@ -7,6 +7,7 @@ import type { Ports } from '../base/ports.ts'
 import { createStateMachine, type StateMachine } from '../base/state-machine.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { asMillstreamError, MillstreamError } from '../errors.ts'
+import { noRecords } from '../task/record-counts.ts'
 import type { StreamTask } from '../task/stream-task.ts'
 import type { Topology } from '../topology/contracts.ts'
 import { Adoption } from './adoption.ts'
@@ -19,7 +20,7 @@ import { FaultRow } from './fault-row.ts'
 import type { Share } from './placement.ts'
 import { shutDown } from './shut-down.ts'
 import { Wakeup } from './wakeup.ts'
-import { addCounts, noRecords, type WorkerCounts } from './worker-counts.ts'
+import { addCounts, sumOf, type WorkerCounts } from './worker-counts.ts'
 import { reactionTo } from './worker-errors.ts'
 import { type Arrival, fieldsOf } from './worker-membership.ts'
 import { type WorkerState, workerTransitions } from './worker-state.ts'
@@ -104,8 +105,7 @@ export class StreamWorker {
   }
 
   get counts(): WorkerCounts {
-    const sums = { ...this.#closedCounts }
-    for (const task of this.#engine?.manager.tasks ?? []) addCounts(sums, task)
+    const sums = sumOf(this.#closedCounts, this.#engine?.manager.tasks ?? [])
     const { times = 0, ms = 0 } = this.#engine?.pulse.blocked ?? {}
     return { ...sums, ...this.#counts, blocked: times, blockedMs: ms }
   }

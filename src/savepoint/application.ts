@@ -3,6 +3,7 @@ import type { Ports } from '../base/ports.ts'
 import { partitionId, type TopicPartition } from '../base/topic-partition.ts'
 import { describeGroup, type GroupDescription } from '../client/groups.ts'
 import { type CommittedPosition, fetchCommitted, listOffsets } from '../client/offsets.ts'
+import { describeTopics } from '../client/topic-admin.ts'
 import type { WorkerSettings } from '../config/worker-settings.ts'
 import { MillstreamError } from '../errors.ts'
 import type { TaskInput, TaskPlan } from '../runtime/task-plan.ts'
@@ -23,6 +24,8 @@ export interface Application {
   readonly inputs: readonly TaskInput[]
   /** topic and partition: of the changelog. */
   readonly stores: readonly StorePartition[]
+  /** Of topics by pattern, too. */
+  readonly topicIdOf: (topic: string) => string
 }
 
 /**
@@ -35,19 +38,12 @@ export const findApplication = async (
   create: boolean,
 ): Promise<Application> => {
   const { applicationId } = settings
-  const pattern = graph.subtopologies
-    .flatMap(({ nodes }) => nodes)
-    .find((node) => node.kind === 'source' && node.topic.pattern !== undefined)
-  if (pattern !== undefined)
-    throw new MillstreamError('SAVEPOINT_MISMATCH', {
-      what: 'topics by pattern cannot be part of a savepoint',
-      where: { source: pattern.name },
-      fix: 'Name the topics in the topology, and export with that.',
-    })
   const createInternalTopics = create && settings.createInternalTopics
   const prepared = { ...settings, createInternalTopics }
   const catalog = await TopicCatalog.prepare(cluster, ports, graph, prepared, log)
   const tasks = catalog.tasks()
+  const matched = await describeTopics(cluster, [...catalog.patterns.agreed.keys()])
+  const matchedIds = new Map(matched.map(({ topic, topicId }) => [topic, topicId]))
   const stores = [...tasks.values()].flatMap((task) =>
     task.subtopology.stores
       // A read-only store is restored from its topic, up to the offset of that.
@@ -59,8 +55,18 @@ export const findApplication = async (
         partition: task.partition,
       })),
   )
-  return { catalog, tasks, inputs: [...tasks.values()].flatMap(({ inputs }) => inputs), stores }
+  return {
+    catalog,
+    tasks,
+    inputs: [...tasks.values()].flatMap(({ inputs }) => inputs),
+    stores,
+    topicIdOf: (topic) => matchedIds.get(topic) ?? catalog.topicId(topic),
+  }
 }
+
+/** What a savepoint calls the topic of an input: that of the user, or the plain name of a repartition topic. */
+export const plainTopic = ({ topic, source }: TaskInput): string =>
+  source.repartition ? source.topic.name : topic
 
 /** A deadline on the monotonic clock for a question that is answered at once. */
 export const soon = ({ ports, settings }: { ports: Ports; settings: WorkerSettings }): number =>

@@ -21,6 +21,7 @@ import type { RecordCursor } from '../record/record-cursor.ts'
 import { committedCode } from '../runtime/store-layouts.ts'
 import { decodeWitness } from '../runtime/witness.ts'
 import type { Checkpoint, EngineWrite, StoreEngine } from '../state/contracts.ts'
+import { joinHeaders, splitHeaders } from '../state/headed-values.ts'
 import { openStoreEngine } from '../state/open-store-engine.ts'
 import { storeFormatVersion } from '../state/restore-decision.ts'
 import type { Topology } from '../topology/contracts.ts'
@@ -28,6 +29,7 @@ import { isSameLayout, layoutText, readStoreCode } from '../topology/store-code.
 import {
   type Application,
   findApplication,
+  plainTopic,
   readEnds,
   readOffsets,
   refuseMembers,
@@ -98,12 +100,18 @@ class Gathering {
   }
 
   readonly change = (cursor: RecordCursor): void => {
-    const { buffer, keyStart, keyLength, valueStart, valueLength } = cursor
+    const { buffer, keyStart, keyLength, valueLength } = cursor
     if (keyLength < 0) throw this.#foreign(cursor.offset)
     const key = buffer.toString('latin1', keyStart, keyStart + keyLength)
-    const value = valueLength < 0 ? null : Buffer.from(buffer.subarray(valueStart, valueStart + valueLength))
-    this.#changes.set(key, value)
+    this.#changes.set(key, valueLength < 0 ? null : this.#entryOf(cursor))
     this.#bytes += keyLength + Math.max(0, valueLength)
+  }
+
+  #entryOf(cursor: RecordCursor): Buffer {
+    const { buffer, valueStart, valueLength } = cursor
+    const value = buffer.subarray(valueStart, valueStart + valueLength)
+    const { headers } = this.store.definition
+    return headers === true ? joinHeaders(value, cursor.headers()) : Buffer.from(value)
   }
 
   readonly flush = (changelogOffset: number): void => {
@@ -180,11 +188,13 @@ const writeStore = (
   const file = `stores/${definition.name}-${partition}.records`
   const writer = new RecordFileWriter(ports.disk, directory, file, settings.compression)
   const now = ports.clock.now()
-  for (const { key, value } of engine.range(undefined, undefined, false)) {
+  for (const { key, value: entry } of engine.range(undefined, undefined, false)) {
     throwIfStopped(stop)
     const bytes = Buffer.from(key, 'latin1')
     const given = { source: bytes, start: 0, length: bytes.length }
-    writer.append(now, given, { source: value, start: 0, length: value.length }, undefined)
+    const { value, headers } =
+      definition.headers === true ? splitHeaders(entry) : { value: entry, headers: undefined }
+    writer.append(now, given, { source: value, start: 0, length: value.length }, headers)
   }
   return { store: definition.name, partition, ...writer.finish() }
 }
@@ -250,16 +260,17 @@ const readEverything = async (
 }
 
 const positionsOf = (
-  { catalog, inputs }: Application,
+  { inputs, topicIdOf }: Application,
   offsets: ReadonlyMap<string, CommittedPosition>,
 ): InputPosition[] =>
-  inputs.map(({ topic, partition, source }) => {
+  inputs.map((input) => {
+    const { topic, partition, source } = input
     const { offset = -1, metadata = '' } = offsets.get(partitionId(topic, partition)) ?? {}
     return {
-      topic: source.topic.name,
+      topic: plainTopic(input),
       repartition: source.repartition,
       partition,
-      topicId: source.repartition ? null : catalog.topicId(topic),
+      topicId: source.repartition ? null : topicIdOf(topic),
       offset: offset < 0 ? null : offset,
       streamTime: decodeWitness(metadata)?.streamTime ?? -1,
       committedBy: metadata,

@@ -17,8 +17,9 @@ import { TransactionalProducer } from '../client/transactional-producer.ts'
 import { isMillstreamError, MillstreamError } from '../errors.ts'
 import { appendedSize, BatchBuilder } from '../record/batch-builder.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
-import { createGroupProtocol } from '../runtime/assignor.ts'
+import { createGroupProtocol, patternHash } from '../runtime/assignor.ts'
 import type { TaskPlan } from '../runtime/task-plan.ts'
+import { patternsOf } from '../runtime/topic-catalog.ts'
 import { importInstance, transactionalIdOf } from '../runtime/transactional-id.ts'
 import { encodeWitness } from '../runtime/witness.ts'
 import type { StoreState } from '../task/task-state.ts'
@@ -27,11 +28,13 @@ import { changelogTopicName, internalTopics, repartitionTopicName } from '../top
 import {
   type Application,
   findApplication,
+  plainTopic,
   readEnds,
   readOffsets,
   refuseMembers,
   soon,
 } from './application.ts'
+import { refuseOwnTopics, withoutGone } from './matched-topics.ts'
 import { type ReaderContext, readCommitted, throwIfStopped } from './committed-reader.ts'
 import type { SavepointOptions } from './export.ts'
 import { type InputPosition, type Manifest, readManifest, type RecordFile, shapeOf } from './manifest.ts'
@@ -77,10 +80,13 @@ const refuseOtherCluster = ({ manifest, cluster }: Import): void => {
 const inputKey = (topic: string, repartition: boolean, partition: number): string =>
   `${repartition ? 'repartition topic' : 'topic'} ${topic}, partition ${partition}`
 
-/** The savepoint has exactly the partitions of the application. */
+/** The savepoint has exactly the partitions of the application. Topics that match a pattern since then begin anew. */
 const refuseOtherPartitions = ({ manifest }: Import, { inputs, stores }: Application): void => {
+  const held = new Set(manifest.inputs.map(({ topic }) => topic))
   const ours = new Set([
-    ...inputs.map(({ source, partition }) => inputKey(source.topic.name, source.repartition, partition)),
+    ...inputs
+      .filter((input) => input.source.topic.pattern === undefined || held.has(plainTopic(input)))
+      .map((input) => inputKey(plainTopic(input), input.source.repartition, input.partition)),
     ...stores.map(({ definition, partition }) => `store ${definition.name}, partition ${partition}`),
   ])
   const theirs = new Set([
@@ -315,6 +321,8 @@ const asOnlyMember = async (
   const protocol = createGroupProtocol({
     tasks,
     topics: catalog.inputs,
+    ...(catalog.patterns.used && { topology: patternHash(given.topology.graph) }),
+    patterns: patternsOf(catalog),
     ...settings,
     transactionalId: transactionalIdOf(settings.applicationId, importInstance),
     claim: () => ({ running: [], generation: -1, stored: {}, host: '' }),
@@ -332,9 +340,11 @@ const asOnlyMember = async (
   }
 }
 
-const runImport = async (given: Import): Promise<void> => {
-  const { cluster, ports, settings, log, topology } = given
-  refuseOtherCluster(given)
+const runImport = async (whole: Import): Promise<void> => {
+  const { cluster, ports, settings, log, topology } = whole
+  refuseOtherCluster(whole)
+  await refuseOwnTopics(whole)
+  const given = { ...whole, manifest: await withoutGone(whole) }
   await refuseMembers(given, importInstance)
   await refuseOffsets(given)
   await refuseOtherInputs(given)

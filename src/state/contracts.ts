@@ -1,5 +1,6 @@
 // The contracts of state: what a processor sees of a store, what a store is made of, and what it needs of an engine.
 import type { Clock } from '../base/ports.ts'
+import type { RecordHeader } from '../record/record-cursor.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { Windowed } from '../serde/windowed.ts'
 import type { StoreMemory } from './store-memory.ts'
@@ -41,6 +42,48 @@ export interface KeyValueStore<K, V, KW = K, VW = V> extends ReadOnlyKeyValueSto
   put(key: KW, value: VW): void
   /** Removes the key; nothing happens where it is absent. */
   delete(key: KW): void
+}
+
+/** A value with the timestamp and the headers of the record that wrote it. */
+export interface ValueTimestampHeaders<V> {
+  readonly value: V
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number
+  readonly headers: readonly RecordHeader[]
+}
+
+/** An entry of a store that keeps headers. */
+export interface KeyValueWithHeaders<K, V> extends KeyValue<K, V>, ValueTimestampHeaders<V> {}
+
+/** What is written with `putEntry`. What is left out is that of the record in hand, as it came from its topic. */
+export interface EntryToPut<V> {
+  readonly value: V
+  /** Milliseconds since the epoch. Without a record in hand: stream time. */
+  readonly timestamp?: number
+  /** Without a record in hand: none. */
+  readonly headers?: readonly RecordHeader[]
+}
+
+/**
+ * A key-value store that keeps headers (KIP-1271). What `put` writes has the timestamp and the headers of the record in
+ * hand; they come with each entry of `range`, `all` and `prefixScan`.
+ */
+export interface KeyValueStoreWithHeaders<K, V, KW = K, VW = V> extends KeyValueStore<K, V, KW, VW> {
+  /** The value with its timestamp and its headers, or undefined where the key is absent. */
+  getEntry(key: KW): ValueTimestampHeaders<V> | undefined
+  /** @throws SERIALIZATION_FAILED when a serde refuses the key or the value, or the headers are none. */
+  putEntry(key: KW, entry: EntryToPut<VW>): void
+  range(
+    from: KW | undefined,
+    to: KW | undefined,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValueWithHeaders<K, V>>
+  all(): IterableIterator<KeyValueWithHeaders<K, V>>
+  prefixScan<P>(
+    prefix: P,
+    serde: Serde<P>,
+    options?: { readonly reverse?: boolean },
+  ): IterableIterator<KeyValueWithHeaders<K, V>>
 }
 
 /**

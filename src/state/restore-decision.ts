@@ -4,6 +4,12 @@ import type { Checkpoint, StoreIdentity } from './contracts.ts'
 /** Format of the data that this version writes. A store of another format is rebuilt. */
 export const storeFormatVersion = 1
 
+/**
+ * The same where entries end with headers (headed-values.ts): the changelog reads alike with and without, so that a store
+ * whose declaration turned is rebuilt from it.
+ */
+export const headedFormatVersion: number = storeFormatVersion + 1000
+
 export type RestoreDecision =
   /** Keep the data and read the changelog from this offset. */
   | { readonly action: 'resume'; readonly from: number }

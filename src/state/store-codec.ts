@@ -5,6 +5,7 @@ import { appendedSize } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord } from './contracts.ts'
+import { keepsHeaders, splitHeaders } from './headed-values.ts'
 import type { StateDigest } from './state-digest.ts'
 
 /** Stands for "this key is absent" in a layer: a delete that was not flushed, or a miss that was remembered. */
@@ -66,6 +67,8 @@ const encodeToScratch = <T>(serde: Serde<T>, value: T): number => {
 
 export class StoreCodec<K, V> {
   readonly primitive: boolean
+  /** Entries end with headers (headed-values.ts), which are headers in the changelog. */
+  readonly keepsHeaders: boolean
   readonly #store: string
   readonly #key: Serde<K>
   readonly #value: Serde<V>
@@ -74,6 +77,7 @@ export class StoreCodec<K, V> {
 
   constructor(store: string, key: Serde<K>, value: Serde<V>, keyBytesMax: number, changeBytesMax: number) {
     this.primitive = value.primitive === true
+    this.keepsHeaders = keepsHeaders(value)
     this.#store = store
     this.#key = key
     this.#value = value
@@ -141,10 +145,15 @@ export class StoreCodec<K, V> {
    * @throws RECORD_TOO_LARGE
    */
   checkChangeSize(key: string, held: Held): void {
-    // UTF-8 takes three bytes per char at most; only what comes near the limit is measured.
-    const about = held instanceof Uint8Array ? held.length : typeof held === 'string' ? held.length * 3 : 8
+    // UTF-8 takes three bytes per char at most, a header less than twice what it takes here; only what comes near the limit
+    // is measured.
+    const factor = this.keepsHeaders ? 2 : 1
+    const about =
+      held instanceof Uint8Array ? held.length * factor : typeof held === 'string' ? held.length * 3 : 8
     if (appendedSize(key.length, about, undefined) + batchOverheadBytes <= this.#changeBytesMax) return
-    const size = appendedSize(key.length, this.bytes(held).length, undefined)
+    const bytes = this.bytes(held)
+    const { value, headers } = this.keepsHeaders ? splitHeaders(bytes) : { value: bytes, headers: undefined }
+    const size = appendedSize(key.length, value.length, headers)
     if (size + batchOverheadBytes <= this.#changeBytesMax) return
     throw new MillstreamError('RECORD_TOO_LARGE', {
       what: `an entry of about ${size} bytes is larger than the changelog of the store takes`,

@@ -2,6 +2,7 @@
 // aggregate as late as its latest record (as in Kafka Streams, whose layout this is).
 //
 // bytes: timestamp int64 (ms since the epoch) · value
+import type { RecordHeader } from '../record/record-cursor.ts'
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { KeyValue, KeyValueStore } from './contracts.ts'
@@ -10,6 +11,8 @@ import type { KeyValue, KeyValueStore } from './contracts.ts'
 export interface Timestamped<V> {
   readonly value: V
   readonly timestamp: number
+  /** Of the record that wrote it, in a store that keeps them (headed-values.ts). */
+  readonly headers?: readonly RecordHeader[]
 }
 
 const timestampBytes = 8
@@ -77,14 +80,14 @@ export class PlainView<K, V> implements KeyValueStore<K, V> {
   readonly name: string
   readonly #store: KeyValueStore<K, Timestamped<V>>
   readonly #timestamp: () => number
-  readonly #encodesNull: (value: V) => boolean
+  protected readonly encodesNull: (value: V) => boolean
 
   /** @param timestamp what a value is dated with that is written here */
   constructor(store: KeyValueStore<K, Timestamped<V>>, serde: Serde<V>, timestamp: () => number) {
     this.name = store.name
     this.#store = store
     this.#timestamp = timestamp
-    this.#encodesNull = (value) => serde.encodesNull?.(value) === true
+    this.encodesNull = (value) => serde.encodesNull?.(value) === true
   }
 
   get(key: K): V | undefined {
@@ -96,7 +99,7 @@ export class PlainView<K, V> implements KeyValueStore<K, V> {
   }
 
   put(key: K, value: V): void {
-    if (this.#encodesNull(value)) this.#store.delete(key)
+    if (this.encodesNull(value)) this.#store.delete(key)
     else this.#store.put(key, { value, timestamp: this.#timestamp() })
   }
 

@@ -93,6 +93,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#memory.join(this)
   }
 
+  /** Its entries end with headers, which its changelog has as headers (headed-values.ts). */
+  get keepsHeaders(): boolean {
+    return this.#codec.keepsHeaders
+  }
+
   // ---- reads and writes of processors
 
   /** @throws SERIALIZATION_FAILED when the serde refuses the key; DESERIALIZATION_FAILED when it refuses the stored value. */

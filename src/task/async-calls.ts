@@ -6,7 +6,7 @@
 //
 // Answers are handed on in the order of the calls: a processor behind it that is asynchronous, too, sees the records of a key
 // in their order. Nothing here waits: an answer that comes in is only noted, and looked at in the task's own turn.
-import { MillstreamError } from '../errors.ts'
+import { isMillstreamError, MillstreamError } from '../errors.ts'
 import type { AsyncWork } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
 import { laneOf } from './call-lane.ts'
@@ -47,6 +47,14 @@ export class CallSlots {
   }
 }
 
+/** How many calls of a task there are. */
+export interface OpenCalls {
+  /** An answer is waited for. */
+  readonly open: number
+  /** They wait for a slot, for one of their key, or for their next try. */
+  readonly waiting: number
+}
+
 type CallState = 'waiting' | 'open' | 'pausing' | 'answered' | 'over'
 
 export class Call {
@@ -84,6 +92,9 @@ const timedOut = (timeoutMs: number): MillstreamError =>
     fix: 'Raise its timeoutMs, or see what it waits for. The call was aborted by its signal.',
   })
 
+export const isTimeOut = (error: unknown): boolean =>
+  isMillstreamError(error) && error.code === 'CALL_TIMED_OUT'
+
 export class CallQueue {
   readonly work: AsyncWork
   readonly #slots: CallSlots
@@ -102,6 +113,12 @@ export class CallQueue {
     this.work = work
     this.#slots = slots
     this.#settled = settled
+  }
+
+  get openCalls(): OpenCalls {
+    let waiting = 0
+    for (const { state } of this.#calls) if (state === 'waiting' || state === 'pausing') waiting++
+    return { open: this.#open, waiting }
   }
 
   /** Calls that could begin wait for a slot: more records would only wait, too. */

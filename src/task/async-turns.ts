@@ -11,7 +11,7 @@ import type { Clock } from '../base/ports.ts'
 import { MillstreamError } from '../errors.ts'
 import type { AsyncWork, SourceNode } from '../topology/contracts.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
-import { Call, CallQueue, type CallSlots } from './async-calls.ts'
+import { Call, CallQueue, type CallSlots, isTimeOut, type OpenCalls } from './async-calls.ts'
 import { type FailurePolicy, judgeFailure } from './failure-policy.ts'
 import { schemaLookMs } from './failures.ts'
 import type { RecordQueue } from './record-queue.ts'
@@ -45,7 +45,7 @@ export interface AsyncTurnsOptions {
   readonly policy: FailurePolicy
   readonly clock: Clock
   readonly log: Logger
-  readonly counts: { skipped: number; retried: number }
+  readonly counts: { skipped: number; retried: number; callsTimedOut: number }
   readonly slots: CallSlots
   /** Called when an answer comes in. */
   readonly notify: () => void
@@ -89,6 +89,15 @@ export class AsyncTurns {
   /** What is forwarded now belongs to a record that waits for its turn. */
   get isAhead(): boolean {
     return this.#keeping !== undefined
+  }
+
+  get calls(): OpenCalls {
+    let [open, waiting] = [0, 0]
+    for (const { openCalls } of this.#queues.values()) {
+      open += openCalls.open
+      waiting += openCalls.waiting
+    }
+    return { open, waiting }
   }
 
   /** When something is to be done without an answer, ms since the epoch; infinite: never. */
@@ -191,10 +200,11 @@ export class AsyncTurns {
   }
 
   #settle(call: Call, nowMs: number): void {
-    // Its record was left out meanwhile.
-    if (call.state === 'over') return
     const { failure } = call
     call.failure = undefined
+    if (isTimeOut(failure?.error)) this.#options.counts.callsTimedOut++
+    // Its record was left out meanwhile.
+    if (call.state === 'over') return
     if (failure === undefined) call.queue.taken(call)
     else if (this.#failed(call.taken, failure.error, nowMs)) call.queue.again(call, call.taken.retryAtMs)
   }
@@ -229,7 +239,7 @@ export class AsyncTurns {
   /** Runs the processors before the calls. */
   #prepare(taken: TakenRecord, nowMs: number): void {
     const { host } = this.#options
-    const ready = this.#ahead(taken, taken.items, nowMs, () => host.process(taken.queue.source, taken.record))
+    const ready = this.#ahead(taken, taken.items, nowMs, () => host.process(taken.queue.source, taken.head()))
     this.#unready = !ready && taken.verdict === undefined
   }
 

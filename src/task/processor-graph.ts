@@ -18,6 +18,7 @@ import type {
   SourceNode,
   Subtopology,
   TableStore,
+  TimerCount,
 } from '../topology/contracts.ts'
 import type { HeldBack } from '../topology/held-back.ts'
 import type { StreamRecord } from '../topology/stream-record.ts'
@@ -45,6 +46,7 @@ export interface TaskView {
   heldBack(store: string): HeldBack
   alarm(type: PunctuationType, ring: () => void): (dueMs: number) => void
   countLate(): void
+  countTimer(what: TimerCount): void
   schedule(
     intervalMs: number,
     type: PunctuationType,
@@ -223,6 +225,10 @@ class NodeContext implements ProcessorContext {
 
   countLate(): void {
     this.#task.countLate()
+  }
+
+  countTimer(what: TimerCount): void {
+    this.#task.countTimer(what)
   }
 
   awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void {

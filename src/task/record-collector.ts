@@ -170,6 +170,7 @@ export class RecordCollector {
     key: string,
     value: Uint8Array | null,
     timestamp: number,
+    headers?: readonly RecordHeader[],
   ): void {
     if (key.length > this.#keyScratch.length) this.#keyScratch = Buffer.allocUnsafeSlow(key.length * 2)
     this.#key = this.#keyScratch
@@ -178,7 +179,7 @@ export class RecordCollector {
     this.#value = (value ?? noBytes) as Buffer
     this.#valueStart = 0
     this.#valueLength = value === null ? -1 : value.length
-    this.#append(this.#touch(topic, partition), timestamp, undefined)
+    this.#append(this.#touch(topic, partition), timestamp, headers)
   }
 
   /** Offset after the last acknowledged record of a partition, -1 when none was in this transaction. */

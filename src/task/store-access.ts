@@ -2,6 +2,7 @@
 import type { ReadOnlyKeyValueStore } from '../state/contracts.ts'
 import { type ExpiringStore, ExpiringTable } from '../state/expiring-table.ts'
 import type { Serde } from '../serde/serde.ts'
+import { type HeadedEntries, HeadedTable, HeadedView, type InHand } from '../state/headed-table.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import { CalendarTable } from '../state/calendar-table.ts'
@@ -60,7 +61,11 @@ export const timerTableOf = ({ definition, store }: Opened): TimerTable | undefi
 
 /** A store as the operators that keep it use it. */
 export const tableStoreOf = (opened: Opened | undefined, task: Timed): TableStore | undefined => {
-  if (opened === undefined) return undefined
+  const entries = opened && entriesOf(opened, task)
+  return opened?.definition.headers === true ? new HeadedTable(entries as HeadedEntries) : entries
+}
+
+const entriesOf = (opened: Opened, task: Timed): TableStore => {
   const { plainKey, plainValue, versions, waiting, ttlMs } = opened.definition
   const store: unknown = opened.store
   if (plainKey === undefined || plainValue === undefined) return store as TableStore
@@ -71,23 +76,25 @@ export const tableStoreOf = (opened: Opened | undefined, task: Timed): TableStor
   return new ExpiringTable(store as ExpiringStore, plainKey, plainValue, ttlMs, () => task.streamTime)
 }
 
-/** A store as a processor sees it. @param timestamp what a value is dated with that is written */
+/** A store as a processor sees it. @param inHand what a value is dated with that is written, and its headers */
 export const viewOf = (
   opened: Opened | undefined,
   task: Timed,
-  timestamp: () => number,
+  inHand: InHand,
 ): ReturnType<ProcessorContext['store']> | undefined => {
   const windows = windowTableOf(opened)
   // What a join keeps is nobody else's.
   if (windows instanceof JoinTable) return undefined
   if (opened === undefined || windows !== undefined) return windows && new WindowView(windows)
-  const { plainValue, versions, filling } = opened.definition
+  const { plainValue, versions, headers, filling } = opened.definition
   if (filling !== undefined) return readOnlyView(opened.store)
   if (plainValue === undefined) return opened.store
-  const table: unknown = tableStoreOf(opened, task)
-  return versions === undefined
-    ? new PlainView(table as TransactionalStore<unknown, never>, plainValue, timestamp)
-    : new VersionView(table as VersionTable)
+  const entries: unknown = entriesOf(opened, task)
+  if (versions !== undefined) return new VersionView(entries as VersionTable)
+  const store = entries as TransactionalStore<unknown, never>
+  return headers === true
+    ? new HeadedView(store, plainValue, inHand)
+    : new PlainView(store, plainValue, () => inHand.timestamp())
 }
 
 /** A store that may be read: what is not there cannot be called. */

@@ -3,6 +3,7 @@
 // store is as it was and is migrated again. So each entry is migrated exactly once, whatever dies.
 import { ensureError, isSchemaPending, MillstreamError } from '../errors.ts'
 import { readInt64 } from '../record/varint.ts'
+import { withinHeaders } from '../state/headed-values.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type { StoreDefinition } from '../topology/contracts.ts'
 
@@ -73,7 +74,9 @@ export class StoreMigrations {
     for (const [name, fromVersion] of this.#from) {
       const one = this.#stores.get(name) as Migrated
       one.store.mark()
-      one.store.rewrite((bytes) => migratedEntry(one, bytes, fromVersion))
+      const migrated = (bytes: Buffer): Uint8Array | null | undefined =>
+        migratedEntry(one, bytes, fromVersion)
+      one.store.rewrite(one.store.keepsHeaders ? (bytes) => withinHeaders(bytes, migrated) : migrated)
       one.store.seal()
     }
     return this.#from.size > 0

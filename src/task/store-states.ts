@@ -1,4 +1,5 @@
 // The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
+import { splitHeaders } from '../state/headed-values.ts'
 import type { AnyStore, TaskStore } from './contracts.ts'
 import type { PartitionGroup } from './partition-group.ts'
 import type { RecordCollector } from './record-collector.ts'
@@ -18,6 +19,9 @@ export const storeStatesOf = (
     return [{ store: store.name, changelogEnd, digest, layout }]
   })
 
+/** As its changelog tells it: whose record it was that took the key out is of no matter to the store. */
+const deleted = Object.freeze({ value: null, headers: undefined })
+
 /** Puts the changes of the stores into the changelog batches. */
 export const drainStores = (
   stores: Iterable<TaskStore>,
@@ -29,7 +33,14 @@ export const drainStores = (
     // Its topic has it all.
     if (definition.filling !== undefined) continue
     collector.beginRecord()
-    store.drainChanges((key, value) => collector.collectChange(changelog, partition, key, value, timestamp))
+    store.drainChanges(
+      store.keepsHeaders
+        ? (key, value) => {
+            const { value: bytes, headers } = value === null ? deleted : splitHeaders(value)
+            collector.collectChange(changelog, partition, key, bytes, timestamp, headers)
+          }
+        : (key, value) => collector.collectChange(changelog, partition, key, value, timestamp),
+    )
     collector.finishRecord()
   }
 }

@@ -9,6 +9,7 @@ import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import { ensureError, type MillstreamError } from '../errors.ts'
+import type { RecordHeader } from '../record/record-cursor.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type {
   Cancellable,
@@ -19,9 +20,11 @@ import type {
   RecordMetadata,
   ScheduleOptions,
   TableStore,
+  TimerCount,
 } from '../topology/contracts.ts'
 import type { HeldBack } from '../topology/held-back.ts'
 import { aheadOf } from './ahead.ts'
+import type { OpenCalls } from './async-calls.ts'
 import { AsyncTurns, type TurnHost } from './async-turns.ts'
 import { CommitHolds } from './commit-holds.ts'
 import { type CommittedOffset, CommittedPositions } from './committed-positions.ts'
@@ -33,6 +36,7 @@ import { PortionList } from './portions.ts'
 import { ProcessorGraph, type TaskView } from './processor-graph.ts'
 import { PunctuationSchedule } from './punctuation.ts'
 import type { RecordCollector } from './record-collector.ts'
+import { noRecords, type RecordCounts } from './record-counts.ts'
 import type { FetchedRecords, QueueStart, RecordQueue } from './record-queue.ts'
 import { StoreMigrations } from './store-migrations.ts'
 import { tableStoreOf, timerTableOf, viewOf, windowTableOf } from './store-access.ts'
@@ -48,7 +52,7 @@ export class StreamTask implements TaskView {
   readonly stores: ReadonlyMap<string, TaskStore>
   readonly migrations: StoreMigrations
   /** Counted since the start. */
-  readonly counts = { processed: 0, skipped: 0, retried: 0, late: 0, punctuated: 0 }
+  readonly counts: RecordCounts & { punctuated: number } = { ...noRecords(), punctuated: 0 }
   readonly #collector: RecordCollector
   readonly #policy: FailurePolicy
   readonly #clock: Clock
@@ -68,6 +72,7 @@ export class StreamTask implements TaskView {
   /** Undefined where no processor is asynchronous. */
   readonly #turns: AsyncTurns | undefined
   #lateAtMark = 0
+  /** Of the record at hand, in monotonic ms; 0: nothing is waited for. */
   #retryAtMs = 0
   /** Something happened since the last commit beside positions that moved: a punctuator, a portion or a migration ran. */
   #punctuated = false
@@ -105,7 +110,11 @@ export class StreamTask implements TaskView {
 
   /** When the next wall-clock punctuator, retry or time limit is due, or an input no longer waited for: ms since the epoch, or infinity. */
   get wakeAtMs(): number {
-    const retryAtMs = this.#retryAtMs > 0 ? this.#retryAtMs : Number.POSITIVE_INFINITY
+    const clock = this.#clock
+    const retryAtMs =
+      this.#retryAtMs > 0
+        ? clock.now() + Math.max(0, this.#retryAtMs - clock.monotonic())
+        : Number.POSITIVE_INFINITY
     const callsAtMs = this.#turns?.wakeAtMs ?? retryAtMs
     return Math.min(retryAtMs, callsAtMs, this.#wallTimers.dueMs, this.group.idleUntilMs)
   }
@@ -152,14 +161,14 @@ export class StreamTask implements TaskView {
   process(limit: number): number {
     let done = 0
     while (done < limit) {
-      if (this.#retryAtMs > 0) {
-        if (this.#clock.now() < this.#retryAtMs) break
-        this.#retryAtMs = 0
-      }
       if (this.#portions.waiting) {
         this.#runPortion()
         done++
         continue
+      }
+      if (this.#retryAtMs > 0) {
+        if (this.#clock.monotonic() < this.#retryAtMs) break
+        this.#retryAtMs = 0
       }
       if (this.#turns === undefined) {
         const queue = this.group.next() ?? this.group.nextBehindGate()
@@ -264,7 +273,8 @@ export class StreamTask implements TaskView {
 
   store(name: string): ReturnType<ProcessorContext['store']> | undefined {
     const timestamp = (): number => this.#queueInHand?.headTimestamp ?? Math.max(0, this.#streamTime)
-    return viewOf(this.stores.get(name), this, timestamp)
+    const headers = (): readonly RecordHeader[] => this.#queueInHand?.head().headers ?? []
+    return viewOf(this.stores.get(name), this, { timestamp, headers })
   }
 
   tableStore(name: string): TableStore | undefined {
@@ -296,6 +306,15 @@ export class StreamTask implements TaskView {
 
   countLate(): void {
     this.counts.late++
+  }
+
+  countTimer(what: TimerCount): void {
+    this.counts[what]++
+  }
+
+  /** Calls of asynchronous processors; undefined where there is none. */
+  get calls(): OpenCalls | undefined {
+    return this.#turns?.calls
   }
 
   schedule(
@@ -457,7 +476,7 @@ export class StreamTask implements TaskView {
   #failed(queue: RecordQueue, error: unknown): boolean {
     const failure = located(error, this.id, queue)
     if (failure.code === 'SCHEMA_PENDING') {
-      this.#retryAtMs = this.#clock.now() + schemaLookMs
+      this.#retryAtMs = this.#clock.monotonic() + schemaLookMs
       return false
     }
     if (failure.reaction !== 'policy') throw failure
@@ -468,7 +487,7 @@ export class StreamTask implements TaskView {
     if (verdict.action === 'fail') throw failure
     if (verdict.action === 'retry') {
       this.counts.retried++
-      this.#retryAtMs = this.#clock.now() + verdict.delayMs
+      this.#retryAtMs = this.#clock.monotonic() + verdict.delayMs
       this.#log.warn('a record failed and is tried again', {
         attempt,
         delayMs: verdict.delayMs,

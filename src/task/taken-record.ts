@@ -19,6 +19,8 @@ export interface RecordPlace {
   readonly partition: number
   readonly headOffset: number
   readonly headTimestamp: number
+  /** @throws TIMESTAMP_INVALID, or what the timestamp extractor threw */
+  head(): AnyRecord
 }
 
 /** What a processor is told of it. */
@@ -72,8 +74,7 @@ export class TakenRecord implements RecordPlace {
     queue.take()
   }
 
-  /** @throws TIMESTAMP_INVALID, or what the timestamp extractor threw */
-  get record(): AnyRecord {
+  head(): AnyRecord {
     if (this.#record === undefined) throw this.#error
     return this.#record
   }

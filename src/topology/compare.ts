@@ -89,7 +89,7 @@ const keptAs = ({ versions, ttlMs, waiting, timers, holdsChanges }: StoreDescrip
 }
 
 const textOf = (store: StoreDescription): string =>
-  `(${store.key}, ${store.value})${store.timestamps ? ' with timestamps' : ''}${windowsOf(store)}${keptAs(store)}`
+  `(${store.key}, ${store.value})${store.timestamps ? ` with timestamps${store.headers ? ' and headers' : ''}` : ''}${windowsOf(store)}${keptAs(store)}`
 
 /** But for the serde of the values, which is what a migration can change. */
 const sameEntries = (one: StoreDescription, other: StoreDescription): boolean =>
@@ -142,11 +142,18 @@ const changedStore = (given: PlacedStore, is: PlacedStore): Finding[] => {
       what: `store ${was.name} was ${textOf(was)} and is ${textOf(is)}: what it holds could not be read, or would be read as something else`,
       fix: 'Keep its serdes; or give it another name and fill it anew from the inputs, under a new application id.',
     })
-  } else if (textOf(was) !== textOf(is)) {
+  } else if (was.key !== is.key || was.value !== is.value) {
     found.push({
       effect: 'kept',
       what: `store ${was.name} was ${textOf(was)} and is ${textOf(is)}: both are JSON`,
       fix: 'What it holds has to pass the new schema: where old values do not, reading them fails.',
+    })
+  }
+  if (was.headers !== is.headers && was.timestamps === is.timestamps) {
+    found.push({
+      effect: 'kept',
+      what: `store ${was.name} keeps ${is.headers ? '' : 'no '}headers from now on: it is restored from its changelog${is.headers ? ', and what was written before has none' : ''}`,
+      fix: 'Nothing is to be done; the first start takes as long as the restore.',
     })
   }
   if (was.engine !== is.engine) {

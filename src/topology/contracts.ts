@@ -3,6 +3,7 @@
 import type { Serde } from '../serde/serde.ts'
 import type {
   KeyValueStore,
+  KeyValueStoreWithHeaders,
   ReadOnlyKeyValueStore,
   ReadOnlyWindowStore,
   VersionedStore,
@@ -85,6 +86,7 @@ export interface ProcessorContext {
   ):
     | KeyValueStore<never, never>
     | KeyValueStore<unknown, unknown>
+    | KeyValueStoreWithHeaders<unknown, unknown>
     | ReadOnlyKeyValueStore<unknown, unknown>
     | ReadOnlyWindowStore<unknown, unknown>
     | VersionedStore<unknown, unknown>
@@ -111,6 +113,8 @@ export interface ProcessorContext {
   awaitCall(work: AsyncWork, record: StreamRecord<unknown, unknown>): void
   /** The record in hand came too late for a window. */
   countLate(): void
+  /** A timer is set, or is about to fire. */
+  countTimer(what: TimerCount): void
   /**
    * Calls the punctuator every `intervalMs` of stream time or wall-clock time, between records, never concurrently.
    * Ticks that were missed collapse into one. Only inside init.
@@ -221,6 +225,8 @@ export type TopologyNode = SourceNode | ProcessorNode | SinkNode
 
 export type EngineKind = 'lmdb' | 'memory'
 
+export type TimerCount = 'timersSet' | 'timersFired'
+
 /** Until when a suppressed table holds its changes back. */
 export type HeldUntil = 'window-closes' | 'time-limit'
 
@@ -239,6 +245,8 @@ export interface StoreDefinition {
   readonly sides?: readonly [right: Serde<unknown>, left: Serde<unknown>]
   /** How long after its timestamp an entry lives, in stream time. Undefined: until it is removed. */
   readonly ttlMs?: number
+  /** It keeps the headers of the records that write it (state/headed-values.ts). */
+  readonly headers?: true
   /** Of a versioned store. */
   readonly versions?: VersionSettings
   /** It holds records that wait in a join: nobody else reads it. */

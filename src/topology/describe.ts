@@ -82,7 +82,7 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
           ? `changelog ${changelog}`
           : `read-only, topic ${changelog}${store.filling.update === undefined ? '' : ' through a function'}`
       lines.push(
-        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ' with timestamps'}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, ${kept}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ` with timestamps${store.headers ? ' and headers' : ''}`}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, ${kept}`,
       )
     }
   }

@@ -37,6 +37,8 @@ export interface StoreDescription {
   readonly value: string
   /** A timestamp is stored with each value. */
   readonly timestamps?: true
+  /** The headers of the record that wrote it are stored with each value. */
+  readonly headers?: true
   /** It holds windows of this shape. */
   readonly windows?: StoreDefinition['windowShape']
   /** It holds changes of a table back: until when (true: an earlier version did not say). */
@@ -145,6 +147,7 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       key: (store.plainKey ?? store.key).name,
       value: (store.plainValue ?? store.value).name,
       ...(store.plainValue === undefined || store.holdsChanges ? {} : { timestamps: true }),
+      ...(store.headers === undefined ? {} : { headers: true }),
       ...(store.windowShape === undefined ? {} : { windows: store.windowShape }),
       ...(store.holdsChanges === undefined ? {} : { holdsChanges: store.holdsChanges }),
       ...(store.version === undefined || store.version === 1 ? {} : { version: store.version }),

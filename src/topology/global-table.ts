@@ -105,6 +105,7 @@ export class GlobalTables {
     if (store.global !== true)
       this.#problem(`store ${name} is to be held whole by every worker: declare it with globalStore`)
     if (update !== undefined) this.#problem(functionProblem(update, `process of global store ${name}`))
+    if (store.headers !== undefined) this.#problem(`global store ${name}: headers are not kept here`)
     if (this.#tables.has(name)) this.#problem(`two stores are named ${name}`)
     const source = Object.freeze({
       kind: 'source' as const,

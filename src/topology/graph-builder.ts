@@ -331,15 +331,17 @@ export class GraphBuilder {
   }
 
   #checkUse(store: StoreDefinition): void {
-    const { name, ttlMs, version } = store
+    const { name, ttlMs, version, headers } = store
     if (this.#waiting.has(name)) {
       const users = [...(this.#storeUsers.get(name) ?? [])]
       if (users.length > 1)
         this.problem(
           `store ${name} holds the records that wait in a join; only that can use it, not ${users.join(' and ')}`,
         )
-      if (ttlMs !== undefined || version !== undefined)
-        this.problem(`store ${name} holds the records that wait in a join: it takes no ttlMs and no version`)
+      if (ttlMs !== undefined || version !== undefined || headers !== undefined)
+        this.problem(
+          `store ${name} holds the records that wait in a join: it takes no ttlMs, no version and no headers (it keeps them anyway)`,
+        )
     }
     if (store.timers === true && !this.#tableOwners.has(name))
       this.problem(`store ${name} is declared with timerStore: give it to timers of a processor`)

@@ -53,6 +53,12 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly accepts?: (key: KW, value: VW) => void
 }
 
+/** A key-value store that keeps headers. Type parameters as those of `StoreHandle`. */
+export interface HeadersStoreHandle<K, V, KW = K, VW = V, N extends string = string>
+  extends StoreHandle<K, V, KW, VW, N> {
+  readonly headers: true
+}
+
 /** A versioned store. `K`, `V`: what is read; `KW`, `VW`: what may be written; `N`: its name. */
 export interface VersionedStoreHandle<K, V, KW = K, VW = V, N extends string = string>
   extends StoreDefinition {
@@ -104,6 +110,7 @@ export interface StoreOptions<
   KS extends SerdeOrSchema,
   VS extends SerdeOrSchema,
   PS extends SerdeOrSchema = Serde<Uint8Array>,
+  H extends boolean = boolean,
 > {
   readonly key: KS
   readonly value: VS
@@ -125,6 +132,11 @@ export interface StoreOptions<
    * absent, and deleted a little later. Nobody is told. Default: until it is removed.
    */
   readonly ttlMs?: number
+  /**
+   * Keep the headers of the record that wrote an entry with it, and its timestamp (KIP-1271). In the changelog they are the
+   * headers of the record. Default false.
+   */
+  readonly headers?: H
 }
 
 /**
@@ -136,10 +148,13 @@ export const store = <
   KS extends SerdeOrSchema,
   VS extends SerdeOrSchema,
   PS extends SerdeOrSchema = Serde<Uint8Array>,
+  const H extends boolean = false,
 >(
   name: N,
-  options: StoreOptions<KS, VS, PS>,
-): StoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
+  options: StoreOptions<KS, VS, PS, H>,
+): H extends true
+  ? HeadersStoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N>
+  : StoreHandle<ReadOf<KS>, ReadOf<VS>, WriteOf<KS>, WriteOf<VS>, N> =>
   Object.freeze({
     name,
     key: toSerde(options.key, `the key of store ${name}`, changelogPlace('key', name)),
@@ -147,6 +162,9 @@ export const store = <
     engine: options.engine ?? 'lmdb',
     changelogSettings: options.changelog ?? {},
     ...(options.ttlMs === undefined ? {} : { ttlMs: options.ttlMs }),
+    ...(options.headers === undefined || options.headers === (false as never)
+      ? {}
+      : { headers: options.headers }),
     ...(options.version === undefined ? {} : { version: options.version }),
     ...(options.migrate === undefined
       ? {}
@@ -154,10 +172,10 @@ export const store = <
     ...(options.previous === undefined
       ? {}
       : { previous: toSerde(options.previous, `previous of store ${name}`) }),
-  })
+  }) as never
 
 export interface WindowStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema>
-  extends Omit<StoreOptions<KS, VS>, 'ttlMs'> {
+  extends Omit<StoreOptions<KS, VS>, 'ttlMs' | 'headers'> {
   /** How long after its start a window is kept, ms. Default: its length and its grace, which is the least. */
   readonly retentionMs?: number
 }
@@ -173,7 +191,7 @@ export const windowStore = <const N extends string, KS extends SerdeOrSchema, VS
   Object.freeze({ ...store(name, options), windows: Object.freeze({ retentionMs: options.retentionMs }) })
 
 export interface VersionedStoreOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema>
-  extends Omit<StoreOptions<KS, VS>, 'ttlMs'> {
+  extends Omit<StoreOptions<KS, VS>, 'ttlMs' | 'headers'> {
   /** How far back it can be read and written, in ms before the highest timestamp that was written to it. */
   readonly historyMs: number
 }

@@ -14,7 +14,7 @@ import { progressKey, timeBytes, timeIn, timeKey } from '../state/window-entries
 import { lastTimeKey } from '../state/window-table.ts'
 import { Change, changeSerde } from './change.ts'
 import type { HeldUntil, ProcessorContext, StoreDefinition } from './contracts.ts'
-import { heldHeaders, readHeldHeaders } from './held-headers.ts'
+import { heldHeaders, readHeldHeaders } from '../state/held-headers.ts'
 
 type RawStore = KeyValueStore<string, Uint8Array>
 
@@ -82,6 +82,19 @@ const dueBytes = (time: number): Buffer => {
   return target
 }
 
+/** How much such a store holds. */
+export const heldIn = (store: Pick<RawStore, 'get'>): HeldProgress => {
+  const found = store.get(progressKey)
+  if (found === undefined) return noProgress
+  const source = bufferOver(found)
+  return {
+    time: readInt64(source, 0),
+    changes: readInt64(source, timeBytes),
+    bytes: readInt64(source, 2 * timeBytes),
+    first: source.toString('latin1', progressBytes),
+  }
+}
+
 /** When the lowest change is due, or infinity. */
 export const firstDue = ({ first }: HeldProgress): number =>
   first === lastTimeKey ? Number.POSITIVE_INFINITY : timeIn(first, 0)
@@ -126,15 +139,7 @@ export class HeldChanges {
   }
 
   get progress(): HeldProgress {
-    const found = this.#store.get(progressKey)
-    if (found === undefined) return noProgress
-    const source = bufferOver(found)
-    return {
-      time: readInt64(source, 0),
-      changes: readInt64(source, timeBytes),
-      bytes: readInt64(source, 2 * timeBytes),
-      first: source.toString('latin1', progressBytes),
-    }
+    return heldIn(this.#store)
   }
 
   /** The bytes of the record's key. @throws SERIALIZATION_FAILED */

@@ -1,6 +1,7 @@
 // The Processor API: what a user writes as a processor, and the machine that runs it inside a task.
 import type {
   KeyValueStore,
+  KeyValueStoreWithHeaders,
   ReadOnlyKeyValueStore,
   ReadOnlyWindowStore,
   VersionedStore,
@@ -15,8 +16,14 @@ import type {
   ScheduleOptions,
 } from './contracts.ts'
 import type { GlobalStoreHandle } from './global-table.ts'
+import type {
+  HeadersStoreHandle,
+  OutputType,
+  StoreHandle,
+  VersionedStoreHandle,
+  WindowStoreHandle,
+} from './handles.ts'
 import type { ReadOnlyStoreHandle } from './read-only-store.ts'
-import type { OutputType, StoreHandle, VersionedStoreHandle, WindowStoreHandle } from './handles.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
 import type { AnyTimerStore, Timer, TimerOf, Timers, TimersOf } from './timers.ts'
@@ -48,9 +55,11 @@ export type StoreOf<H> =
         ? ReadOnlyKeyValueStore<K, V, KW>
         : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
           ? VersionedStore<K, V, KW, VW>
-          : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
-            ? KeyValueStore<K, V, KW, VW>
-            : never
+          : H extends HeadersStoreHandle<infer K, infer V, infer KW, infer VW>
+            ? KeyValueStoreWithHeaders<K, V, KW, VW>
+            : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
+              ? KeyValueStore<K, V, KW, VW>
+              : never
 
 /** What a processor gets for the stores it declares. */
 export type StoresOf<S> = S extends readonly AnyStore[]

@@ -7,7 +7,9 @@ const kinds = {
   t: 'values with timestamps',
   w: 'windows',
   v: 'versions',
+  r: 'values with timestamps and headers',
   e: 'entries that live for a time',
+  f: 'entries with headers that live for a time',
   q: 'records that wait',
   i: 'what an inner join keeps',
   l: 'what a left join keeps',
@@ -58,6 +60,7 @@ const kindOf = ({
   versions,
   waiting,
   ttlMs,
+  headers,
   plainValue,
 }: StoreDefinition): keyof typeof kinds => {
   if (timers === true) return 'a'
@@ -66,7 +69,8 @@ const kindOf = ({
   if (windowShape !== undefined) return 'w'
   if (versions !== undefined) return 'v'
   if (waiting) return 'q'
-  if (ttlMs !== undefined) return 'e'
+  if (ttlMs !== undefined) return headers ? 'f' : 'e'
+  if (headers) return 'r'
   return plainValue === undefined ? 'p' : 't'
 }
 
@@ -88,6 +92,18 @@ export const storeCode = (store: StoreDefinition): string => {
 export const readStoreCode = (code: string): { version: number; layout: string } | undefined => {
   const [, version, layout] = /^(\d{1,4})([a-z][A-Za-z]*)$/.exec(code) ?? []
   return version === undefined || layout === undefined ? undefined : { version: Number(version), layout }
+}
+
+/** The kinds of entries that end with headers, and what they are without. */
+const plainKinds: Readonly<Record<string, string>> = { r: 't', f: 'e' }
+
+/** Whether the entries of this layout end with headers, which are no part of the values in their changelog. */
+export const layoutHasHeaders = (layout: string): boolean => layout.charAt(0) in plainKinds
+
+/** The layout that reads the same changelog, and keeps no headers. */
+export const withoutHeaders = (layout: string): string => {
+  const kind = layout.charAt(0)
+  return `${plainKinds[kind] ?? kind}${layout.slice(1)}`
 }
 
 /** Whether what was written in one layout is read as the other, the declared one. */

@@ -1,5 +1,6 @@
 // What lies in the stores of a topology: what their users declared, or what the operators that keep them made of it.
 import { expiringEntries } from '../state/expiring-table.ts'
+import { headed } from '../state/headed-values.ts'
 import { rawKeys } from '../state/store-codec.ts'
 import { timestamped } from '../state/timestamped.ts'
 import { versionEntries } from '../state/version-entries.ts'
@@ -46,7 +47,12 @@ const laidOutFor = (
   if (store.versions !== undefined) return laidOut(store, versionEntries(value))
   if (windowShape !== undefined) return laidOut(store, windowEntries(value), { windowShape })
   if (waiting) return laidOut(store, waitingEntries(value), { waiting })
-  if (store.ttlMs !== undefined) return laidOut(store, expiringEntries(value))
+  const headers = store.headers === true
+  if (store.ttlMs !== undefined) {
+    const entries = expiringEntries(value)
+    return laidOut(store, headers ? headed(entries) : entries)
+  }
+  if (headers) return { ...store, value: headed(timestamped(value)) as never, plainValue: value }
   return keepsTable ? { ...store, value: timestamped(value) as never, plainValue: value } : store
 }
 
@@ -74,12 +80,18 @@ const versionProblems = ({ name, version, migrate }: StoreDefinition): string[] 
 
 /** What is wrong with a store as it was declared. */
 export const storeProblems = (store: StoreDefinition): string[] => {
-  const { name, engine, versions, ttlMs, windows } = store
+  const { name, engine, versions, ttlMs, windows, headers } = store
   const problems = versionProblems(store)
   if (engine !== 'lmdb' && engine !== 'memory')
     problems.push(`store ${name}: engine is ${String(engine)}, but takes lmdb or memory`)
   if (versions !== undefined && !whole(versions.historyMs, 0))
     problems.push(`store ${name}: historyMs is ${versions.historyMs}, but takes a whole number from 0`)
+  if (headers !== undefined && typeof headers !== 'boolean')
+    problems.push(`store ${name}: headers is ${String(headers)}, but takes true or false`)
+  if (headers && (versions !== undefined || windows !== undefined))
+    problems.push(
+      `store ${name}: headers are kept by stores made with store; a ${versions === undefined ? 'store of windows' : 'versioned store'} keeps none`,
+    )
   if (ttlMs === undefined) return problems
   if (!whole(ttlMs, 1)) problems.push(`store ${name}: ttlMs is ${ttlMs}, but takes a whole number from 1`)
   if (versions !== undefined || windows !== undefined)

@@ -1,6 +1,7 @@
 // The machines of tables: what keeps a table in a store, what changes on their way become, and how a key of a table is
 // looked up by a join. A table is seen by others as changes (change.ts) and through a reader; where nobody wants
 // changes, only its new values travel.
+import { sameHeaders } from '../state/headed-values.ts'
 import type { Timestamped } from '../state/timestamped.ts'
 import type { Serde } from '../serde/serde.ts'
 import { Change } from './change.ts'
@@ -146,7 +147,7 @@ export const sameBytes = (serde: Serde<unknown>, one: unknown, other: unknown): 
 
 /**
  * Takes the records of a topic or a stream as rows: the last one of a key counts, null takes it out. A record that
- * brings what is there already, not earlier, is no change (KIP-557).
+ * brings what is there already, not earlier, is no change (KIP-557); headers count where they are kept.
  */
 export class RowsOperator extends KeptTable {
   process(record: AnyRecord): void {
@@ -154,8 +155,10 @@ export class RowsOperator extends KeptTable {
     const old = this.store.getOf(record)
     if (record.valueIsNull) return this.keep(record, old, undefined, record.timestamp)
     const { value, timestamp } = record
-    if (old !== undefined && timestamp >= old.timestamp && sameBytes(this.definition.value, old.value, value))
-      return
+    const isKnown =
+      old !== undefined && timestamp >= old.timestamp && sameBytes(this.definition.value, old.value, value)
+    // Where headers are kept they are part of the row.
+    if (isKnown && (old.headers === undefined || sameHeaders(old.headers, record.headers))) return
     this.keep(record, old, value, timestamp)
   }
 }

@@ -90,11 +90,18 @@ class TimerView implements Timers<unknown> {
   readonly #table: TimerTable
   readonly #queues: Readonly<Record<PunctuationType, TimerQueue>>
   readonly #wake: () => void
+  readonly #context: ProcessorContext
 
-  constructor(table: TimerTable, queues: Readonly<Record<PunctuationType, TimerQueue>>, wake: () => void) {
+  constructor(
+    table: TimerTable,
+    queues: Readonly<Record<PunctuationType, TimerQueue>>,
+    wake: () => void,
+    context: ProcessorContext,
+  ) {
     this.#table = table
     this.#queues = queues
     this.#wake = wake
+    this.#context = context
   }
 
   set(key: unknown, at: number, name = '', type: PunctuationType = 'stream-time'): void {
@@ -104,6 +111,7 @@ class TimerView implements Timers<unknown> {
     if (queue === undefined)
       throw new RangeError(`a timer goes by stream-time or wall-clock, not by ${String(type)}`)
     const id = this.#table.set(this.#table.keyBytes(key), name, type, at)
+    this.#context.countTimer('timersSet')
     if (queue.wasSet(id, at)) this.#wake()
   }
 
@@ -119,6 +127,7 @@ class TimerView implements Timers<unknown> {
 export class TimedProcessor extends UserProcessor implements PortionedWork {
   readonly #store: string
   #queues: readonly TimerQueue[] = []
+  #context!: ProcessorContext
 
   constructor(
     made: LooseProcessor,
@@ -131,6 +140,7 @@ export class TimedProcessor extends UserProcessor implements PortionedWork {
   }
 
   protected override timersIn(context: ProcessorContext): Timers<unknown> {
+    this.#context = context
     const table = context.timerTable(this.#store)
     const wake = context.inPortions(this)
     const queueOf = (type: PunctuationType, now: () => number): TimerQueue =>
@@ -140,7 +150,7 @@ export class TimedProcessor extends UserProcessor implements PortionedWork {
       'wall-clock': queueOf('wall-clock', () => context.wallClockTime()),
     }
     this.#queues = Object.values(queues)
-    return new TimerView(table, queues, wake)
+    return new TimerView(table, queues, wake, context)
   }
 
   portion(entriesMax: number, drop: boolean): boolean {
@@ -148,7 +158,10 @@ export class TimedProcessor extends UserProcessor implements PortionedWork {
     try {
       for (const queue of this.#queues) {
         const { type } = queue
-        left -= queue.fire(left, (key, at, name) => drop || this.callTimer({ key, at, name, type }))
+        left -= queue.fire(left, (key, at, name) => {
+          this.#context.countTimer('timersFired')
+          if (!drop) this.callTimer({ key, at, name, type })
+        })
         if (left === 0) return true
       }
     } catch (error) {

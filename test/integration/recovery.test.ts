@@ -105,7 +105,7 @@ describe.each(outcomes)('a commit without an answer (%s)', (outcome) => {
     released = true
     if (test.worker.state === 'closed') {
       // Neither taken back nor committed once more by the close.
-      expect(await app.offsets()).toEqual([outcome === 'applied' ? 8 : 3])
+      await expect.poll(app.offsets, { timeout: 20_000 }).toEqual([outcome === 'applied' ? 8 : 3])
       expect(await outputOf(judge, app.output)).toHaveLength(outcome === 'applied' ? 8 : 3)
     } else {
       await app.drained()

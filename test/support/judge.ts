@@ -281,7 +281,10 @@ export class Judge implements AsyncDisposable {
     return (await this.#ask(command, request, () => undefined)) as T
   }
 
-  /** Everything that the Java consumer sees up to the end as it is now. */
+  /**
+   * Everything that the Java consumer sees up to the end as it is now. In read_committed it waits up to a second for the
+   * transactions that are open: EndTxn is answered before its markers are written.
+   */
   async dump(topic: string, options: DumpOptions = {}): Promise<Dump> {
     const records: JudgedRecord[] = []
     const take = (raw: unknown): void => void records.push(readRecord(raw as RawRecord))

@@ -2,7 +2,6 @@
 // between them. Two of one shape differ in their outputs alone, so that what each makes after the cut can be compared.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { isDeepStrictEqual } from 'node:util'
 import { int64, output, store, StreamRecord, string, topic, topology } from 'millstream'
 import { expect } from 'vitest'
 import { silentLogger } from '../../src/base/log.ts'
@@ -10,7 +9,7 @@ import { nodePorts } from '../../src/base/node-ports.ts'
 import { resolveSettings } from '../../src/config/settings.ts'
 import type { SavepointOptions } from '../../src/savepoint/export.ts'
 import type { Topology } from '../../src/topology/contracts.ts'
-import type { Judge, JudgedRecord, RecordToWrite } from './judge.ts'
+import type { Judge, RecordToWrite } from './judge.ts'
 import { kafkaBrokers } from './kafka.ts'
 import { quickly } from './numbered.ts'
 
@@ -122,21 +121,10 @@ export const untilDrained = async (judge: Judge, app: Tally): Promise<void> => {
   await expect.poll(lag, { timeout: 30_000, interval: 100 }).toBe(0)
 }
 
-/** What is committed in a topic. EndTxn is answered before its markers are in every partition: until then nothing is seen of it. */
-const settled = async (judge: Judge, topic: string): Promise<readonly JudgedRecord[]> => {
-  for (let tries = 0; tries < 100; tries++) {
-    const { records, ends } = await judge.dump(topic)
-    if (isDeepStrictEqual(ends, (await judge.dump(topic, { isolation: 'read_uncommitted' })).ends))
-      return records
-    await nodePorts.timers.sleep(100)
-  }
-  throw new Error(`a transaction stays open in ${topic}`)
-}
-
 /** What stands in a store by its changelog: key and count. */
 export const storeOf = async (judge: Judge, app: Tally): Promise<Record<string, number>> => {
   const found = new Map<string, number>()
-  for (const { key, value } of await settled(judge, app.changelog)) {
+  for (const { key, value } of (await judge.dump(app.changelog)).records) {
     if (value === null) found.delete(String(key))
     else found.set(String(key), Number(value.readBigInt64BE()))
   }
@@ -150,7 +138,7 @@ export const outputFrom = async (
   from: Readonly<Record<number, number>> = {},
 ): Promise<Record<number, string[]>> => {
   const result: Record<number, string[]> = {}
-  for (const { partition, key, value } of await settled(judge, app.output)) {
+  for (const { partition, key, value } of (await judge.dump(app.output)).records) {
     const list = result[partition] ?? []
     result[partition] = list
     list.push(`${String(key)}: ${String(value)}`)

@@ -6,12 +6,14 @@ import type { Appended, ProducerRecord } from '../../runtime/create-producer.ts'
 import type {
   KeyValue,
   KeyValueStore,
+  KeyValueStoreWithHeaders,
   ReadOnlyKeyValueStore,
   ReadOnlyWindowStore,
   VersionedStore,
 } from '../../state/contracts.ts'
 import type { GlobalStoreHandle } from '../../topology/global-table.ts'
 import type {
+  HeadersStoreHandle,
   StoreHandle,
   TopicHandle,
   VersionedStoreHandle,
@@ -143,6 +145,11 @@ export interface TestDriver extends Disposable {
   output<K, V>(topic: TopicHandle<K, V, never, never>): TestOutput<K, V>
   /** The changelog of a store; null is a deletion. @throws DRIVER_MISUSED */
   changelog<K, V>(store: StoreHandle<K, V, never, never>): TestOutput<K, V | null>
+  /** As below, of a store that keeps headers. */
+  store<K, V, KW, VW>(
+    store: HeadersStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): KeyValueStoreWithHeaders<K, V, KW, VW>
   /** @throws DRIVER_MISUSED where the topology has no such store */
   store<K, V, KW, VW>(store: StoreHandle<K, V, KW, VW>, options?: StoreViewOptions): TestStore<K, V, KW, VW>
   /** As above, of a store of windows, which is read only. */

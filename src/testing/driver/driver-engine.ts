@@ -7,10 +7,11 @@ import { resolveSettings } from '../../config/settings.ts'
 import type { WorkerSettings } from '../../config/worker-settings.ts'
 import { asMillstreamError, MillstreamError } from '../../errors.ts'
 import { encodeWitness } from '../../runtime/witness.ts'
-import { addCounts, noRecords } from '../../runtime/worker-counts.ts'
+import { addCounts, sumOf } from '../../runtime/worker-counts.ts'
 import { RecordCollector } from '../../task/record-collector.ts'
 import { CallSlots } from '../../task/async-calls.ts'
 import type { AnyStore } from '../../task/contracts.ts'
+import { noRecords } from '../../task/record-counts.ts'
 import type { StreamTask } from '../../task/stream-task.ts'
 import type { Topology } from '../../topology/contracts.ts'
 import { prepareAlone } from '../../topology/remote-serdes.ts'
@@ -84,9 +85,8 @@ export class DriverEngine {
   }
 
   get counts(): TestDriverCounts {
-    const sums = { ...this.#closedCounts }
-    for (const task of this.tasks.all) addCounts(sums, task)
-    return sums
+    const { processed, skipped, retried, late } = sumOf(this.#closedCounts, this.tasks.all)
+    return { processed, skipped, retried, late }
   }
 
   /** @throws CLOSED */

@@ -2,12 +2,20 @@
 // a restart makes new ones.
 import { partitionForKey } from '../../record/murmur2.ts'
 import type { Serde } from '../../serde/serde.ts'
-import type { KeyValue, KeyValueStore } from '../../state/contracts.ts'
+import type {
+  EntryToPut,
+  KeyValue,
+  KeyValueStore,
+  KeyValueStoreWithHeaders,
+  ValueTimestampHeaders,
+} from '../../state/contracts.ts'
 import type { AnyStore } from '../../task/contracts.ts'
 import type { StreamTask } from '../../task/stream-task.ts'
 import type { StoreDefinition } from '../../topology/contracts.ts'
 import type { DriverEngine } from './driver-engine.ts'
 import { misused } from './misused.ts'
+
+type WithHeaders = KeyValueStoreWithHeaders<unknown, unknown>
 
 interface Owned {
   readonly task: StreamTask
@@ -77,6 +85,17 @@ export class StoreView implements KeyValueStore<unknown, unknown> {
   delete(key: unknown): void {
     const held = this.#holding(key)
     if (held !== undefined) this.#engine.seed(held.task, held.store, () => held.view.delete(key))
+  }
+
+  /** As `get`, of a store that keeps headers. */
+  getEntry(key: unknown): ValueTimestampHeaders<unknown> | undefined {
+    return (this.#holding(key)?.view as WithHeaders | undefined)?.getEntry(key)
+  }
+
+  /** As `put`, of a store that keeps headers. */
+  putEntry(key: unknown, entry: EntryToPut<unknown>): void {
+    const { task, store, view } = this.#holding(key) ?? this.#ownerOf(key)
+    this.#engine.seed(task, store, () => (view as WithHeaders).putEntry(key, entry))
   }
 
   get #owned(): Owned[] {

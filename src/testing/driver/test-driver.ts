@@ -5,12 +5,18 @@ import { readOnlyView } from '../../task/store-access.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
 import type { GlobalStoreHandle } from '../../topology/global-table.ts'
 import type {
+  HeadersStoreHandle,
   StoreHandle,
   TopicHandle,
   VersionedStoreHandle,
   WindowStoreHandle,
 } from '../../topology/handles.ts'
-import type { ReadOnlyKeyValueStore, ReadOnlyWindowStore, VersionedStore } from '../../state/contracts.ts'
+import type {
+  KeyValueStoreWithHeaders,
+  ReadOnlyKeyValueStore,
+  ReadOnlyWindowStore,
+  VersionedStore,
+} from '../../state/contracts.ts'
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
@@ -84,6 +90,10 @@ class TopologyDriver implements TestDriver {
     return this.#output<K, V | null>(topic, { key, value: nullable(read) })
   }
 
+  store<K, V, KW, VW>(
+    store: HeadersStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): KeyValueStoreWithHeaders<K, V, KW, VW>
   store<K, V, KW, VW>(store: StoreHandle<K, V, KW, VW>, options?: StoreViewOptions): TestStore<K, V, KW, VW>
   store<K, V, KW, VW>(
     store: WindowStoreHandle<K, V, KW, VW>,

@@ -6,6 +6,7 @@ import { asyncExamples } from './dsl-async.ts'
 import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { everyRegion, globalExamples } from './dsl-globals.ts'
+import { headerExamples } from './dsl-headers.ts'
 import { readOnlyExamples } from './dsl-read-only.ts'
 import { suppressExamples } from './dsl-suppress.ts'
 import { timeExamples } from './dsl-time.ts'
@@ -19,6 +20,7 @@ const all = [
   ...examples,
   ...timeExamples,
   ...versionExamples,
+  ...headerExamples,
   ...suppressExamples,
   ...globalExamples,
   ...readOnlyExamples,

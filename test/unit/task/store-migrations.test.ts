@@ -125,6 +125,18 @@ describe('a migration of a store', () => {
     expect(again.get('b')).toEqual({ value: '20', timestamp: 42 })
   })
 
+  it('keeps headers', () => {
+    const headers = [{ key: 'trace', value: Buffer.from('7') }]
+    const dated = entries.map(([of, value]) => [of, { value, timestamp: 40 + value, headers }] as const)
+    const { store: again, migrations } = reopened(
+      finished(store('s', { key, value: int64, headers: true })),
+      finished(store('s', { ...tenfold, headers: true })),
+      dated,
+    )
+    migrations.run()
+    expect(again.get('b')).toEqual({ value: '20', timestamp: 42, headers })
+  })
+
   it('leaves the books of a store alone, and refuses to remove what stands in them', () => {
     const versions = (options: object): StoreDefinition =>
       finished(versionedStore('s', { key, value: int64, historyMs: 5, ...options }))
@@ -155,6 +167,10 @@ describe('the code of a store', () => {
     expect(storeCode(finished(store('s', { key, value: int64 }), true))).toBe('1tsl')
     expect(storeCode(finished(store('s', tenfold)))).toBe('2pss')
     expect(storeCode(finished(store('s', { key, value: int64, ttlMs: 4 })))).toBe('1esl')
+    const headed = { key, value: int64, headers: true }
+    expect(storeCode(finished(store('s', headed)))).toBe('1rsl')
+    expect(storeCode(finished(store('s', headed), true))).toBe('1rsl')
+    expect(storeCode(finished(store('s', { ...headed, ttlMs: 4 })))).toBe('1fsl')
     expect(readStoreCode('12tsl')).toEqual({ version: 12, layout: 'tsl' })
     expect(readStoreCode('x')).toBeUndefined()
   })

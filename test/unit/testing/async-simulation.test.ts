@@ -89,7 +89,7 @@ describe('asynchronous processors under simulate', () => {
     mostOpen = 0
     const summary = await simulate({
       topology: overAsync,
-      seeds: 10,
+      seeds: 8,
       settings: { onFailure: 'retry', retryAttempts: 50, retryBackoffMs: 20, retryBackoffMaxMs: 100 },
       input: ({ send, random }) => {
         for (let step = 0; step < 80; step++) send(input, `k${Math.floor(random() * 9)}`, `v${step}`)

@@ -26,7 +26,7 @@ describe('windows of the calendar under simulate', () => {
   it('come out once each, whatever dies', async () => {
     const summary = await simulate({
       topology: counting,
-      seeds: 10,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         let timestamp = start - 4 * 24 * hourMs

@@ -18,6 +18,8 @@ import { testDriver, type TestDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 import { nodePorts } from '../../../src/base/node-ports.ts'
 import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
+import { DriverEngine } from '../../../src/testing/driver/driver-engine.ts'
+import { DriverInput, InputState } from '../../../src/testing/driver/input.ts'
 import { diskKeyBytesMax } from '../../../src/testing/driver/driver-tasks.ts'
 import { KeptLog } from '../../support/worker.ts'
 import wordCount, { counts, lines, totals } from '../../../processors/word-count/index.ts'
@@ -120,6 +122,25 @@ describe('a record that fails', () => {
     driver.advanceWallClock(1)
     expect(values(driver)).toEqual(['bad at first', 'behind it'])
     expect(driver.counts).toEqual({ processed: 2, skipped: 0, retried: 2, late: 0 })
+  })
+
+  it('waits for its retry by a clock that nobody sets', () => {
+    const settings = { onFailure: 'retry', retryBackoffMs: 100, retryAttempts: 5 } as const
+    const engine = new DriverEngine(shop(1), { settings })
+    const [task] = engine.tasks.all
+    new DriverInput(engine, orders as never, new InputState()).send('a', 'bad at first')
+    // The wall clock is set back by an hour.
+    const { clock } = engine
+    const begun = clock.now()
+    clock.now = () => begun - 3_600_000
+    expect(task?.wakeAtMs).toBe(clock.now() + 100)
+    clock.monotonic = () => begun + 99
+    engine.run()
+    expect(engine.counts).toMatchObject({ processed: 0, retried: 1 })
+    clock.monotonic = () => begun + 100
+    engine.run()
+    expect(engine.counts).toMatchObject({ processed: 1, retried: 1 })
+    engine.close()
   })
 
   it('is thrown when its retries are over, and the next one has its own', () => {

@@ -183,7 +183,7 @@ describe('joins of streams under aborts and restarts', () => {
           }
         },
       ),
-      { numRuns: 200 },
+      { numRuns: 120 },
     )
   }, 60_000)
 })

@@ -32,7 +32,7 @@ describe('joins of streams under simulate', () => {
   it('come out once each, whatever dies', async () => {
     const summary = await simulate({
       topology: joins,
-      seeds: 15,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         let timestamp = start

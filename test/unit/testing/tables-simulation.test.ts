@@ -65,7 +65,7 @@ describe('tables under simulate', () => {
   it('end as their inputs ask for, whatever dies', async () => {
     const summary = await simulate({
       topology: tables,
-      seeds: 15,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         for (let step = 0; step < 80; step++) {

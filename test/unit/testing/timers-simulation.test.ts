@@ -51,7 +51,7 @@ describe('timers under simulate', () => {
   it('fire once each, whatever dies', async () => {
     const summary = await simulate({
       topology: timed,
-      seeds: 15,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         let timestamp = start

@@ -15,7 +15,7 @@ import {
 import { compareDescriptions } from '../../../src/topology/compare.ts'
 import { describeTopology } from '../../../src/topology/describe.ts'
 import { describeAsData } from '../../../src/topology/description.ts'
-import { testDriver } from '../../../src/testing/index.ts'
+import { testDriver, type TestDriverSettings } from '../../../src/testing/index.ts'
 
 const input = topic('in', { key: string, value: string })
 const others = topic('others', { key: string, value: string })
@@ -62,7 +62,7 @@ const reminded = topology('reminded', (t) => {
 })
 
 const wallClock = 1000
-const driverOf = (settings: { onFailure?: 'skip' } = {}) => {
+const driverOf = (settings: TestDriverSettings = {}) => {
   const driver = testDriver(reminded, { wallClock, settings })
   const send = (key: string, value: string, timestamp: number): void =>
     void driver.input(input).send(key, value, { timestamp })
@@ -217,6 +217,18 @@ describe('timers of the wall clock', () => {
     expect(read()).toEqual(['a: x 1100 wall'])
     driver.advanceWallClock(1000, { jump: true })
     expect(read()).toEqual([])
+    driver.close()
+  })
+
+  it('fire at their time also while a record waits for its next try', () => {
+    const { driver, send, read } = driverOf({ onFailure: 'retry', retryBackoffMs: 1000 })
+    send('a', 'wall x 1100', 1)
+    send('b', 'throw', 2)
+    driver.advanceWallClock(99)
+    expect(read()).toEqual([])
+    driver.advanceWallClock(1)
+    expect(read()).toEqual(['a: x 1100 wall'])
+    expect(driver.counts.retried).toBe(1)
     driver.close()
   })
 

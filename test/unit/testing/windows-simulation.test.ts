@@ -48,7 +48,7 @@ describe('windows under simulate', () => {
   it('come out once each, whatever dies', async () => {
     const summary = await simulate({
       topology: windows,
-      seeds: 15,
+      seeds: 8,
       input: ({ send, random }) => {
         const below = (limit: number): number => Math.floor(random() * limit)
         let timestamp = start

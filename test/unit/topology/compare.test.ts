@@ -28,6 +28,7 @@ interface Change {
   readonly engine?: 'lmdb' | 'memory'
   readonly version?: number
   readonly ttlMs?: number
+  readonly headers?: boolean
   readonly plain?: boolean
   readonly repartition?: Partial<RepartitionSettings> & { readonly value?: Serde<string> }
   readonly name?: string
@@ -44,6 +45,7 @@ const described = (change: Change = {}): TopologyDescription => {
       engine: change.engine ?? 'lmdb',
       ...(change.version === undefined ? {} : { version: change.version, migrate: () => 1 }),
       ...(change.ttlMs === undefined ? {} : { ttlMs: change.ttlMs }),
+      ...(change.headers === undefined ? {} : { headers: change.headers }),
     })
     const stream = t
       .stream(change.input ?? lines)
@@ -114,6 +116,26 @@ describe('a change of a topology', () => {
       {},
       { version: 2, ttlMs: 5 },
       [/^broken: store totals was .* with timestamps and is .* that live for a time:/],
+    ],
+    [
+      'headers that are kept',
+      { headers: false },
+      { headers: true },
+      [
+        /^kept: store totals keeps headers from now on: it is restored .*, and what was written before has none/,
+      ],
+    ],
+    [
+      'headers that are kept no more, and a migration',
+      { ttlMs: 5, headers: true },
+      { ttlMs: 5, version: 2 },
+      [/^kept: store totals was of version 1/, /^kept: store totals keeps no headers from now on: it is/],
+    ],
+    [
+      'headers in a store that had no timestamps',
+      { plain: true },
+      { plain: true, headers: true },
+      [/^broken: store totals was \(string, int64\) and is \(string, int64\) with timestamps and headers:/],
     ],
     ['another time to live', { ttlMs: 4 }, { ttlMs: 5 }, []],
     ['another engine', {}, { engine: 'memory' }, [/^kept: store totals moves from lmdb to memory/]],

@@ -166,7 +166,8 @@ sub-topology 1
         .join(table, (value) => value, { graceMs: 5, store: store('waits', { key: string, value: string }) })
         .to(topics.out)
       const lately = store('lately', { key: string, value: string, ttlMs: 7, version: 2 })
-      stream.process({ stores: [lately], process: () => undefined })
+      const whole = store('whole', { key: string, value: string, headers: true })
+      stream.process({ stores: [lately, whole], process: () => undefined })
     })
     const text = describeTopology(graph, { applicationId: 'app', format: 'text' })
     expect(text).toContain(
@@ -177,6 +178,9 @@ sub-topology 1
     )
     expect(text).toContain(
       'store lately: lmdb (string, string) with timestamps for 7 ms, version 2, changelog',
+    )
+    expect(text).toContain(
+      'store whole: lmdb (string, string) with timestamps and headers, changelog app-whole-changelog',
     )
     const { subtopologies } = JSON.parse(
       describeTopology(graph, { applicationId: 'app', format: 'json' }),
@@ -189,6 +193,10 @@ sub-topology 1
     expect(subtopologies[0]?.stores.find(({ name }) => name === 'lately')).toMatchObject({
       version: 2,
       ttlMs: 7,
+    })
+    expect(subtopologies[0]?.stores.find(({ name }) => name === 'whole')).toMatchObject({
+      timestamps: true,
+      headers: true,
     })
     expect(subtopologies[0]?.stores.find(({ name }) => name === 'waits')).toMatchObject({ waiting: true })
   })

@@ -220,6 +220,7 @@ export class GraphRunner {
       },
       alarm: () => () => undefined,
       countLate: () => undefined,
+      countTimer: () => undefined,
       awaitCall: () => {
         throw new Error('asynchronous processors run in the test driver')
       },

@@ -89,6 +89,33 @@ describe('a mistake in a topology', () => {
           .count(Object.freeze({ ...windowStore('v', { key: string, value: int64 }), ttlMs: 5 })),
       /store v: ttlMs is for stores made with store/,
     ],
+    'headers that are no choice': [
+      (stream) => void stream.toTable(store('v', { key: string, value: string, headers: 'all' as never })),
+      /store v: headers is all, but takes true or false/,
+    ],
+    'headers in windows': [
+      (stream) =>
+        void stream
+          .groupByKey()
+          .windowedBy(tumbling({ sizeMs: 5, graceMs: 0 }))
+          .count(windowStore('v', { key: string, value: int64, headers: true } as never) as never),
+      /store v: headers are kept by stores made with store; a store of windows keeps none/,
+    ],
+    'headers of versions': [
+      (stream) =>
+        void stream.toTable(
+          versionedStore('v', { key: string, value: string, historyMs: 5, headers: true } as never) as never,
+        ),
+      /store v: headers are kept by stores made with store; a versioned store keeps none/,
+    ],
+    'headers of records that wait': [
+      (stream) => {
+        const table = stream.toTable(versionedStore('v', { key: string, value: string, historyMs: 9 }))
+        const headed = store('w', { key: string, value: string, headers: true })
+        stream.join(table, (value) => value, { graceMs: 5, store: headed }).to(out)
+      },
+      /store w holds the records that wait in a join: it takes no ttlMs, no version and no headers/,
+    ],
     'a grace for a table without versions': [
       (stream) => {
         const table = stream.toTable(store('v', { key: string, value: string }))
@@ -326,6 +353,13 @@ describe('a mistake with a global table', () => {
         t.globalTable(global, { store: globalStore('more', { key: string, value: string }) })
       },
       /topic global is read twice/,
+    ],
+    'in a store with headers': [
+      (t) => {
+        const headed = { key: string, value: string, headers: true }
+        t.globalTable(global, { store: globalStore('more', headed) })
+      },
+      /global store more: headers are not kept here/,
     ],
     'and another one in the same store': [
       (t) => {

@@ -37,7 +37,15 @@ final class Operator {
         request.get("settings").properties().forEach(entry ->
             changes.add(new AlterConfigOp(new ConfigEntry(entry.getKey(), entry.getValue().asText()), AlterConfigOp.OpType.SET)));
         admin.incrementalAlterConfigs(Map.of(topic, changes)).all().get();
+        // The controller answers before the brokers know it.
+        while (!shows(topic, changes)) Thread.sleep(20);
         return NullNode.instance;
+    }
+
+    private boolean shows(ConfigResource topic, List<AlterConfigOp> changes) throws Exception {
+        var config = admin.describeConfigs(List.of(topic)).all().get().get(topic);
+        return changes.stream().map(AlterConfigOp::configEntry)
+            .allMatch(entry -> config.get(entry.name()).value().equals(entry.value()));
     }
 
     /** Quotas of one client id: {name: number}, null takes it away. */

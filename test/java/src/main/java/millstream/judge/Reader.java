@@ -22,6 +22,8 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
 final class Reader {
     private static final int PART_RECORDS = 2000;
+    /** A transaction that is committed is seen when its markers are written; one that stays open is not waited for longer. */
+    private static final long SETTLE_MS = 1000;
 
     private final String brokers;
     private final Map<Properties, ConcurrentLinkedDeque<KafkaConsumer<byte[], byte[]>>> idle = new ConcurrentHashMap<>();
@@ -30,17 +32,28 @@ final class Reader {
         this.brokers = brokers;
     }
 
+    private interface Use<T> {
+        T with(KafkaConsumer<byte[], byte[]> consumer) throws Exception;
+    }
+
     /**
-     * All records from fromOffset (default: the beginning) up to the end as it is now: the high watermark
-     * for read_uncommitted, the last stable offset for read_committed.
+     * All records from fromOffset (default: the beginning) up to the end as it is now: the high watermark for
+     * read_uncommitted; for read_committed the last stable offset, once what is open now has ended (or SETTLE_MS are over).
      */
     JsonNode dump(JsonNode request, Consumer<ArrayNode> more) throws Exception {
-        Properties settings = settings(request);
+        String isolation = request.path("isolation").asText("read_committed");
+        return borrow(settings(request, isolation), consumer -> {
+            List<TopicPartition> partitions = partitions(consumer, request);
+            return read(consumer, partitions, ends(consumer, partitions, request, isolation), request, more);
+        });
+    }
+
+    private <T> T borrow(Properties settings, Use<T> use) throws Exception {
         var free = idle.computeIfAbsent(settings, key -> new ConcurrentLinkedDeque<>());
         KafkaConsumer<byte[], byte[]> consumer = free.poll();
         if (consumer == null) consumer = new KafkaConsumer<>(settings);
         try {
-            JsonNode result = read(consumer, request, more);
+            T result = use.with(consumer);
             consumer.unsubscribe();
             free.push(consumer);
             return result;
@@ -50,7 +63,25 @@ final class Reader {
         }
     }
 
-    private Properties settings(JsonNode request) {
+    private Map<TopicPartition, Long> ends(
+            KafkaConsumer<byte[], byte[]> consumer, List<TopicPartition> partitions, JsonNode request, String isolation)
+            throws Exception {
+        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+        if (!isolation.equals("read_committed")) return ends;
+        long deadline = System.nanoTime() + Duration.ofMillis(SETTLE_MS).toNanos();
+        var written = borrow(settings(request, "read_uncommitted"), other -> other.endOffsets(partitions));
+        while (isBehind(ends, written) && System.nanoTime() < deadline) {
+            Thread.sleep(10);
+            ends = consumer.endOffsets(partitions);
+        }
+        return ends;
+    }
+
+    private static boolean isBehind(Map<TopicPartition, Long> ends, Map<TopicPartition, Long> written) {
+        return written.entrySet().stream().anyMatch(end -> ends.get(end.getKey()) < end.getValue());
+    }
+
+    private Properties settings(JsonNode request, String isolation) {
         Properties settings = new Properties();
         settings.put(ConsumerConfig.BOOTSTRAP_SERVERS_CONFIG, brokers);
         settings.put(ConsumerConfig.KEY_DESERIALIZER_CLASS_CONFIG, ByteArrayDeserializer.class.getName());
@@ -59,7 +90,7 @@ final class Reader {
         settings.put(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG, "none");
         settings.put(ConsumerConfig.ALLOW_AUTO_CREATE_TOPICS_CONFIG, "false");
         settings.put(ConsumerConfig.FETCH_MAX_WAIT_MS_CONFIG, "50");
-        settings.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, request.path("isolation").asText("read_committed"));
+        settings.put(ConsumerConfig.ISOLATION_LEVEL_CONFIG, isolation);
         if (request.has("fetchMaxBytes")) {
             settings.put(ConsumerConfig.FETCH_MAX_BYTES_CONFIG, request.get("fetchMaxBytes").asText());
         }
@@ -69,12 +100,15 @@ final class Reader {
         return settings;
     }
 
-    private JsonNode read(KafkaConsumer<byte[], byte[]> consumer, JsonNode request, Consumer<ArrayNode> more)
+    private static JsonNode read(
+            KafkaConsumer<byte[], byte[]> consumer,
+            List<TopicPartition> partitions,
+            Map<TopicPartition, Long> ends,
+            JsonNode request,
+            Consumer<ArrayNode> more)
             throws TimeoutException {
-        List<TopicPartition> partitions = partitions(consumer, request);
         consumer.assign(partitions);
         Map<TopicPartition, Long> starts = consumer.beginningOffsets(partitions);
-        Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
         long from = request.path("fromOffset").asLong(0);
         // A position behind the end of a partition would be out of its range.
         for (TopicPartition partition : partitions) {

@@ -1,4 +1,4 @@
-// The headers of a record that waits in a store.
+// The headers of a record in a store: of one that waits, or of the one that wrote an entry (headed-values.ts).
 //
 // bytes: of each header: length of key int32 · key · length of value int32 (-1: null) · value
 import type { RecordHeader } from '../record/record-cursor.ts'
