@@ -45,20 +45,25 @@ export const drainStores = (
   }
 }
 
+/** What a commit asks of a task. */
+interface CommittingTask {
+  readonly stores: ReadonlyMap<string, TaskStore>
+  readonly group: Pick<PartitionGroup, 'queues'>
+  readonly partition: number
+}
+
 /** Overlays become the committed base, each with the changelog offset behind it: of a read-only store, that of its input. */
 export const commitOverlays = (
-  stores: Iterable<TaskStore>,
+  { stores, group, partition }: CommittingTask,
   collector: Pick<RecordCollector, 'nextOffset'>,
-  { queues }: Pick<PartitionGroup, 'queues'>,
-  partition: number,
   nowMs: number,
 ): void => {
-  for (const { definition, store, changelog } of stores) {
+  for (const { definition, store, changelog } of stores.values()) {
     const known = store.checkpoint()
     const written =
       definition.filling === undefined
         ? collector.nextOffset(changelog.name, partition)
-        : (queues.find(({ topic }) => topic === changelog.name)?.position ?? -1)
+        : (group.queues.find(({ topic }) => topic === changelog.name)?.position ?? -1)
     // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
     // checkpoint is always right, since a replay of changes that are in the store changes nothing.
     const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written
