@@ -33,6 +33,13 @@ export type {
   GlobalTable,
   GlobalTableOptions,
 } from './topology/global-table.ts'
+export { readOnlyStore } from './topology/read-only-store.ts'
+export type {
+  ReadOnlyRows,
+  ReadOnlyStoreHandle,
+  ReadOnlyStoreOptions,
+  ReadOnlyStoreSettings,
+} from './topology/read-only-store.ts'
 export { topicPattern } from './topology/topic-pattern.ts'
 export type { TopicPatternHandle } from './topology/topic-pattern.ts'
 export { timerStore } from './topology/timers.ts'

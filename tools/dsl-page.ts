@@ -9,6 +9,7 @@ import { headerExamples } from '../test/unit/docs/dsl-headers.ts'
 import { examples as operatorExamples } from '../test/unit/docs/dsl-examples.ts'
 import { timeExamples } from '../test/unit/docs/dsl-time.ts'
 import type { Example } from '../test/unit/docs/dsl-parts.ts'
+import { readOnlyExamples } from '../test/unit/docs/dsl-read-only.ts'
 import { suppressExamples } from '../test/unit/docs/dsl-suppress.ts'
 import { versionExamples } from '../test/unit/docs/dsl-versions.ts'
 
@@ -19,6 +20,7 @@ const examples = [
   ...headerExamples,
   ...suppressExamples,
   ...globalExamples,
+  ...readOnlyExamples,
   ...asyncExamples,
   ...compositionExamples,
 ]
@@ -34,6 +36,7 @@ const source = [
   'dsl-headers.ts',
   'dsl-suppress.ts',
   'dsl-globals.ts',
+  'dsl-read-only.ts',
   'dsl-async.ts',
   'dsl-composition.ts',
 ]
@@ -104,7 +107,10 @@ const comparison: readonly (readonly [feature: string, here: string])[] = [
     'global stores with a processor',
     'yes: `globalStore` with a function of record and store; called while it is loaded, too. Processors declare the global stores that they read',
   ],
-  ['read-only stores (a topic as the changelog of a task store)', 'not yet: `table`, or a global table'],
+  [
+    'read-only stores (a topic as the changelog of a task store)',
+    'yes: `readOnlyStore`, by rows or with a function, which a restore calls, too (KAFKA-18972); not as a table that is joined',
+  ],
   [
     'stream-stream joins: inner, left, outer',
     'yes; one store for both sides. What was told alone is never joined later, and what waits within the grace is not told before (both happen in Kafka Streams); time survives restarts; late records can go to streams of their own',
@@ -250,6 +256,7 @@ const recent = store('recent', { key: string, value: string, ttlMs: 2 })
 const traced = store('traced', { key: string, value: string, headers: true })
 const highest = store('highest', { key: string, value: int64 })
 const nicknames = globalStore('nicknames', { key: string, value: string })
+const customers = readOnlyStore('customers', { key: string, value: string })
 \`\`\`
 
 What is stateful or repartitioned is named by you. A result that is kept in a store has a timestamp: that of its latest

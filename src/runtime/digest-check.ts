@@ -173,7 +173,9 @@ const storesOf = (
 ): RestoredStore[] => {
   const witnesses = witnessesOf(plan, committed)
   const whole = settings.stateDigest === 'verify' && task === undefined
-  const names = [...stores.keys()]
+  // A read-only store has none: what its topic holds by now is the truth.
+  const kept = [...stores.values()].filter(({ definition }) => definition.filling === undefined)
+  const names = kept.map(({ store }) => store.name)
   const without = names.slice(witnessedStores(names))
   if (task === undefined && without.length > 0)
     log.warn('the metadata of an offset has no room for the digests of all stores', {
@@ -181,7 +183,7 @@ const storesOf = (
       without: without.join(' '),
     })
   const common = { task: plan.id, partition: plan.partition, witnesses, whole }
-  return [...stores.values()].map(({ definition: { layout: code = '' }, store, changelog }) => ({
+  return kept.map(({ definition: { layout: code = '' }, store, changelog }) => ({
     ...common,
     store,
     code,

@@ -18,6 +18,7 @@ import { RecordCursor } from '../record/record-cursor.ts'
 import type { ChangelogEntry } from '../state/contracts.ts'
 import { joinHeaders } from '../state/headed-values.ts'
 import type { AnyStore } from '../task/contracts.ts'
+import type { TopicReplay } from '../task/topic-replay.ts'
 import { RestoreMeter, type RestoreObserver } from './restore-progress.ts'
 import { Wakeup } from './wakeup.ts'
 
@@ -28,8 +29,10 @@ export interface RestoreJob {
   readonly partition: number
   /** Offset at which reading begins. */
   readonly from: number
-  /** High watermark, asked after a stable OffsetFetch of the task. */
+  /** High watermark, asked after a stable OffsetFetch of the task; of a read-only store, what that has answered. */
   readonly to: number
+  /** Of a read-only store. */
+  readonly replay?: TopicReplay
 }
 
 export interface RestoreLimits {
@@ -158,6 +161,7 @@ export class Restorer {
  * @returns how many records
  */
 export const applyFetched = (job: RestoreJob, fetched: FetchedPartition, caughtUpAtMs: number): number => {
+  if (job.replay !== undefined) return job.replay.apply(fetched, caughtUpAtMs)
   const entries: ChangelogEntry[] = []
   const position = job.store.checkpoint()?.changelogOffset ?? job.from
   for (const batch of fetched.batches) collectEntries(batch, position, entries, job)

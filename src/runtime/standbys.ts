@@ -3,15 +3,19 @@
 //
 // A standby reads read_committed, up to the last stable offset: what may still be aborted never enters it. It stops
 // before the task begins here, and the task then catches up to the high watermark like any restore. The worker's own
-// tasks come first: between two parts of a changelog the loop of the worker gets its turn.
+// tasks come first: between two parts of a changelog the loop of the worker gets its turn. A read-only store follows the
+// topic that fills it up to what the task has committed, which is asked for now and then.
 import { partitionId } from '../base/topic-partition.ts'
 import { Fetcher, type FetchedPartition } from '../client/fetcher.ts'
 import { asMillstreamError, type MillstreamError } from '../errors.ts'
+import type { TopicReplay } from '../task/topic-replay.ts'
 import { keepsDigests, scannedAtOnce } from './digest-check.ts'
 import { applyFetched, type RestoreJob } from './restorer.ts'
 import {
   changelogLimits,
   closeTaskStores,
+  type CommittedInputs,
+  committedInputs,
   openTaskStores,
   positionOf,
   restoreJobs,
@@ -28,6 +32,8 @@ const askAgainAfterMs = 5000
 /** How often a standby without news is marked as caught up. */
 const refreshIntervalMs = 60_000
 const idleWaitMs = 500
+/** How often it is asked what the tasks have committed whose topics fill read-only stores. */
+const extendIntervalMs = 1000
 
 export interface StandbyOptions extends StoreParts {
   readonly plans: ReadonlyMap<string, TaskPlan>
@@ -58,6 +64,8 @@ export class Standbys {
   /** Opening failed: not before this. */
   readonly #openAtMs = new Map<string, number>()
   #refreshedAtMs = 0
+  #extendedAtMs = Number.NEGATIVE_INFINITY
+  #extending = false
   #fetcher: Fetcher | undefined
   #running: Promise<void> | undefined
   #closed = false
@@ -140,12 +148,12 @@ export class Standbys {
   }
 
   #lagOf({ jobs, stores }: Standby): number | undefined {
-    if (jobs.size < stores.size) return undefined
+    if (jobs.size === 0 && stores.size > 0) return undefined
     let lag = 0
-    for (const { store, topic, partition } of jobs.values()) {
-      const { highWatermark = -1 } = this.#fetcher?.progress(topic, partition) ?? {}
-      if (highWatermark < 0) return undefined
-      lag += Math.max(0, highWatermark - (store.checkpoint()?.changelogOffset ?? 0))
+    for (const { store, topic, partition, replay } of jobs.values()) {
+      const end = replay?.end ?? this.#fetcher?.progress(topic, partition)?.highWatermark ?? -1
+      if (end < 0) return undefined
+      lag += Math.max(0, end - (store.checkpoint()?.changelogOffset ?? 0))
     }
     return lag
   }
@@ -158,6 +166,7 @@ export class Standbys {
       try {
         this.#open()
         await this.#begin()
+        this.#extend()
         await this.#advance()
         await this.#scan()
         this.#refresh()
@@ -195,7 +204,10 @@ export class Standbys {
     )
     if (fresh.length === 0) return
     for (const standby of fresh) standby.retryAtMs = now + retryAfterMs
-    const limits = await changelogLimits(this.#options, fresh)
+    // In this order, as for a task: so the ends lie behind what is committed.
+    const committed = await this.#committed(fresh)
+    if (committed === undefined) return
+    const limits = { ...(await changelogLimits(this.#options, fresh)), committed }
     if (this.#closed) return
     this.#fetcher ??= new Fetcher(cluster, ports, {
       role: 'standby',
@@ -217,15 +229,28 @@ export class Standbys {
     }
   }
 
+  /** Undefined where that is open: an owner that is gone may have left it undecided, and the others go on meanwhile. */
+  async #committed(standbys: readonly Standby[]): Promise<CommittedInputs | undefined> {
+    try {
+      return await committedInputs(this.#options, standbys)
+    } catch (error) {
+      this.#warn(undefined, asMillstreamError(error))
+      return undefined
+    }
+  }
+
   async #advance(): Promise<void> {
     const { ports } = this.#options
+    // What else was fetched of these lies behind what is fetched again.
+    const ended = new Set<string>()
     for (const fetched of this.#fetcher?.take() ?? []) {
       const id = partitionId(fetched.topic, fetched.partition)
+      if (ended.has(id)) continue
       // Looked up each time: while others had their turn it may have been taken.
       const standby = [...this.#kept.values()].find(({ jobs }) => jobs.has(id))
       if (standby === undefined) continue
       try {
-        this.#apply(standby.jobs.get(id) as RestoreJob, fetched)
+        if (!this.#apply(standby.jobs.get(id) as RestoreJob, fetched)) ended.add(id)
       } catch (error) {
         this.#drop(standby, asMillstreamError(error))
       }
@@ -249,10 +274,48 @@ export class Standbys {
     }
   }
 
-  #apply(job: RestoreJob, fetched: FetchedPartition): void {
+  /** @returns whether reading goes on behind it */
+  #apply(job: RestoreJob, fetched: FetchedPartition): boolean {
+    const { replay, topic, partition } = job
     const now = this.#options.ports.clock.now()
     const known = job.store.checkpoint()?.caughtUpAtMs ?? now
-    applyFetched(job, fetched, fetched.nextOffset >= fetched.highWatermark ? now : known)
+    const end = replay?.end ?? fetched.highWatermark
+    applyFetched(job, fetched, fetched.nextOffset >= end ? now : known)
+    if (replay === undefined || fetched.nextOffset <= replay.end) return true
+    // What lies behind that has not had its turn yet, and is fetched when it has.
+    this.#fetcher?.remove(topic, partition)
+    return false
+  }
+
+  /** Lets the read-only stores follow what was committed since. */
+  #extend(): void {
+    const now = this.#options.ports.clock.monotonic()
+    if (this.#extending || now - this.#extendedAtMs < extendIntervalMs) return
+    const standbys = [...this.#kept.values()].filter(({ jobs }) => replaysOf(jobs).length > 0)
+    if (standbys.length === 0) return
+    this.#extending = true
+    this.#extendedAtMs = now
+    void this.#committed(standbys)
+      .then((committed) => {
+        if (committed === undefined) return
+        for (const { plan, jobs } of standbys) {
+          // It was taken meanwhile, or begins anew.
+          if (this.#kept.get(plan.id)?.jobs !== jobs) continue
+          for (const job of replaysOf(jobs)) this.#extendTo(job, committed)
+        }
+      })
+      .finally(() => {
+        this.#extending = false
+      })
+  }
+
+  #extendTo({ taskId, topic, partition, replay }: ReplayJob, committed: CommittedInputs): void {
+    const end = committed.get(partitionId(topic, partition))?.offset ?? -1
+    if (end <= replay.end) return
+    replay.extend(end)
+    this.#options.log.debug('a standby follows what was committed', { task: taskId, topic, offset: end })
+    if (this.#fetcher?.progress(topic, partition) === undefined)
+      this.#fetcher?.add(topic, partition, replay.position)
   }
 
   /** A standby without news is as good as its changelog, too. */
@@ -261,11 +324,11 @@ export class Standbys {
     if (Math.abs(now - this.#refreshedAtMs) < refreshIntervalMs) return
     this.#refreshedAtMs = now
     for (const { jobs } of this.#kept.values()) {
-      for (const { store, topic, partition } of jobs.values()) {
+      for (const { store, topic, partition, replay } of jobs.values()) {
         const known = store.checkpoint()
         const progress = this.#fetcher?.progress(topic, partition)
         if (known === undefined || progress === undefined) continue
-        if (known.changelogOffset !== progress.highWatermark) continue
+        if (known.changelogOffset !== (replay?.end ?? progress.highWatermark)) continue
         const caughtUpAtMs = Math.max(known.caughtUpAtMs, progress.answeredAtMs)
         store.applyChangelog([], { ...known, caughtUpAtMs })
       }
@@ -308,5 +371,10 @@ export class Standbys {
     })
   }
 }
+
+type ReplayJob = RestoreJob & { readonly replay: TopicReplay }
+
+const replaysOf = (jobs: Standby['jobs']): ReplayJob[] =>
+  [...jobs.values()].filter((job): job is ReplayJob => job.replay !== undefined)
 
 const sumOf = (jobs: readonly RestoreJob[]): number => jobs.reduce((sum, { from, to }) => sum + to - from, 0)

@@ -99,9 +99,10 @@ export const migrationsOf = (
 ): ReadonlyMap<string, number> => {
   const { id: task } = plan
   const witnesses = witnessesOf(plan, committed)
-  const names = [...stores.keys()]
+  const kept = [...stores.values()].filter(({ definition }) => definition.filling === undefined)
+  const names = kept.map(({ store }) => store.name)
   const found = new Map<string, number>()
-  for (const { definition, store } of stores.values()) {
+  for (const { definition, store } of kept) {
     checkWitnessed(task, definition, names, settings)
     if (store.isEmpty) continue
     const from = fromVersion(task, definition, committedCode(witnesses, definition.name))

@@ -21,7 +21,7 @@ import { checkDigests, keepsDigests } from './digest-check.ts'
 import type { RestoreObserver } from './restore-progress.ts'
 import { Restorer } from './restorer.ts'
 import type { Standbys } from './standbys.ts'
-import { internalPartitions, type TaskPlan } from './task-plan.ts'
+import { internalPartitions, type TaskInput, type TaskPlan } from './task-plan.ts'
 import {
   changelogEnds,
   changelogLimits,
@@ -257,10 +257,13 @@ export class TaskManager {
     // In this order: a high watermark asked before the offsets are stable could lie before a commit that is under way.
     const early = wrong('offsets-before-last-produce') ? await changelogEnds(this.#options, opens) : undefined
     const committed = await this.#committed(inputs)
-    await this.#restore(opens, early)
+    await this.#restore(opens, committed, early)
     // The offsets are judged first: older ones than those that were committed would come with an older digest.
     const starts = await this.#starts(opens, committed)
-    await checkDigests(opens, committed, { ...this.#options, rebuild: (some) => this.#restore(some) })
+    await checkDigests(opens, committed, {
+      ...this.#options,
+      rebuild: (some) => this.#restore(some, committed),
+    })
     const fresh = new Set<StreamTask>()
     for (const open of opens) {
       const start = starts.get(open) as Start
@@ -333,10 +336,14 @@ export class TaskManager {
     return result
   }
 
-  async #restore(opens: readonly OpenTask[], ends?: readonly ListedPosition[]): Promise<void> {
+  async #restore(
+    opens: readonly OpenTask[],
+    committed: ReadonlyMap<string, CommittedPosition>,
+    ends?: readonly ListedPosition[],
+  ): Promise<void> {
     const stateful = opens.filter(({ stores }) => stores.size > 0)
     if (stateful.length === 0) return
-    const limits = await changelogLimits(this.#options, stateful, ends)
+    const limits = { ...(await changelogLimits(this.#options, stateful, ends)), committed }
     const jobs = stateful.flatMap((open) => restoreJobs(this.#options, open, limits))
     if ((await this.#restorer.restore(jobs, this.#options.interrupted)) === 'restored') return
     throw restoreInterrupted()
@@ -383,16 +390,15 @@ export class TaskManager {
     return starts
   }
 
-  async #beginnings(
-    inputs: readonly (TopicPartition & { readonly source: { readonly repartition: boolean } })[],
-  ): Promise<Map<string, number>> {
+  async #beginnings(inputs: readonly TaskInput[]): Promise<Map<string, number>> {
     const { cluster, ports, settings } = this.#options
     const deadline = ports.clock.monotonic() + 2 * settings.requestTimeoutMs
     const result = new Map<string, number>()
     for (const from of ['earliest', 'latest'] as const) {
-      // What lies in a repartition topic was put there by this application: none of it may be passed over.
+      // What lies in a repartition topic was put there by this application, and what fills a store is all of its rows: none
+      // of it may be passed over.
       const chosen = inputs.filter(
-        ({ source }) => (source.repartition ? 'earliest' : settings.startFrom) === from,
+        ({ source }) => (source.repartition || source.fills ? 'earliest' : settings.startFrom) === from,
       )
       if (chosen.length === 0) continue
       const list = await listOffsets(cluster, ports, chosen, from, 'read_committed', deadline)
@@ -406,7 +412,10 @@ export class TaskManager {
    * of a task carries its start positions, so committed state without any committed offset cannot come about by itself.
    */
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
-    const withState = [...stores.values()].find(({ store }) => !store.isEmpty)
+    // A read-only store is what its topic says below any offset.
+    const withState = [...stores.values()].find(
+      ({ definition, store }) => definition.filling === undefined && !store.isEmpty,
+    )
     if (withState === undefined || plan.inputs.length === 0) return
     const place = {
       task: plan.id,

@@ -59,6 +59,8 @@ export const updatePlans = (plans: Map<string, TaskPlan>, next: ReadonlyMap<stri
 /** Those of changelogs and repartition topics: nobody but workers of this application writes there. */
 export const internalPartitions = (plans: Iterable<TaskPlan>, applicationId: string): TopicPartition[] =>
   [...plans].flatMap(({ subtopology, partition, inputs }) => [
-    ...subtopology.stores.map(({ name }) => ({ topic: changelogTopicName(applicationId, name), partition })),
+    ...subtopology.stores
+      .filter(({ filling }) => filling === undefined)
+      .map(({ name }) => ({ topic: changelogTopicName(applicationId, name), partition })),
     ...inputs.filter(({ source }) => source.repartition).map(({ topic }) => ({ topic, partition })),
   ])

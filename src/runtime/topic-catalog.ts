@@ -10,12 +10,12 @@ import type { OutputTopic } from '../task/record-collector.ts'
 import type { TopicSizes } from '../topology/topic-pattern.ts'
 import type { SinkNode, StoreDefinition, TopologyGraph } from '../topology/contracts.ts'
 import {
-  changelogTopicName,
   type InternalTopic,
   internalTopics,
   type PartitionPlan,
   planPartitions,
   repartitionTopicName,
+  restoreTopicName,
   sinkTopicNames,
   sourceTopicName,
 } from '../topology/internal-topics.ts'
@@ -91,6 +91,7 @@ export class TopicCatalog {
       topics.set(one.topic, one)
     const details = await readSettings(cluster, [...topics.keys()], log)
     refuseUnfit(internal, details)
+    refuseForgetful(graph, details)
     return new TopicCatalog(graph, patterns, applicationId, plan, inputs, topics, details)
   }
 
@@ -148,8 +149,9 @@ export class TopicCatalog {
     )
   }
 
+  /** Of a read-only store: the topic that fills it, which nothing is written to for it. */
   changelog(store: StoreDefinition): OutputTopic {
-    const topic = changelogTopicName(this.#applicationId, store.name)
+    const topic = restoreTopicName(this.#applicationId, store)
     return this.#output(topic, topic, store)
   }
 
@@ -297,6 +299,25 @@ const refuseUnfit = (
         kind === 'changelog'
           ? 'Set cleanup.policy to compact.'
           : 'Set cleanup.policy to delete and retention.ms to -1; millstream deletes what it has processed.',
+    })
+  }
+}
+
+/** A store that is restored from a topic must not lose what expires there. */
+const refuseForgetful = (
+  { subtopologies }: TopologyGraph,
+  details: ReadonlyMap<string, ReadonlyMap<string, string>>,
+): void => {
+  for (const { name, filling } of subtopologies.flatMap(({ stores }) => stores)) {
+    const topic = filling?.source.topic.name ?? ''
+    const policy = details.get(topic)?.get('cleanup.policy')
+    const limit = (setting: string): number => Number(details.get(topic)?.get(setting) ?? '-1')
+    const [retentionMs, retentionBytes] = [limit('retention.ms'), limit('retention.bytes')]
+    if (policy?.includes('delete') !== true || (retentionMs < 0 && retentionBytes < 0)) continue
+    throw new MillstreamError('TOPIC_MISMATCH', {
+      what: `a topic that fills a read-only store has cleanup.policy ${policy}, retention.ms ${retentionMs} and retention.bytes ${retentionBytes}: a restored store would lack the rows that expired`,
+      where: { topic, store: name },
+      fix: 'Set cleanup.policy to compact, or retention.ms and retention.bytes to -1; or keep the topic with table, which has a changelog of its own.',
     })
   }
 }

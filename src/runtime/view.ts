@@ -214,6 +214,11 @@ const definitionOf = (
       what: `the topology ${source.topology.name} has no key-value store ${name}`,
       fix: 'Give the handle of a store that the topology keeps; stores of windows, versions, timers, joins and of entries that live for a time have no view.',
     })
+  if (found.filling !== undefined)
+    throw new MillstreamError('TOPOLOGY_INVALID', {
+      what: `the store ${name} of the topology ${source.topology.name} is read-only: it has no changelog of its own`,
+      fix: `Open a view of the topic that fills it, ${found.filling.source.topic.name}.`,
+    })
   const { key, value, plainValue } = found
   const whole =
     plainValue === undefined ? value : { ...withoutTimestamp(plainValue), remote: plainValue.remote }

@@ -45,12 +45,15 @@ export const findApplication = async (
   const matched = await describeTopics(cluster, [...catalog.patterns.agreed.keys()])
   const matchedIds = new Map(matched.map(({ topic, topicId }) => [topic, topicId]))
   const stores = [...tasks.values()].flatMap((task) =>
-    task.subtopology.stores.map((definition) => ({
-      definition,
-      task,
-      topic: changelogTopicName(applicationId, definition.name),
-      partition: task.partition,
-    })),
+    task.subtopology.stores
+      // A read-only store is restored from its topic, up to the offset of that.
+      .filter(({ filling }) => filling === undefined)
+      .map((definition) => ({
+        definition,
+        task,
+        topic: changelogTopicName(applicationId, definition.name),
+        partition: task.partition,
+      })),
   )
   return {
     catalog,

@@ -76,8 +76,8 @@ export const shapeOf = (graph: TopologyGraph): TopologyShape => {
       node.kind === 'source' ? [`${node.repartition ? 'repartition ' : ''}${node.topic.name}`] : [],
     )
     const held = stores.map(
-      ({ name, key, value, version = 1, layout }) =>
-        `${name} (${key.name}, ${value.name})${kindBeside(layout)}${version === 1 ? '' : ` version ${version}`}`,
+      ({ name, key, value, version = 1, layout, filling }) =>
+        `${name} (${key.name}, ${value.name})${kindBeside(layout)}${version === 1 ? '' : ` version ${version}`}${filling === undefined ? '' : ` of topic ${filling.source.topic.name}`}`,
     )
     return `sub-topology ${id} reads ${sources.sort().join(', ')}; stores: ${held.sort().join(', ') || 'none'}`
   })

@@ -11,7 +11,7 @@ import type { GlobalStores } from './store-access.ts'
 
 export type AnyStore = TransactionalStore<unknown, unknown>
 
-/** A store of the task and the changelog topic behind it. */
+/** A store of the task and the changelog topic behind it: of a read-only store, the topic that fills it. */
 export interface TaskStore {
   readonly definition: StoreDefinition
   readonly store: AnyStore

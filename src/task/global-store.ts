@@ -3,18 +3,18 @@
 // rows and the positions behind them together, so that a restart goes on where the rows end.
 import type { Logger } from '../base/log.ts'
 import type { Clock } from '../base/ports.ts'
-import { ensureError, isMillstreamError, isSchemaPending, MillstreamError } from '../errors.ts'
+import { isSchemaPending } from '../errors.ts'
 import type { KeyValueStore } from '../state/contracts.ts'
 import { PlainView } from '../state/timestamped.ts'
 import type { TransactionalStore } from '../state/transactional-store.ts'
 import type { GlobalTableDefinition, StoreDefinition } from '../topology/contracts.ts'
 import { type FetchedRecords, RecordQueue } from './record-queue.ts'
-import type { FailurePolicy } from './failure-policy.ts'
+import { judgeRow, type RowPolicy } from './row-failures.ts'
 
 export interface GlobalStoreOptions {
   readonly table: GlobalTableDefinition
   readonly store: TransactionalStore<unknown, unknown>
-  readonly policy: Pick<FailurePolicy, 'action' | 'afterRetries'>
+  readonly policy: RowPolicy
   readonly clock: Clock
   readonly log: Logger
 }
@@ -145,31 +145,15 @@ export class GlobalStore {
     return true
   }
 
-  /** Another attempt would come to the same: it has nothing but the record and the store. @throws unless it is skipped */
+  /** @throws unless it is skipped */
   #failed(queue: RecordQueue, error: unknown): void {
-    const cause = ensureError(error)
-    const where = {
-      topic: queue.topic,
-      partition: queue.partition,
-      offset: queue.headOffset,
-      store: this.table.name,
-    }
-    if (isMillstreamError(cause) && cause.reaction !== 'policy') throw cause
-    const located = isMillstreamError(cause)
-      ? cause.relocated(where)
-      : new MillstreamError('PROCESSING_FAILED', {
-          what: `the function of a global store threw ${cause.name}: ${cause.message}`,
-          where,
-          fix: 'Mend the function, or set onFailure to skip.',
-          cause,
-        })
-    const { afterRetries } = this.#policy
-    const action = queue.headVerdict ?? this.#policy.action
-    if ((action === 'retry' ? afterRetries : action) === 'fail') {
+    const place = { kind: 'global', store: this.table.name }
+    const { failure, skip } = judgeRow(error, queue, place, this.#policy)
+    if (!skip) {
       this.#failedAt = queue
-      throw located
+      throw failure
     }
     this.counts.skipped++
-    this.#log.warn('a record of a global table failed and is skipped', { cause: located.message })
+    this.#log.warn('a record of a global table failed and is skipped', { cause: failure.message })
   }
 }

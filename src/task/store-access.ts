@@ -88,7 +88,8 @@ export const viewOf = (
   // What a join keeps is nobody else's.
   if (windows instanceof JoinTable) return undefined
   if (opened === undefined || windows !== undefined) return windows && new WindowView(windows)
-  const { plainValue, versions, headers } = opened.definition
+  const { plainValue, versions, headers, filling } = opened.definition
+  if (filling !== undefined) return readOnlyView(opened.store)
   if (plainValue === undefined) return opened.store
   const entries: unknown = entriesOf(opened, task)
   if (versions !== undefined) return new VersionView(entries as VersionTable)
@@ -98,19 +99,24 @@ export const viewOf = (
     : new PlainView(store, plainValue, () => inHand.timestamp())
 }
 
-/** A global store as a processor sees it: what is not there cannot be called. */
-export const globalViewOf = ({ definition, store }: Opened): ReadOnlyKeyValueStore<unknown, unknown> => {
-  const plain = new PlainView(
-    store as TransactionalStore<unknown, never>,
-    definition.plainValue as StoreDefinition['value'],
-    () => 0,
+/** A store that may be read: what is not there cannot be called. */
+export const readOnlyView = (
+  store: ReadOnlyKeyValueStore<unknown, unknown>,
+): ReadOnlyKeyValueStore<unknown, unknown> => ({
+  name: store.name,
+  get: (key) => store.get(key),
+  has: (key) => store.has(key),
+  range: (from, to, options) => store.range(from, to, options),
+  prefixScan: (prefix, serde, options) => store.prefixScan(prefix, serde, options),
+  all: () => store.all(),
+})
+
+/** A global store as a processor sees it. */
+export const globalViewOf = ({ definition, store }: Opened): ReadOnlyKeyValueStore<unknown, unknown> =>
+  readOnlyView(
+    new PlainView(
+      store as TransactionalStore<unknown, never>,
+      definition.plainValue as StoreDefinition['value'],
+      () => 0,
+    ),
   )
-  return {
-    name: plain.name,
-    get: (key) => plain.get(key),
-    has: (key) => plain.has(key),
-    range: (from, to, options) => plain.range(from, to, options),
-    prefixScan: (prefix, serde, options) => plain.prefixScan(prefix, serde, options),
-    all: () => plain.all(),
-  }
-}

@@ -1,6 +1,7 @@
 // The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
 import { splitHeaders } from '../state/headed-values.ts'
 import type { AnyStore, TaskStore } from './contracts.ts'
+import type { PartitionGroup } from './partition-group.ts'
 import type { RecordCollector } from './record-collector.ts'
 import type { StoreState } from './task-state.ts'
 
@@ -28,7 +29,9 @@ export const drainStores = (
   partition: number,
   timestamp: number,
 ): void => {
-  for (const { store, changelog } of stores) {
+  for (const { definition, store, changelog } of stores) {
+    // Its topic has it all.
+    if (definition.filling !== undefined) continue
     collector.beginRecord()
     store.drainChanges(
       store.keepsHeaders
@@ -42,16 +45,25 @@ export const drainStores = (
   }
 }
 
-/** Overlays become the committed base, each with the changelog offset behind it. */
+/** What a commit asks of a task. */
+interface CommittingTask {
+  readonly stores: ReadonlyMap<string, TaskStore>
+  readonly group: Pick<PartitionGroup, 'queues'>
+  readonly partition: number
+}
+
+/** Overlays become the committed base, each with the changelog offset behind it: of a read-only store, that of its input. */
 export const commitOverlays = (
-  stores: Iterable<TaskStore>,
-  collector: RecordCollector,
-  partition: number,
+  { stores, group, partition }: CommittingTask,
+  collector: Pick<RecordCollector, 'nextOffset'>,
   nowMs: number,
 ): void => {
-  for (const { store, changelog } of stores) {
+  for (const { definition, store, changelog } of stores.values()) {
     const known = store.checkpoint()
-    const written = collector.nextOffset(changelog.name, partition)
+    const written =
+      definition.filling === undefined
+        ? collector.nextOffset(changelog.name, partition)
+        : (group.queues.find(({ topic }) => topic === changelog.name)?.position ?? -1)
     // Nothing written, or an acknowledgement without an offset (the broker knew the batch already): an older
     // checkpoint is always right, since a replay of changes that are in the store changes nothing.
     const changelogOffset = written < 0 ? (known?.changelogOffset ?? 0) : written

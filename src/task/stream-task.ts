@@ -215,7 +215,7 @@ export class StreamTask implements TaskView {
 
   /** Overlays become the committed base, each with the changelog offset behind it. */
   commitStores(nowMs: number): void {
-    commitOverlays(this.stores.values(), this.#collector, this.partition, nowMs)
+    commitOverlays(this, this.#collector, nowMs)
   }
 
   /** The last committed position of each input by `partitionId`, or the start that was chosen. */

@@ -1,6 +1,7 @@
 // What a change of a topology does to the state and the records that an earlier version of it left behind. Both are
 // compared as descriptions, so that no broker is asked; state hangs on the names of stores, repartition topics and inputs.
 import { MillstreamError } from '../errors.ts'
+import { comparedReadOnly } from './compare-read-only.ts'
 import {
   descriptionFormat,
   heldText,
@@ -102,7 +103,7 @@ const sameLayout = (one: StoreDescription, other: StoreDescription): boolean =>
 
 const goneStore = (store: PlacedStore, before: Facts, after: Facts): Finding => {
   const heirs = [...after.stores.values()].filter(
-    (one) => !before.stores.has(one.name) && sameLayout(one, store),
+    (one) => !one.readOnly && !before.stores.has(one.name) && sameLayout(one, store),
   )
   const renamed =
     heirs.length === 0
@@ -225,8 +226,9 @@ const compareFacts = (before: Facts, after: Facts): Finding[] => {
   const found: Finding[] = []
   for (const was of before.stores.values()) {
     const is = after.stores.get(was.name)
-    if (is === undefined) found.push(goneStore(was, before, after))
-    else found.push(...changedStore(was, is))
+    // What a read-only store held is in its topic.
+    if (is === undefined) found.push(...(was.readOnly ? [] : [goneStore(was, before, after)]))
+    else found.push(...(comparedReadOnly(was, is, sameLayout(was, is)) ?? changedStore(was, is)))
   }
   for (const was of before.repartitions.values()) {
     const is = after.repartitions.get(was.name)

@@ -181,6 +181,8 @@ export interface SourceNode extends NodeBase {
   /** The topic is an internal repartition topic: `topic.name` is the plain name given by the user. */
   readonly repartition: boolean
   readonly timestampExtractor: TimestampExtractor | undefined
+  /** It fills a read-only store: all of it is read, wherever else the group begins. */
+  readonly fills?: true
 }
 
 export interface ProcessorNode extends NodeBase {
@@ -267,9 +269,21 @@ export interface StoreDefinition {
   readonly changelogSettings: Readonly<Record<string, string>>
   /** Every worker holds it whole, and loads it from a topic of the user. */
   readonly global?: true
+  /** It is declared to be filled by a topic of the user. */
+  readonly readOnly?: true
+  /** What fills it: that topic is its changelog. */
+  readonly filling?: StoreFilling
 }
 
-/** What is done with a record of a global store: it may write the store. */
+/** How a read-only store is filled. */
+export interface StoreFilling {
+  /** As the node that is an input of its sub-topology. */
+  readonly source: SourceNode
+  /** Undefined: each record is a row. */
+  readonly update: GlobalUpdate | undefined
+}
+
+/** What is done with a record of a global store, or of a read-only one: it may write the store. */
 export type GlobalUpdate = (
   record: StreamRecord<unknown, unknown>,
   store: KeyValueStore<unknown, unknown>,

@@ -8,9 +8,9 @@ import type {
 } from './contracts.ts'
 import { describeAsData, heldText } from './description.ts'
 import {
-  changelogTopicName,
   internalTopics,
   repartitionTopicName,
+  restoreTopicName,
   sinkTopicNames,
   sourceTopicName,
 } from './internal-topics.ts'
@@ -77,9 +77,13 @@ const describeAsText = (graph: TopologyGraph, applicationId: string): string => 
       }
     }
     for (const store of stores) {
-      const changelog = changelogTopicName(applicationId, store.name)
+      const changelog = restoreTopicName(applicationId, store)
+      const kept =
+        store.filling === undefined
+          ? `changelog ${changelog}`
+          : `read-only, topic ${changelog}${store.filling.update === undefined ? '' : ' through a function'}`
       lines.push(
-        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ` with timestamps${store.headers ? ' and headers' : ''}`}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, changelog ${changelog}`,
+        `  store ${store.name}: ${store.engine} (${(store.plainKey ?? store.key).name}, ${(store.plainValue ?? store.value).name})${store.plainValue === undefined || store.holdsChanges ? '' : ` with timestamps${store.headers ? ' and headers' : ''}`}${shapeOf(store)}${(store.version ?? 1) === 1 ? '' : `, version ${store.version}`}, ${kept}`,
       )
     }
   }

@@ -9,7 +9,7 @@ import type {
   TopologyNode,
   VersionSettings,
 } from './contracts.ts'
-import { changelogTopicName, internalTopics, sinkTopicNames, sourceTopicName } from './internal-topics.ts'
+import { internalTopics, restoreTopicName, sinkTopicNames, sourceTopicName } from './internal-topics.ts'
 
 /** Of the format below. */
 export const descriptionFormat = 1
@@ -53,6 +53,10 @@ export interface StoreDescription {
   readonly waiting?: true
   /** It holds timers. */
   readonly timers?: true
+  /** It is read-only: `changelog` is the topic of the user that fills it. */
+  readonly readOnly?: true
+  /** A function of the user writes it, from the records of that topic. */
+  readonly processed?: true
   /** Name of the topic in Kafka. */
   readonly changelog: string
 }
@@ -151,7 +155,9 @@ export const describeAsData = (graph: TopologyGraph, applicationId: string): Top
       ...(store.ttlMs === undefined ? {} : { ttlMs: store.ttlMs }),
       ...(store.waiting === undefined ? {} : { waiting: store.waiting }),
       ...(store.timers === undefined ? {} : { timers: true }),
-      changelog: changelogTopicName(applicationId, store.name),
+      ...(store.filling === undefined ? {} : { readOnly: true }),
+      ...(store.filling?.update === undefined ? {} : { processed: true }),
+      changelog: restoreTopicName(applicationId, store),
     })),
   })),
   ...(graph.globals.length > 0 ? { globals: graph.globals.map(describeGlobal) } : {}),

@@ -16,6 +16,7 @@ export interface GlobalStoreHandle<K, V, KW = K, VW = V, N extends string = stri
   readonly key: Serde<K, KW>
   readonly value: Serde<V, VW>
   readonly windows?: never
+  readonly readOnly?: never
   readonly global: true
   /** For types only, never there. */
   readonly accepts?: (key: KW, value: VW) => void

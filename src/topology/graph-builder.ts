@@ -8,6 +8,7 @@ import type {
   SinkNode,
   SourceNode,
   StoreDefinition,
+  StoreFilling,
   TopicDefinition,
   TopologyGraph,
   TopologyNode,
@@ -16,6 +17,7 @@ import { beforeCallProblems } from './before-call.ts'
 import { GlobalTables } from './global-table.ts'
 import { nameProblem, topicNameProblem } from './names.ts'
 import { PassOperator } from './operators.ts'
+import { readOnlyProblem } from './read-only-store.ts'
 import { finishedStore, storeProblems } from './store-layouts.ts'
 import { splitIntoSubtopologies } from './subtopologies.ts'
 import { functionProblem } from './synchronous.ts'
@@ -88,6 +90,7 @@ export class GraphBuilder {
   readonly #tableOwners = new Map<string, string>()
   readonly #windowShapes = new Map<string, WindowShape>()
   readonly #waiting = new Set<string>()
+  readonly #fillings = new Map<string, StoreFilling>()
   readonly #storeUsers = new Map<string, Set<string>>()
   #finished = false
 
@@ -105,6 +108,7 @@ export class GraphBuilder {
     topic: TopicDefinition,
     extractor: SourceNode['timestampExtractor'],
     repartition: boolean,
+    fills = false,
   ): Upstream {
     this.#assertOpen()
     if (!repartition) {
@@ -115,7 +119,15 @@ export class GraphBuilder {
     const base = topic.pattern === undefined ? topic.name : 'pattern'
     const name = this.#unusedName(repartition ? `${base}-repartition-source` : `${base}-source`)
     const node = this.#add(name, true, (children) =>
-      Object.freeze({ kind: 'source', name, children, topic, repartition, timestampExtractor: extractor }),
+      Object.freeze({
+        kind: 'source',
+        name,
+        children,
+        topic,
+        repartition,
+        timestampExtractor: extractor,
+        ...(fills && { fills }),
+      }),
     )
     return { node, output: '' }
   }
@@ -239,6 +251,12 @@ export class GraphBuilder {
     this.#waiting.add(store)
   }
 
+  /** Notes what fills a read-only store. */
+  fillStore(store: string, filling: StoreFilling): void {
+    if (this.#fillings.has(store)) this.problem(`store ${store} is filled by two topics`)
+    this.#fillings.set(store, filling)
+  }
+
   /**
    * The graph, if there is no mistake.
    * @throws TOPOLOGY_INVALID with all mistakes.
@@ -327,6 +345,7 @@ export class GraphBuilder {
     }
     if (store.timers === true && !this.#tableOwners.has(name))
       this.problem(`store ${name} is declared with timerStore: give it to timers of a processor`)
+    this.problem(readOnlyProblem(store, this.#fillings.get(name), this.#tableOwners.get(name)))
     this.#checkWindows(store)
   }
 
@@ -363,6 +382,7 @@ export class GraphBuilder {
         keepsTable: this.#tableOwners.has(name),
         waiting: this.#waiting.has(name),
         windowShape: this.#windowShapes.get(name),
+        filling: this.#fillings.get(name),
       }),
     ])
     return new Map(stores)

@@ -46,6 +46,7 @@ export interface StoreHandle<K, V, KW = K, VW = V, N extends string = string> ex
   readonly value: Serde<V, VW>
   readonly windows?: never
   readonly global?: never
+  readonly readOnly?: never
   readonly timers?: never
   readonly versions?: never
   /** For types only, never there. */

@@ -1,6 +1,13 @@
 // The topics that a topology needs beside those of its user: their names, settings and numbers of partitions. Pure.
 import { MillstreamError } from '../errors.ts'
-import type { SinkNode, SourceNode, Subtopology, TopologyGraph, TopologyNode } from './contracts.ts'
+import type {
+  SinkNode,
+  SourceNode,
+  StoreDefinition,
+  Subtopology,
+  TopologyGraph,
+  TopologyNode,
+} from './contracts.ts'
 import { nameProblem, topicNameLengthMax } from './names.ts'
 
 /** `<application.id>-<name>-repartition` */
@@ -10,6 +17,10 @@ export const repartitionTopicName = (applicationId: string, name: string): strin
 /** `<application.id>-<store>-changelog` */
 export const changelogTopicName = (applicationId: string, store: string): string =>
   `${applicationId}-${store}-changelog`
+
+/** The topic in Kafka that a store is restored from: its changelog, or the topic of the user that fills it. */
+export const restoreTopicName = (applicationId: string, { name, filling }: StoreDefinition): string =>
+  filling === undefined ? changelogTopicName(applicationId, name) : filling.source.topic.name
 
 /** The topic in Kafka that a source reads. */
 export const sourceTopicName = (applicationId: string, node: SourceNode): string =>
@@ -66,6 +77,7 @@ export const internalTopics = (graph: TopologyGraph, applicationId: string): rea
   }
   for (const { id, stores } of graph.subtopologies) {
     for (const store of stores) {
+      if (store.filling !== undefined) continue
       const settings = { ...changelogSettings, ...store.changelogSettings }
       topics.push({
         topic: changelogTopicName(applicationId, store.name),

@@ -23,6 +23,7 @@ import type {
   VersionedStoreHandle,
   WindowStoreHandle,
 } from './handles.ts'
+import type { ReadOnlyStoreHandle } from './read-only-store.ts'
 import type { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
 import type { AnyTimerStore, Timer, TimerOf, Timers, TimersOf } from './timers.ts'
@@ -32,6 +33,7 @@ export type AnyStore =
   | StoreHandle<unknown, unknown, never, never>
   | WindowStoreHandle<unknown, unknown, never, never>
   | GlobalStoreHandle<unknown, unknown, never, never>
+  | ReadOnlyStoreHandle<unknown, unknown, never, never>
   | VersionedStoreHandle<unknown, unknown, never, never>
 
 /** The stores a processor declares: a list (reached by their names), or an object (reached by its keys). */
@@ -49,13 +51,15 @@ export type StoreOf<H> =
     ? ReadOnlyWindowStore<K, V, KW>
     : H extends GlobalStoreHandle<infer K, infer V, infer KW, infer _>
       ? ReadOnlyKeyValueStore<K, V, KW>
-      : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
-        ? VersionedStore<K, V, KW, VW>
-        : H extends HeadersStoreHandle<infer K, infer V, infer KW, infer VW>
-          ? KeyValueStoreWithHeaders<K, V, KW, VW>
-          : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
-            ? KeyValueStore<K, V, KW, VW>
-            : never
+      : H extends ReadOnlyStoreHandle<infer K, infer V, infer KW, infer _>
+        ? ReadOnlyKeyValueStore<K, V, KW>
+        : H extends VersionedStoreHandle<infer K, infer V, infer KW, infer VW>
+          ? VersionedStore<K, V, KW, VW>
+          : H extends HeadersStoreHandle<infer K, infer V, infer KW, infer VW>
+            ? KeyValueStoreWithHeaders<K, V, KW, VW>
+            : H extends StoreHandle<infer K, infer V, infer KW, infer VW>
+              ? KeyValueStore<K, V, KW, VW>
+              : never
 
 /** What a processor gets for the stores it declares. */
 export type StoresOf<S> = S extends readonly AnyStore[]

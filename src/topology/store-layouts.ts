@@ -7,7 +7,7 @@ import { versionEntries } from '../state/version-entries.ts'
 import { waitingEntries } from '../state/waiting-records.ts'
 import { windowEntries } from '../state/window-entries.ts'
 import type { WindowShape } from '../state/window-table.ts'
-import type { StoreDefinition } from './contracts.ts'
+import type { StoreDefinition, StoreFilling } from './contracts.ts'
 import { storeCode } from './store-code.ts'
 import { functionProblem } from './synchronous.ts'
 
@@ -18,6 +18,8 @@ export interface StoreUse {
   /** An operator keeps records there that wait. */
   readonly waiting: boolean
   readonly windowShape: WindowShape | undefined
+  /** A topic fills it. */
+  readonly filling?: StoreFilling | undefined
 }
 
 /** With keys that are laid out by us. */
@@ -56,7 +58,8 @@ const laidOutFor = (
 
 export const finishedStore = (store: StoreDefinition, use: StoreUse): StoreDefinition => {
   const definition = laidOutFor(store, use)
-  return Object.freeze({ ...definition, layout: storeCode(definition) })
+  const { filling } = use
+  return Object.freeze({ ...definition, ...(filling && { filling }), layout: storeCode(definition) })
 }
 
 const whole = (value: unknown, least: number): boolean =>

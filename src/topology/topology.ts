@@ -1,10 +1,11 @@
 // `topology`: the noun that a module exports.
 import { MillstreamError } from '../errors.ts'
-import type { Topology } from './contracts.ts'
+import type { StoreDefinition, Topology } from './contracts.ts'
 import type { GlobalStoreSettings, GlobalTable, GlobalTableOptions } from './global-table.ts'
 import { GraphBuilder } from './graph-builder.ts'
 import type { TopicHandle } from './handles.ts'
 import type { TableOptions } from './per-commit.ts'
+import { addReadOnlyStore, type ReadOnlyRows, type ReadOnlyStoreSettings } from './read-only-store.ts'
 import { RecordStream } from './stream.ts'
 import type { TableStream } from './table.ts'
 import type { RowsStoreHandle } from './versioned-table.ts'
@@ -39,6 +40,16 @@ export interface TopologyScope {
     topic: TopicHandle<K, V, never, never>,
     settings: GlobalStoreSettings<K, V, SK, SV, KW, VW>,
   ): GlobalTable<KW, SV>
+  /**
+   * A topic as the changelog of a store that processors read: its records fill the store in their turn, as an input of the
+   * tasks, and no topic more is needed. Each task has the rows of its partition, so the topic has as many partitions as the
+   * other inputs of who reads the store. Rows as in `table`; with a function of yours it writes the store instead.
+   */
+  readOnlyStore<K, V>(topic: TopicHandle<K, V, never, never>, rows: ReadOnlyRows<K, Exclude<V, null>>): void
+  readOnlyStore<K, V, SK, SV, KW, VW>(
+    topic: TopicHandle<K, V, never, never>,
+    settings: ReadOnlyStoreSettings<K, V, SK, SV, KW, VW>,
+  ): void
 }
 
 /**
@@ -65,6 +76,12 @@ export const topology = (name: string, describe: (t: TopologyScope) => void): To
     globalStore(topic, { store, process }) {
       builder.readsTopic(topic, topic.timestampExtractor)
       return builder.globals.add(topic, store as never, process as never)
+    },
+    readOnlyStore(
+      topic: TopicHandle<unknown, unknown, never, never>,
+      { store, process }: { readonly store: StoreDefinition; readonly process?: unknown },
+    ): void {
+      addReadOnlyStore(builder, topic, store, process as never)
     },
   }
   const result: unknown = describe(scope)

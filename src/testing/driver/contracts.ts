@@ -19,6 +19,7 @@ import type {
   VersionedStoreHandle,
   WindowStoreHandle,
 } from '../../topology/handles.ts'
+import type { ReadOnlyStoreHandle } from '../../topology/read-only-store.ts'
 import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import type { WrapProcessor } from '../../topology/wrap.ts'
 
@@ -163,6 +164,11 @@ export interface TestDriver extends Disposable {
   ): VersionedStore<K, V, KW, VW>
   /** As above, of a global store, which is read only: it is fed from its topic. */
   store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
+  /** As above, of a read-only store: it is filled by `input` of its topic. */
+  store<K, V, KW, VW>(
+    store: ReadOnlyStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): ReadOnlyKeyValueStore<K, V, KW>
 
   /** The timers that are set, those by stream time first, each kind in the order of time. @throws DRIVER_MISUSED */
   timers<K>(store: TimerStoreHandle<K, never>): Timer<K>[]

@@ -19,6 +19,7 @@ import type { RecordCollector } from '../../task/record-collector.ts'
 import { RecordQueue } from '../../task/record-queue.ts'
 import type { GlobalStores } from '../../task/store-access.ts'
 import { StreamTask } from '../../task/stream-task.ts'
+import { TopicReplay, type TopicReplayOptions } from '../../task/topic-replay.ts'
 import type { StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
 import type { DriverTopics } from './driver-topics.ts'
 
@@ -146,10 +147,11 @@ export class DriverTasks {
         value,
         engine: this.#engine(plan, definition, changelog.name),
         clock: this.#options.clock,
-        changeBytesMax: changelog.batchBytesMax,
-        digest: keepsDigests(this.#options.settings),
+        changeBytesMax: definition.filling === undefined ? changelog.batchBytesMax : Number.POSITIVE_INFINITY,
+        digest: definition.filling === undefined && keepsDigests(this.#options.settings),
       })
-      this.#restore(plan, store, changelog.name, witnesses)
+      if (definition.filling === undefined) this.#restore(plan, store, changelog.name, witnesses)
+      else this.#refill(plan, store, { ...definition, filling: definition.filling })
       stores.set(name, { definition, store, changelog })
     }
     return stores
@@ -193,5 +195,20 @@ export class DriverTasks {
       task: plan.id,
       store: store.name,
     })
+  }
+
+  /** A read-only store, from its topic. */
+  #refill(plan: TaskPlan, store: AnyStore, definition: TopicReplayOptions['definition']): void {
+    const { topics, committed, clock, log } = this.#options
+    const { partition } = plan
+    const topic = definition.filling.source.topic.name
+    const filled = topics.log(topic).partitions[partition]
+    const from = store.checkpoint()?.changelogOffset ?? 0
+    const end = committed.get(partitionId(topic, partition))?.offset ?? 0
+    if (filled === undefined || from >= end) return
+    // A record that failed for good was passed over, and is again.
+    const policy = { action: 'skip', afterRetries: 'skip' } as const
+    const replay = new TopicReplay({ definition, store, partition, from, end, policy, clock, log })
+    replay.apply(filled.fetch(from), clock.now())
   }
 }

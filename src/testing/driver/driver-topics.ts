@@ -4,10 +4,10 @@ import type { OutputTopic } from '../../task/record-collector.ts'
 import { refuseUnequalTopics, TopicPatterns } from '../../runtime/topic-patterns.ts'
 import type { SinkNode, SourceNode, StoreDefinition, TopologyGraph } from '../../topology/contracts.ts'
 import {
-  changelogTopicName,
   type PartitionPlan,
   planPartitions,
   repartitionTopicName,
+  restoreTopicName,
   sinkTopicNames,
   sourceTopicName,
 } from '../../topology/internal-topics.ts'
@@ -91,7 +91,7 @@ export class DriverTopics {
   }
 
   changelog(store: StoreDefinition): OutputTopic {
-    return this.writable(changelogTopicName(this.#applicationId, store.name), store)
+    return this.writable(restoreTopicName(this.#applicationId, store), store)
   }
 
   writable(name: string, { key, value }: Pick<OutputTopic, 'key' | 'value'>): OutputTopic {

@@ -1,6 +1,7 @@
 // `testDriver`: runs a topology inside a test. Tasks, stores, plans and serdes are those of production; instead of brokers
 // and a worker's loop there are topics in memory and a run that ends.
 import { nullable } from '../../serde/nullable.ts'
+import { readOnlyView } from '../../task/store-access.ts'
 import type { StoreDefinition, TopicDefinition, Topology } from '../../topology/contracts.ts'
 import type { GlobalStoreHandle } from '../../topology/global-table.ts'
 import type {
@@ -19,6 +20,7 @@ import type {
 import { withoutTimestamp } from '../../state/timestamped.ts'
 import type { Timer, TimerStoreHandle } from '../../topology/timers.ts'
 import { changelogTopicName } from '../../topology/internal-topics.ts'
+import type { ReadOnlyStoreHandle } from '../../topology/read-only-store.ts'
 import { wrapProcessors } from '../../topology/wrap.ts'
 import type {
   StoreViewOptions,
@@ -99,6 +101,10 @@ class TopologyDriver implements TestDriver {
   ): ReadOnlyWindowStore<K, V, KW>
   store<K, V, KW, VW>(store: GlobalStoreHandle<K, V, KW, VW>): ReadOnlyKeyValueStore<K, V, KW>
   store<K, V, KW, VW>(
+    store: ReadOnlyStoreHandle<K, V, KW, VW>,
+    options?: StoreViewOptions,
+  ): ReadOnlyKeyValueStore<K, V, KW>
+  store<K, V, KW, VW>(
     store: VersionedStoreHandle<K, V, KW, VW>,
     options?: StoreViewOptions,
   ): VersionedStore<K, V, KW, VW>
@@ -109,6 +115,8 @@ class TopologyDriver implements TestDriver {
     if (waiting)
       throw misused('the store holds records that wait in a join: nobody else reads it', { store: name })
     if (windowShape !== undefined) return new WindowsView(this.#engine, name, partition)
+    if (definition.filling !== undefined)
+      return readOnlyView(new StoreView(this.#engine, definition, partition))
     return versions === undefined
       ? new StoreView(this.#engine, definition, partition)
       : new VersionsView(this.#engine, definition, partition)

@@ -7,6 +7,7 @@ import { compositionExamples, spentMs, timed } from './dsl-composition.ts'
 import { examples } from './dsl-examples.ts'
 import { everyRegion, globalExamples } from './dsl-globals.ts'
 import { headerExamples } from './dsl-headers.ts'
+import { readOnlyExamples } from './dsl-read-only.ts'
 import { suppressExamples } from './dsl-suppress.ts'
 import { timeExamples } from './dsl-time.ts'
 import { names, numbers, out, sums, texts } from './dsl-parts.ts'
@@ -22,6 +23,7 @@ const all = [
   ...headerExamples,
   ...suppressExamples,
   ...globalExamples,
+  ...readOnlyExamples,
   ...asyncExamples,
   ...compositionExamples,
 ]

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import accountBalances from '../../../processors/account-balances/index.ts'
 import wordCount from '../../../processors/word-count/index.ts'
-import { float64, globalStore, store, string, topic, topology, versionedStore } from '../../../src/index.ts'
+import {
+  float64,
+  globalStore,
+  readOnlyStore,
+  store,
+  string,
+  topic,
+  topology,
+  versionedStore,
+} from '../../../src/index.ts'
 import { describeAsData } from '../../../src/topology/description.ts'
 import { describeTopology } from '../../../src/topology/describe.ts'
 
@@ -86,6 +95,63 @@ internal topics
   words-by-word-repartition: sub-topology 1, cleanup.policy=delete retention.ms=-1 segment.bytes=52428800
   words-counts-changelog: sub-topology 1, cleanup.policy=compact
 `)
+  })
+
+  it('says which topics fill read-only stores', () => {
+    const { graph } = topology('filled', (t) => {
+      const pair = { key: string, value: string }
+      const rates = readOnlyStore('rates', { key: string, value: string, engine: 'memory' })
+      t.readOnlyStore(topic('rates', pair), { store: rates })
+      t.readOnlyStore(topic('names', pair), {
+        store: readOnlyStore('names', pair),
+        process: () => undefined,
+      })
+      t.stream(topic('orders', pair)).process({ stores: { rates }, process: () => undefined })
+    })
+    expect(describeTopology(graph, { applicationId: 'app', format: 'text' })).toBe(
+      `topology filled, application id app
+
+sub-topology 0
+  source rates-source: topic rates (string, string)
+    -> read-only-store-1
+  readOnlyStore read-only-store-1: store rates
+  source orders-source: topic orders (string, string)
+    -> process-1
+  process process-1: store rates
+  store rates: memory (string, string), read-only, topic rates
+
+sub-topology 1
+  source names-source: topic names (string, string)
+    -> read-only-store-2
+  readOnlyStore read-only-store-2: store names
+  store names: lmdb (string, string), read-only, topic names through a function
+`,
+    )
+    const data = describeAsData(graph, 'app')
+    expect(data.internalTopics).toEqual([])
+    expect(data.subtopologies.map(({ stores }) => stores)).toEqual([
+      [
+        {
+          name: 'rates',
+          engine: 'memory',
+          key: 'string',
+          value: 'string',
+          readOnly: true,
+          changelog: 'rates',
+        },
+      ],
+      [
+        {
+          name: 'names',
+          engine: 'lmdb',
+          key: 'string',
+          value: 'string',
+          readOnly: true,
+          processed: true,
+          changelog: 'names',
+        },
+      ],
+    ])
   })
 
   it('says how the entries of a store are kept', () => {
