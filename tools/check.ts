@@ -78,7 +78,7 @@ const sim: Suite = {
 }
 
 const suites = {
-  unit: suite('unit', 150),
+  unit: suite('unit', 180),
   integration: suite('integration', 600),
   language: suite('language', 300),
   contract: suite('contract', 100),
