@@ -16,6 +16,7 @@ import {
   closeTaskStores,
   type CommittedInputs,
   committedInputs,
+  isBeyond,
   openTaskStores,
   positionOf,
   restoreJobs,
@@ -222,6 +223,8 @@ export class Standbys {
     for (const standby of fresh) {
       // It was taken or given up meanwhile: its stores are somebody else's.
       if (this.#kept.get(standby.plan.id) !== standby) continue
+      // One answer may be older than what was committed (KAFKA-20416): it is asked again, and nothing is emptied for it.
+      if (isBeyond(standby, committed)) continue
       const jobs = restoreJobs(this.#options, standby, limits)
       standby.jobs = new Map(jobs.map((job) => [partitionId(job.topic, job.partition), job]))
       for (const { topic, partition, from } of jobs) this.#fetcher.add(topic, partition, from)

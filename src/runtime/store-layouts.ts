@@ -68,7 +68,8 @@ const fromVersion = (
   // Where headers were turned on or off it was restored from its changelog, which reads alike.
   if (isSameLayout(withoutHeaders(known.layout), withoutHeaders(declared.layout)))
     return written < version ? needed() : undefined
-  if (written < version && known.layout[0] === declared.layout[0]) return needed()
+  if (written < version && withoutHeaders(known.layout)[0] === withoutHeaders(declared.layout)[0])
+    return needed()
   throw refused(
     task,
     name,

@@ -257,6 +257,7 @@ export class TaskManager {
     // In this order: a high watermark asked before the offsets are stable could lie before a commit that is under way.
     const early = wrong('offsets-before-last-produce') ? await changelogEnds(this.#options, opens) : undefined
     const committed = await this.#committed(inputs)
+    for (const open of opens) refuseOlder(open, committed)
     await this.#restore(opens, committed, early)
     // The offsets are judged first: older ones than those that were committed would come with an older digest.
     const starts = await this.#starts(opens, committed)
@@ -363,12 +364,6 @@ export class TaskManager {
         committed.get(partitionId(topic, partition)),
       )
       const known = open.task?.committedPositions
-      // Before the offsets are judged: what this task has committed itself cannot be missing, only not be told yet.
-      for (const [index, { topic, partition }] of open.plan.inputs.entries()) {
-        const own = known?.get(partitionId(topic, partition))
-        const offset = found[index]?.offset ?? -1
-        if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
-      }
       this.#checkOffsets(open, found)
       const positions = new Map<string, QueueStart>()
       let streamTime = -1
@@ -440,6 +435,20 @@ export class TaskManager {
       where: { ...place, topic: bare.topic, partition: bare.partition, offset: bare.offset },
       fix,
     })
+  }
+}
+
+/**
+ * What this task has committed itself cannot be missing, only not be told yet. Before anything is restored by the offsets: a
+ * read-only store that holds more than they say would be emptied.
+ * @throws OFFSETS_UNSETTLED
+ */
+const refuseOlder = ({ plan, task }: OpenTask, committed: ReadonlyMap<string, CommittedPosition>): void => {
+  const known = task?.committedPositions
+  for (const { topic, partition } of plan.inputs) {
+    const own = known?.get(partitionId(topic, partition))
+    const offset = committed.get(partitionId(topic, partition))?.offset ?? -1
+    if (own?.committed && offset < own.offset) throw unsettled(topic, partition, own.offset, offset)
   }
 }
 

@@ -260,6 +260,14 @@ const restoreJob = (
   return { taskId, store, topic, partition, from: definition.filling ? Math.min(from, to) : from, to }
 }
 
+/** Whether a read-only store holds more than is told to be committed. */
+export const isBeyond = ({ plan, stores }: TaskStores, committed: CommittedInputs): boolean =>
+  [...stores.values()].some(({ definition, store, changelog }) => {
+    if (definition.filling === undefined) return false
+    const told = committed.get(partitionId(changelog.name, plan.partition))?.offset ?? 0
+    return (store.checkpoint()?.changelogOffset ?? 0) > told
+  })
+
 /** What was put into a read-only store and has not had its turn comes again, in its turn. */
 const beyondCommitted = (offset: number, committed: number): RestoreDecision => ({
   action: 'rebuild',

@@ -44,15 +44,24 @@ export class StoreMemory {
     for (const user of this.#users) user.age()
   }
 
-  /** After a commit: flushes, the largest first, until what waits is within its share. @throws STORE_FAILED */
-  flushExcess(): void {
+  /**
+   * After a commit of `asking`: flushes, the largest first, until what waits is within its share. Whoever else cannot be
+   * flushed keeps what it has, and meets the fault at its own next commit, where its owner deals with it.
+   * @throws STORE_FAILED, STORE_CORRUPT of `asking` alone
+   */
+  flushExcess(asking: MemoryUser): void {
     let bytes = 0
     for (const { committedBytes } of this.#users) bytes += committedBytes
     if (bytes <= this.#shareBytes) return
     for (const user of [...this.#users].sort((a, b) => b.committedBytes - a.committedBytes)) {
       if (bytes <= this.#shareBytes) return
-      bytes -= user.committedBytes
-      user.flush()
+      const { committedBytes } = user
+      try {
+        user.flush()
+        bytes -= committedBytes
+      } catch (error) {
+        if (user === asking) throw error
+      }
     }
   }
 }

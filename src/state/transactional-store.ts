@@ -298,9 +298,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#forgetRecord()
     this.#changed()
     invariant(this.#overlay.size === 0, 'overlay empty after postCommit', { store: this.name })
-    const age = this.#clock.monotonic() - this.#flushedAt
-    if (age >= this.#flushIntervalMs) this.flush()
-    this.#memory.flushExcess()
+    if (this.#clock.monotonic() - this.#flushedAt >= this.#flushIntervalMs) this.flush()
+    this.#memory.flushExcess(this)
   }
 
   /** Committed, and not in the engine. */
@@ -333,18 +332,19 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** Writes what is committed to the engine, with its checkpoint, in one local transaction. @throws STORE_FAILED */
   flush(): void {
     this.#assertOpen()
-    if (
-      this.#checkpoint !== undefined &&
-      (this.#committed.size > 0 || this.#checkpoint !== this.#flushedCheckpoint)
-    ) {
+    const checkpoint = this.#checkpoint
+    if (checkpoint !== undefined && (this.#committed.size > 0 || checkpoint !== this.#flushedCheckpoint)) {
+      // What was drained stays so: another store may ask for the flush before the commit is answered (StoreMemory).
+      const drained = this.#digestedVersion === this.#version
       this.#changed()
-      this.#engine.write(sortedWrites(this.#committed, this.#codec), this.#checkpoint)
+      if (drained) this.#digestedVersion = this.#version
+      this.#engine.write(sortedWrites(this.#committed, this.#codec), checkpoint)
       this.#cache.flushed(this.#committed, this.#committedBytes)
       this.#committed = new Map()
       this.#committedBytes = 0
       this.#dirty?.clear()
       for (const key of this.#overlay.keys()) this.#dirty?.add(key)
-      this.#flushedCheckpoint = this.#checkpoint
+      this.#flushedCheckpoint = checkpoint
     }
     invariant(this.#committed.size === 0, 'nothing is committed without a checkpoint', { store: this.name })
     this.#flushedAt = this.#clock.monotonic()

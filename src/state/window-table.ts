@@ -136,6 +136,18 @@ export abstract class WindowTable {
   }
 
   /**
+   * What began before this time was passed by the walks that tell and remove windows. It would be met by neither again.
+   * @param onClose whether windows are told as closed
+   */
+  passedBefore(onClose: boolean): number {
+    const { closed, expired } = this.progress
+    const last = onClose && closed > expired ? closed : expired
+    if (last === '') return 0
+    // A walk that was broken off stands among the windows of one time.
+    return timeIn(last, 0) + (last.length > timeBytes ? 1 : 0)
+  }
+
+  /**
    * A window has changed, and is told early when time comes to `due`, once.
    * @param wasThere whether it was there before @param isThere whether it is now
    */

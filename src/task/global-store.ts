@@ -71,7 +71,8 @@ export class GlobalStore {
     const { source } = this.table
     this.#queues = positions.map(
       (offset, partition) =>
-        new RecordQueue(this.topic, partition, source, { offset, partitionTime: -1 }, () =>
+        // The time of a partition is not kept: where records were read before it is no beginning, and some time is known.
+        new RecordQueue(this.topic, partition, source, { offset, partitionTime: offset > 0 ? 0 : -1 }, () =>
           this.#clock.now(),
         ),
     )

@@ -79,7 +79,7 @@ export interface TopicOptions<KS extends SerdeOrSchema, VS extends SerdeOrSchema
   /**
    * The timestamp of a record in ms since the epoch, where it is not the one that the record carries. `partitionTime` is the
    * highest timestamp of the records before it in its partition, also of those that were left out, -1 before the first one. It
-   * survives restarts.
+   * survives restarts, but for global tables and read-only stores, where it is 0 then.
    */
   readonly timestamp?: (record: StreamRecord<ReadOf<KS>, ReadOf<VS>>, partitionTime: number) => number
   /**

@@ -43,7 +43,7 @@ export class SessionAggregation extends UnalignedAggregation<SessionTable> {
       if (session.start < start) start = session.start
       if (session.end > end) end = session.end
     }
-    if (end <= this.lastClosed(time)) this.late(record)
+    if (end <= this.lastClosed(time) || end < this.passed) this.late(record)
     else {
       this.#join(record, key, found, start, end)
       this.opened(end)

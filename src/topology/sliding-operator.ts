@@ -123,7 +123,7 @@ export class SlidingAggregation extends UnalignedAggregation<SlidingTable> {
 
   /** Adds the record to what a window holds, or would hold without it. @param present what is in the store */
   #add(start: number, holds: Aggregate | undefined, present: Aggregate | undefined): void {
-    if (start + this.#windows.sizeMs < this.#closeTime) {
+    if (start + this.#windows.sizeMs < this.#closeTime || start < this.passed) {
       this.#missed = true
       return
     }

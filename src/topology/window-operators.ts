@@ -52,6 +52,11 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
   protected wake!: () => void
   /** Stream time before the record in hand. */
   protected before = -1
+  /**
+   * Windows with an earlier time first in their key take nothing more. By the grace they are late already, unless it was raised
+   * since they were told: they would be told a second time, or never, and stay for ever.
+   */
+  protected passed = 0
   readonly #store: string
   readonly #serde: Serde<unknown>
 
@@ -70,6 +75,7 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
 
   portion(entriesMax: number, drop: boolean): boolean {
     const { table } = this
+    this.passed = table.passedBefore(this.emission.onClose)
     if (table.time < 0) return false
     if (this.emission.onClose) {
       const closed = table.takeClosed(this.lastClosed(table.time), entriesMax)
@@ -83,7 +89,9 @@ abstract class WindowedAggregation<T extends AnyWindowTable> extends TableOperat
       }
       if (closed.length === entriesMax || this.#tellEarly(entriesMax, drop)) return true
     }
-    return table.expire(entriesMax)
+    const more = table.expire(entriesMax)
+    this.passed = table.passedBefore(this.emission.onClose)
+    return more
   }
 
   /** @returns whether there may be more */
@@ -192,7 +200,7 @@ export class CalendarAggregation extends AlignedAggregation<CalendarTable> {
     const time = this.advance(timestamp)
     const start = table.calendar.startOf(timestamp)
     const end = table.calendar.endOf(timestamp)
-    if (end + this.#graceMs <= time) this.late(record)
+    if (end + this.#graceMs <= time || start < this.passed) this.late(record)
     else this.add(record, key, start, end)
     // What is past its retention is removed with what closes.
     if (time !== this.before && this.lastClosed(time) !== this.lastClosed(this.before)) this.wake()
@@ -249,7 +257,7 @@ export class TimeWindowAggregation extends AlignedAggregation<TimeWindowTable> {
     const first = Math.floor(Math.max(0, timestamp - sizeMs + advanceMs) / advanceMs) * advanceMs
     let isLate = false
     for (let start = first; start <= timestamp; start += advanceMs) {
-      if (start + sizeMs + graceMs <= time) isLate = true
+      if (start + sizeMs + graceMs <= time || start < this.passed) isLate = true
       else this.add(record, key, start, start + sizeMs)
     }
     if (isLate) this.late(record)

@@ -46,11 +46,25 @@ describe('the memory of the stores of a worker', () => {
     const memory = new StoreMemory(300)
     const small = new User('small', 20, log)
     for (const user of [small, new User('large', 50, log), new User('middle', 30, log)]) memory.join(user)
-    memory.flushExcess()
+    memory.flushExcess(small)
     expect(log).toEqual([])
     small.committedBytes = 21
-    memory.flushExcess()
+    memory.flushExcess(small)
     expect(log).toEqual(['large flushes'])
+  })
+
+  it('leaves a store that cannot be flushed to its own commit', () => {
+    const memory = new StoreMemory(300)
+    const healthy = new User('healthy', 50, [])
+    const damaged = new User('damaged', 100, [])
+    damaged.flush = () => {
+      throw new Error('it is damaged')
+    }
+    for (const user of [healthy, damaged]) memory.join(user)
+    memory.flushExcess(healthy)
+    expect(healthy.committedBytes).toBe(0)
+    healthy.committedBytes = 50
+    expect(() => memory.flushExcess(damaged)).toThrow('it is damaged')
   })
 
   it('does not know a store that is closed', () => {
@@ -59,7 +73,7 @@ describe('the memory of the stores of a worker', () => {
     const user = new User('a', 200, log)
     memory.join(user)
     memory.leave(user)
-    memory.flushExcess()
+    memory.flushExcess(user)
     memory.cached(200)
     expect(log).toEqual([])
   })
@@ -90,6 +104,27 @@ describe('stores that share a memory', () => {
     fill(two, 5, 7)
     expect(engines.map((engine) => engine.count())).toEqual([7, 0])
     expect([one.get('3'), two.get('6')]).toEqual([3, 6])
+  })
+
+  it('can be flushed for another one between the drain and the commit', () => {
+    const memory = new StoreMemory(3000)
+    const engine = new MemoryEngine()
+    const options = { name: 'one', key: string, value: int64, engine, clock, memory, flushIntervalMs: 1e9 }
+    const one = new TransactionalStore<string, number>({ ...options, digest: true })
+    while (!one.scanDigest(10));
+    const two = open('two', memory, new MemoryEngine())
+    fill(one, 0, 7)
+    one.put('7', 7)
+    one.drainChanges(() => {})
+    fill(two, 0, 7)
+    expect(engine.count()).toBe(7)
+    const next = one.nextDigest
+    one.commitOverlay(at(2))
+    expect(one.digest).toBe(next)
+    one.flush()
+    one.forgetDigest()
+    while (!one.scanDigest(10));
+    expect(one.digest).toBe(next)
   })
 
   it('leave the memory to the one that is used when another closes', () => {
