@@ -1,18 +1,23 @@
 // The projects: unit (no broker, no network), integration and language (one real broker for the whole run), contract (the same cases on
 // a real broker and on the embedded one), controls (wrong builds that must be noticed), system (real processes on a real
 // broker), rotation (a command of its own). docs/testing.md says what belongs where.
+import path from 'node:path'
+import process from 'node:process'
 import { defineConfig } from 'vitest/config'
 
 // The package imports itself by name (processors/, type tests): the condition leads to src/ instead of dist/.
 const source = 'millstream-source'
 const conditions = [source, 'module', 'node', 'development|production']
 
-const execArgv = [
-  `--conditions=${source}`,
-  // V8 keeps the pages of compiled code of all threads in one map, and with memory protection keys a look-up may miss:
-  // "Check failed: jit_page.has_value()", or SIGSEGV, once in some runs (nodejs/node#64500).
-  '--no-memory-protection-keys',
-]
+// V8 keeps the pages of compiled code of all threads in one map. Where a look-up there misses, the process ends: "Check
+// failed: jit_page.has_value()", or SIGSEGV. Two things lead to it: memory protection keys (nodejs/node#64500), which are
+// switched off here, and WebAssembly whose shared wrappers are freed while another thread compiles its own. Our threads
+// have WebAssembly only where Node strips types from the sources, so they find their sources stripped in this cache.
+process.env['NODE_COMPILE_CACHE'] ??= path.join(import.meta.dirname, 'node_modules', '.cache', 'compiled')
+const execArgv = [`--conditions=${source}`, '--no-memory-protection-keys']
+
+/** Of the projects that start threads. */
+const threads = 'test/support/threads.ts'
 
 const shared = {
   resolve: { conditions },
@@ -46,7 +51,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          globalSetup: ['test/support/kafka.ts'],
+          globalSetup: [threads, 'test/support/kafka.ts'],
           execArgv,
           // Each file has topics and groups of its own; more than two at once would only wait for the broker.
           maxWorkers: 2,
@@ -59,7 +64,7 @@ export default defineConfig({
         test: {
           name: 'language',
           include: ['test/language/**/*.test.ts'],
-          globalSetup: ['test/support/kafka.ts', 'test/support/language-parts.ts'],
+          globalSetup: [threads, 'test/support/kafka.ts', 'test/support/language-parts.ts'],
           execArgv,
           // Each file has topics and groups of its own; more than two at once would only wait for the broker.
           maxWorkers: 2,
@@ -72,7 +77,7 @@ export default defineConfig({
         test: {
           name: 'contract',
           include: ['test/contract/**/*.test.ts'],
-          globalSetup: ['test/support/contract/brokers.ts'],
+          globalSetup: [threads, 'test/support/contract/brokers.ts'],
           execArgv,
           maxWorkers: 2,
           testTimeout: 20_000,
@@ -84,7 +89,7 @@ export default defineConfig({
         test: {
           name: 'controls',
           include: ['test/controls/**/*.test.ts'],
-          globalSetup: ['test/support/kafka.ts'],
+          globalSetup: [threads, 'test/support/kafka.ts'],
           execArgv,
           testTimeout: 90_000,
           hookTimeout: 180_000,
@@ -95,7 +100,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts'],
-          globalSetup: ['test/support/kafka.ts'],
+          globalSetup: [threads, 'test/support/kafka.ts'],
           execArgv,
           // Processes are killed and timed here: one file at a time.
           fileParallelism: false,
@@ -108,7 +113,7 @@ export default defineConfig({
         test: {
           name: 'rotation',
           include: ['test/rotation/**/*.test.ts'],
-          globalSetup: ['test/support/kafka.ts'],
+          globalSetup: [threads, 'test/support/kafka.ts'],
           execArgv,
           testTimeout: 1_800_000,
           hookTimeout: 180_000,

@@ -2,7 +2,7 @@
 // says what came out: `N passed, N failed` (`, N skipped`), added up over all suites. A check or a suite that fails
 // without a failed test of its own (a lint error, a crash, no test found) counts as one failure, so a red run never
 // says `0 failed`. What failed is said once more before that line: thousands of lines after it happened, at the end of a log.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
@@ -35,6 +35,9 @@ const checks: readonly Step[] = [
   { name: 'knip', command: 'knip', args: [], budgetSeconds: 40 },
 ]
 
+/** What failed outside all tests stands beside the counts. */
+const unhandledIn = (file: string): string => `${file}.unhandled`
+
 interface Suite extends Step {
   /** Arguments that make it write its counts into this file. */
   readonly countsInto: (file: string) => readonly string[]
@@ -45,7 +48,11 @@ const suite = (name: string, budgetSeconds: number): Suite => ({
   command: 'vitest',
   args: ['run', '--project', name],
   budgetSeconds,
-  countsInto: (file) => ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
+  countsInto: (file) => [
+    ...['default', 'json', './tools/unhandled-reporter.ts'].map((reporter) => `--reporter=${reporter}`),
+    `--outputFile.json=${file}`,
+    `--outputFile.unhandled=${unhandledIn(file)}`,
+  ],
 })
 
 /** The short form of the fault bench, a program of its own. */
@@ -122,6 +129,7 @@ const runSuite = async (step: Suite, args: readonly string[]): Promise<Counts> =
     const counts = countsOf(outcome.code, result, inCi)
     report(step, outcome, closingLine(counts))
     if (counts.failed > 0) failures.push(step.name, ...failuresOf(result))
+    if (existsSync(unhandledIn(file))) failures.push(readFileSync(unhandledIn(file), 'utf8').trimEnd())
     return counts
   } finally {
     rmSync(folder, { recursive: true, force: true })

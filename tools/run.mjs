@@ -19,7 +19,7 @@ const node24 = path.join(
 )
 const major = Number(process.versions.node.split('.')[0])
 const source = '--conditions=millstream-source'
-/** Threads of V8 may end a process where the processor has memory protection keys (nodejs/node#64500; vitest.config.ts). */
+/** Threads of V8 may end a process where the processor has memory protection keys (nodejs/node#64500). */
 const threaded = '--no-memory-protection-keys'
 
 /** What each script runs on Node 24, before the arguments of the user. */
@@ -120,7 +120,12 @@ const main = async () => {
       'Node 24 could not be installed: run `npm rebuild node --ignore-scripts=false`, or use Node 24 itself.',
     )
 
-  const env = { ...process.env, PATH: [bin, outerPath()].join(path.delimiter) }
+  const env = {
+    // Sources without their types, so that threads need no WebAssembly for it (vitest.config.ts says why).
+    NODE_COMPILE_CACHE: path.join(root, 'node_modules', '.cache', 'compiled'),
+    ...process.env,
+    PATH: [bin, outerPath()].join(path.delimiter),
+  }
   process.exit(await run(runtime, [...program, ...args], env))
 }
 

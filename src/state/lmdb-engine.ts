@@ -119,6 +119,11 @@ const checkFile = (disk: Disk, directory: string): void => {
   if (size < needed) throw corrupt(directory, `the file of the store is cut: ${size} bytes of ${needed}`)
 }
 
+interface Entry {
+  readonly key: string
+  readonly value: Buffer
+}
+
 const smallCopy = 64
 
 /** Copies out of the buffer that lmdb uses again for its next read. */
@@ -155,6 +160,8 @@ export class LmdbEngine implements StoreEngine {
   readonly #onSynced: ((synced: boolean) => void) | undefined
   #synced = false
   #closed = false
+  /** Of ranges that are still read. Each must end before its environment: closed later, a cursor is read out of freed memory. */
+  readonly #cursors = new Set<Iterator<Entry>>()
   /** The checkpoint that this engine found or wrote last, as it stands in the file. */
   #writtenCheckpoint: string | undefined
 
@@ -184,6 +191,7 @@ export class LmdbEngine implements StoreEngine {
 
   get(key: string): Buffer | undefined {
     if (key.length > this.keyBytesMax) return undefined
+    this.#mustBeOpen()
     try {
       const bytes = this.#db.getBinaryFast(key)
       return bytes === undefined ? undefined : copyOf(bytes, bytes.length)
@@ -192,11 +200,15 @@ export class LmdbEngine implements StoreEngine {
     }
   }
 
-  *range(
-    from: string | undefined,
-    to: string | undefined,
-    reverse: boolean,
-  ): IterableIterator<{ key: string; value: Buffer }> {
+  #mustBeOpen(): void {
+    if (!this.#closed) return
+    throw new MillstreamError('CLOSED', {
+      what: 'the store is closed',
+      where: { directory: this.#directory },
+    })
+  }
+
+  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<Entry> {
     // A bound that is longer than any key is cut for LMDB; the comparisons below settle what the cut let through.
     const max = this.keyBytesMax
     const lowest: LmdbKey = from === undefined ? firstKey : from.slice(0, max)
@@ -204,16 +216,37 @@ export class LmdbEngine implements StoreEngine {
     const bounds = reverse
       ? { start: beyond, exclusiveStart: true, end: lowest, inclusiveEnd: true, reverse: true }
       : { start: lowest, end: beyond }
+    const cursor = this.#open(bounds)
     try {
-      for (const { key, value } of this.#db.getRange(bounds) as Iterable<{ key: string; value: Buffer }>) {
+      for (let next = this.#next(cursor); next !== undefined; next = this.#next(cursor)) {
+        const { key } = next
         const below = from !== undefined && key < from
         const above = to !== undefined && key >= to
-        if (below || above) {
-          if (below === reverse) return
-          continue
-        }
-        yield { key, value }
+        if (!below && !above) yield next
+        else if (below === reverse) return
       }
+    } finally {
+      if (this.#cursors.delete(cursor)) cursor.return?.()
+    }
+  }
+
+  #open(bounds: object): Iterator<Entry> {
+    this.#mustBeOpen()
+    try {
+      const cursor = (this.#db.getRange(bounds) as Iterable<Entry>)[Symbol.iterator]()
+      this.#cursors.add(cursor)
+      return cursor
+    } catch (error) {
+      throw translated(this.#directory, 'range', error)
+    }
+  }
+
+  /** @throws CLOSED when the store was closed since the last one: in a rebalance, while a processor awaited something. */
+  #next(cursor: Iterator<Entry>): Entry | undefined {
+    this.#mustBeOpen()
+    try {
+      const { done, value } = cursor.next() as IteratorResult<Entry, undefined>
+      return done === true ? undefined : value
     } catch (error) {
       throw translated(this.#directory, 'range', error)
     }
@@ -226,11 +259,7 @@ export class LmdbEngine implements StoreEngine {
   }
 
   #transaction(doing: string, work: () => void): void {
-    if (this.#closed)
-      throw new MillstreamError('CLOSED', {
-        what: 'the store is closed',
-        where: { directory: this.#directory },
-      })
+    this.#mustBeOpen()
     try {
       if (this.#synced) this.#onSynced?.(false)
       this.#synced = false
@@ -338,6 +367,8 @@ export class LmdbEngine implements StoreEngine {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    for (const cursor of this.#cursors) cursor.return?.()
+    this.#cursors.clear()
     // Nothing asynchronous was ever queued, so lmdb closes within this call; its promise has nothing left to say.
     this.#db.close().catch(() => {})
   }

@@ -149,6 +149,22 @@ describe('engine lmdb on disk', () => {
     expect(again.get('k1999')).toEqual(Buffer.alloc(50, 1))
   })
 
+  it('ends the ranges that are open when it closes, and is not read after that', () => {
+    filled()
+    const again = engine()
+    const open = again.range(undefined, undefined, false)
+    const left = again.range(undefined, undefined, false)
+    const unread = again.range(undefined, undefined, true)
+    expect([open.next().done, left.next().done]).toEqual([false, false])
+    again.close()
+    // With its cursor still open, this would be the end of the process.
+    expect(left.return?.().done).toBe(true)
+    expect(code(() => open.next())).toBe('CLOSED')
+    expect(code(() => unread.next())).toBe('CLOSED')
+    expect(code(() => again.get('k1999'))).toBe('CLOSED')
+    expect(code(() => again.write([], at(9)))).toBe('CLOSED')
+  })
+
   it.each([
     ['between', 1000, at(20)],
     ['inside', 1000, at(20)],
