@@ -68,9 +68,9 @@ export class Tool {
     return this.#run('await', { group, topic, timeoutMs })
   }
 
-  /** @throws when the output is not what the input asks for. `every`: each update of a count must be there. */
-  check(work: Work, input: string, output: string, keys: number, every: boolean): Promise<unknown> {
-    return this.#run('check', { work, input, output, keys, every })
+  /** @throws when the output is not what the input asks for. */
+  check(work: Work, input: string, output: string, keys: number): Promise<unknown> {
+    return this.#run('check', { work, input, output, keys })
   }
 
   async latency(

@@ -88,17 +88,8 @@ const createTopics = async (stage: Stage, turn: Turn, given: ContestantArguments
   }
 }
 
-/** Kafka Streams' record cache, which it has by default, may merge updates of one key within a commit. */
-const writesEveryUpdate = (contestant: Contestant): boolean => contestant !== 'kafka-streams'
-
 const check = (stage: Stage, turn: Turn, given: ContestantArguments): Promise<unknown> =>
-  stage.tool.check(
-    turn.work,
-    given.input,
-    given.output,
-    stage.plan.input.keys,
-    writesEveryUpdate(turn.contestant),
-  )
+  stage.tool.check(turn.work, given.input, given.output, stage.plan.input.keys)
 
 const throughput = async (stage: Stage, turn: Turn, given: ContestantArguments): Promise<Figures> => {
   const contestant = await start(stage, turn.contestant, given)

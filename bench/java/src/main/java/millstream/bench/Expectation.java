@@ -17,9 +17,8 @@ final class Expectation {
   final int[] recordsOfKey;
   /** Digest of the values that `map` must write for a key, in their order. */
   final long[] mappedOfKey;
-  /** Digest of the joined rows that `table-join` must tell for a key, in their order, and the checksum of the last one. */
+  /** Digest of the joined rows that `table-join` must tell for a key, in their order. */
   final long[] joinedOfKey;
-  final long[] lastJoinedOfKey;
   /** How many pairs `stream-join` must tell for a key, and the sum of their checksums: in any order. */
   final int[] pairsOfKey;
   final long[] pairSumOfKey;
@@ -35,7 +34,6 @@ final class Expectation {
     recordsOfKey = new int[keys];
     mappedOfKey = new long[keys];
     joinedOfKey = new long[keys];
-    lastJoinedOfKey = new long[keys];
     pairsOfKey = new int[keys];
     pairSumOfKey = new long[keys];
     recordsOfPartition = new long[partitions];
@@ -56,8 +54,7 @@ final class Expectation {
       expected.mappedOfKey[key] = chain(expected.mappedOfKey[key], crc.getValue());
       boolean isLeft = Works.isLeft(new String(record.value(), 0, 24, StandardCharsets.US_ASCII));
       (isLeft ? left : right)[key] = record.value();
-      expected.lastJoinedOfKey[key] = checksum(crc, left[key], right[key]);
-      expected.joinedOfKey[key] = chain(expected.joinedOfKey[key], expected.lastJoinedOfKey[key]);
+      expected.joinedOfKey[key] = chain(expected.joinedOfKey[key], checksum(crc, left[key], right[key]));
       expected.pair(crc, key, isLeft, record, recent.computeIfAbsent(key * 2 + (isLeft ? 1 : 0), side -> new ArrayDeque<>(2)),
           recent.getOrDefault(key * 2 + (isLeft ? 0 : 1), NONE));
       long window = record.timestamp() - record.timestamp() % Works.WINDOW_MS;

@@ -22,10 +22,7 @@ import org.apache.kafka.common.TopicPartition;
 final class LatencyRun {
   /** Keys of their own, so that counts begin at 1 and what was warm-up is told apart. */
   private static final String KEY_PREFIX = "lat-";
-  /**
-   * So many that a record cache does not merge two updates of a key, whatever stalls for less than 5 s. An odd number: a
-   * key is on the left side of a join and on the right one in turn.
-   */
+  /** An odd number: a key is on the left side of a join and on the right one in turn. */
   private static final int KEYS = 4999;
   private static final byte[] MAPPED_START = (Works.MAP_PREFIX + "\"id\":").getBytes(StandardCharsets.US_ASCII);
   private static final byte[] ID_START = "{\"id\":".getBytes(StandardCharsets.US_ASCII);

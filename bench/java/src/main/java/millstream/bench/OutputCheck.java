@@ -1,10 +1,9 @@
 // Judges the output that was timed, read in read_committed, against the input.
 //   map:   each key has its mapped values, all of them, once, in order, and in the key's partition.
-//   count: each key counts upwards to the number of its input records, in the key's partition. With `every=true` each
-//          count occurs once (1, 2, 3, ...); a record cache, which Kafka Streams has by default, may leave some out.
+//   count: each key counts upwards to the number of its input records, one by one, in the key's partition.
 //   windowed-count: the same for each key and window.
 //   stream-join: each key has told its pairs, once, in any order.
-//   table-join: each key ends with both of its last rows; with `every=true` it has told each change, once, in order.
+//   table-join: each key has told each change of its two rows, once, in order.
 package millstream.bench;
 
 import java.nio.ByteBuffer;
@@ -72,13 +71,12 @@ final class OutputCheck {
     String work = command.text("work");
     String output = command.text("output");
     if (topics.partitionsOf(output).size() != expected.partitions) throw new IllegalStateException("partitions differ");
-    boolean every = Boolean.parseBoolean(command.text("every"));
     switch (work) {
       case "map" -> checkMap(output);
-      case "count" -> checkCount(output, every);
-      case "windowed-count" -> checkWindowedCount(output, every);
+      case "count" -> checkCount(output);
+      case "windowed-count" -> checkWindowedCount(output);
       case "stream-join" -> checkStreamJoin(output);
-      case "table-join" -> checkTableJoin(output, every);
+      case "table-join" -> checkTableJoin(output);
       default -> throw new IllegalArgumentException("no such work: " + work);
     }
     if (findingCount > 0) {
@@ -125,7 +123,7 @@ final class OutputCheck {
     }
   }
 
-  private void checkCount(String output, boolean every) throws Exception {
+  private void checkCount(String output) throws Exception {
     TopicReader.read(brokers, topics, output, record -> {
       int key = keyOf(record);
       if (key < 0) return;
@@ -134,7 +132,7 @@ final class OutputCheck {
         return;
       }
       long count = ByteBuffer.wrap(record.value()).getLong();
-      if (every ? count != countOfKey[key] + 1 : count <= countOfKey[key]) {
+      if (count != countOfKey[key] + 1) {
         finding("key user-" + key + " goes from " + countOfKey[key] + " to " + count + place(record));
       }
       countOfKey[key] = count;
@@ -146,7 +144,7 @@ final class OutputCheck {
     }
   }
 
-  private void checkWindowedCount(String output, boolean every) throws Exception {
+  private void checkWindowedCount(String output) throws Exception {
     Map<Long, int[]> counted = new HashMap<>();
     TopicReader.read(brokers, topics, output, record -> {
       int length = record.key() == null ? 0 : record.key().length - Long.BYTES;
@@ -159,7 +157,7 @@ final class OutputCheck {
       long window = ByteBuffer.wrap(record.key()).getLong(length);
       int[] counts = counted.computeIfAbsent(window, start -> new int[countOfKey.length]);
       long count = ByteBuffer.wrap(record.value()).getLong();
-      if (every ? count != counts[key] + 1 : count <= counts[key]) {
+      if (count != counts[key] + 1) {
         finding("key user-" + key + " goes from " + counts[key] + " to " + count + " in the window of " + window + place(record));
       }
       counts[key] = (int) count;
@@ -190,17 +188,11 @@ final class OutputCheck {
     }
   }
 
-  private void checkTableJoin(String output, boolean every) throws Exception {
+  private void checkTableJoin(String output) throws Exception {
     long[] joinedOfKey = new long[recordsOfKey.length];
-    long[] lastOfKey = new long[recordsOfKey.length];
-    readChecksums(output, (key, checksum) -> {
-      lastOfKey[key] = checksum;
-      joinedOfKey[key] = Expectation.chain(joinedOfKey[key], lastOfKey[key]);
-    });
-    for (int key = 0; key < lastOfKey.length; key++) {
-      if (lastOfKey[key] != expected.lastJoinedOfKey[key]) {
-        finding("key user-" + key + " does not end with the last rows of its input");
-      } else if (every && joinedOfKey[key] != expected.joinedOfKey[key]) {
+    readChecksums(output, (key, checksum) -> joinedOfKey[key] = Expectation.chain(joinedOfKey[key], checksum));
+    for (int key = 0; key < joinedOfKey.length; key++) {
+      if (joinedOfKey[key] != expected.joinedOfKey[key]) {
         finding("key user-" + key + " has other rows, or in another order, than its input gives");
       }
     }
