@@ -49,10 +49,24 @@ export interface StandbyStatus {
 }
 
 interface Standby extends TaskStores {
-  /** By topic-partition; empty until it is known where to begin. */
+  /** By topic-partition; empty until it begins. */
   jobs: ReadonlyMap<string, RestoreJob>
+  begun: boolean
+  /** What is committed of the topics that fill its read-only stores, from when it is asked for until it begins. */
+  committed: CommittedInputs | 'asked' | undefined
   retryAtMs: number
 }
+
+const standbyOf = ({ plan, stores }: TaskStores): Standby => ({
+  plan,
+  stores,
+  jobs: new Map(),
+  begun: false,
+  committed: undefined,
+  retryAtMs: 0,
+})
+
+const isFilled = ({ plan }: Standby): boolean => plan.inputs.some(({ source }) => source.fills)
 
 export class Standbys {
   readonly #options: StandbyOptions
@@ -121,10 +135,10 @@ export class Standbys {
   }
 
   /** A task that ran here becomes a standby. Its stores are at what is committed, and nobody else uses them. */
-  keep({ plan, stores }: TaskStores): void {
+  keep(task: TaskStores): void {
     // What an aborted transaction left must not be there when the task comes back.
-    for (const { store } of stores.values()) store.dropOverlay()
-    this.#kept.set(plan.id, { plan, stores, jobs: new Map(), retryAtMs: 0 })
+    for (const { store } of task.stores.values()) store.dropOverlay()
+    this.#kept.set(task.plan.id, standbyOf(task))
   }
 
   /** Ends a standby whose task is to run here. @returns its open stores; undefined where there is none */
@@ -148,8 +162,8 @@ export class Standbys {
     for (const { topic, partition } of jobs.values()) this.#fetcher?.remove(topic, partition)
   }
 
-  #lagOf({ jobs, stores }: Standby): number | undefined {
-    if (jobs.size === 0 && stores.size > 0) return undefined
+  #lagOf({ jobs, stores, begun }: Standby): number | undefined {
+    if (!begun && stores.size > 0) return undefined
     let lag = 0
     for (const { store, topic, partition, replay } of jobs.values()) {
       const end = replay?.end ?? this.#fetcher?.progress(topic, partition)?.highWatermark ?? -1
@@ -188,7 +202,7 @@ export class Standbys {
       try {
         const stores = openTaskStores(this.#options, plan)
         this.#openAtMs.delete(id)
-        this.#kept.set(id, { plan, stores, jobs: new Map(), retryAtMs: 0 })
+        this.#kept.set(id, standbyOf({ plan, stores }))
       } catch (error) {
         this.#openAtMs.set(id, now + retryAfterMs)
         this.#warn(id, asMillstreamError(error))
@@ -200,15 +214,17 @@ export class Standbys {
   async #begin(): Promise<void> {
     const { ports, settings, cluster, log } = this.#options
     const now = ports.clock.monotonic()
-    const fresh = [...this.#kept.values()].filter(
-      ({ jobs, retryAtMs }) => jobs.size === 0 && retryAtMs <= now,
-    )
-    if (fresh.length === 0) return
-    for (const standby of fresh) standby.retryAtMs = now + retryAfterMs
+    const fresh = [...this.#kept.values()].filter(({ begun, retryAtMs }) => !begun && retryAtMs <= now)
+    this.#ask(fresh.filter((standby) => isFilled(standby) && standby.committed === undefined))
     // In this order, as for a task: so the ends lie behind what is committed.
-    const committed = await this.#committed(fresh)
-    if (committed === undefined) return
-    const limits = { ...(await changelogLimits(this.#options, fresh)), committed }
+    const ready = fresh.filter((standby) => !isFilled(standby) || standby.committed instanceof Map)
+    if (ready.length === 0) return
+    for (const standby of ready) standby.retryAtMs = now + retryAfterMs
+    const committed: CommittedInputs = new Map(
+      ready.flatMap((standby) => (standby.committed instanceof Map ? [...standby.committed] : [])),
+    )
+    for (const standby of ready) standby.committed = undefined
+    const limits = { ...(await changelogLimits(this.#options, ready)), committed }
     if (this.#closed) return
     this.#fetcher ??= new Fetcher(cluster, ports, {
       role: 'standby',
@@ -220,19 +236,34 @@ export class Standbys {
       log,
       onData: () => this.#wakeup.notify(),
     })
-    for (const standby of fresh) {
+    for (const standby of ready) {
       // It was taken or given up meanwhile: its stores are somebody else's.
       if (this.#kept.get(standby.plan.id) !== standby) continue
       // One answer may be older than what was committed (KAFKA-20416): it is asked again, and nothing is emptied for it.
       if (isBeyond(standby, committed)) continue
       const jobs = restoreJobs(this.#options, standby, limits)
       standby.jobs = new Map(jobs.map((job) => [partitionId(job.topic, job.partition), job]))
+      standby.begun = true
       for (const { topic, partition, from } of jobs) this.#fetcher.add(topic, partition, from)
       log.info('standby of a task', { task: standby.plan.id, lag: sumOf(jobs) })
     }
   }
 
-  /** Undefined where that is open: an owner that is gone may have left it undecided, and the others go on meanwhile. */
+  /** Nothing waits for the answer: while an owner that is gone has left it undecided, the other standbys go on. */
+  #ask(standbys: readonly Standby[]): void {
+    if (standbys.length === 0) return
+    for (const standby of standbys) standby.committed = 'asked'
+    void this.#committed(standbys).then((committed) => {
+      const retryAtMs = this.#options.ports.clock.monotonic() + retryAfterMs
+      for (const standby of standbys) {
+        standby.committed = committed
+        if (committed === undefined) standby.retryAtMs = retryAtMs
+      }
+      this.#wakeup.notify()
+    })
+  }
+
+  /** Undefined where that is open: an owner that is gone may have left it undecided. */
   async #committed(standbys: readonly Standby[]): Promise<CommittedInputs | undefined> {
     try {
       return await committedInputs(this.#options, standbys)
@@ -351,7 +382,7 @@ export class Standbys {
     await this.#fetcher?.close()
     this.#fetcher = undefined
     const retryAtMs = this.#options.ports.clock.monotonic() + retryAfterMs
-    for (const one of this.#kept.values()) Object.assign(one, { jobs: new Map(), retryAtMs })
+    for (const one of this.#kept.values()) Object.assign(one, { jobs: new Map(), begun: false, retryAtMs })
   }
 
   /** Closes a standby, to be opened again: where it has to begin is decided then. */
