@@ -56,17 +56,21 @@ interface Apart {
 const apart = async (): Promise<Apart> => {
   const topic = uniqueTopic('hanging-offsets')
   await watching.coordinator('group', groupOf(topic))
-  const partition = (await offsetsPartition(watching, groupOf(topic))) as number
+  let partition: number | undefined
   let leader: number | undefined
-  await expect
-    .poll(async () => (leader = await leaderOfOffsets(partition)), { timeout: 30_000 })
-    .toBeTypeOf('number')
+  // The coordinator is found before every broker shows the topic that was just created, and before it shows the leaders.
+  const look = async (): Promise<number | undefined> => {
+    partition = await offsetsPartition(watching, groupOf(topic))
+    leader = partition === undefined ? undefined : await leaderOfOffsets(partition)
+    return leader
+  }
+  await expect.poll(look, { timeout: 30_000 }).toBeTypeOf('number')
   // The number goes through all partitions of the coordinators. The name of the topic alone does not: the hashes of a group and
   // of an id that are made of one name are equal modulo four, or differ by the same for each name.
   for (let number = 0; number < 100; number++) {
     const transactionalId = `${topic}.one.${number}`
     if ((await watching.coordinator('transaction', transactionalId)) !== leader)
-      return { topic, transactionalId, partition, leader: leader as unknown as number }
+      return { topic, transactionalId, partition: Number(partition), leader: Number(leader) }
   }
   throw new Error(`broker ${leader} coordinates the transactions of every partition`)
 }
