@@ -66,7 +66,7 @@ const halfways = {
 
 describe.each(outcomes)('a commit without an answer (%s)', (outcome) => {
   /**
-   * Lets a commit of 5 records be lost, the producer be initialised, and what follows fail until `act` returns.
+   * Lets the commit of up to 5 records be lost, the producer be initialised, and what follows fail until `act` returns.
    * @returns the worker after that, with nothing in its way
    */
   const loseCommit = async (
@@ -104,9 +104,12 @@ describe.each(outcomes)('a commit without an answer (%s)', (outcome) => {
     await act({ app, test })
     released = true
     if (test.worker.state === 'closed') {
-      // Neither taken back nor committed once more by the close.
-      await expect.poll(app.offsets, { timeout: 20_000 }).toEqual([outcome === 'applied' ? 8 : 3])
-      expect(await outputOf(judge, app.output)).toHaveLength(outcome === 'applied' ? 8 : 3)
+      // Neither taken back nor committed once more by the close. A commit may come due before all five are processed.
+      const committed = async (): Promise<number> => (await app.offsets())[0] as number
+      const settled = expect.poll(committed, { timeout: 20_000 })
+      if (outcome === 'applied') await settled.toBeGreaterThan(3)
+      else await settled.toBe(3)
+      expect(await outputOf(judge, app.output)).toHaveLength(await committed())
     } else {
       await app.drained()
       await app.feed(3)
