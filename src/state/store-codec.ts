@@ -1,4 +1,4 @@
-// Keys and values of a store as its layers hold them: keys as strings with one char per byte, values as themselves
+// Keys and values of a store as its entries hold them: keys as strings with one char per byte, values as themselves
 // (primitives) or as bytes that nobody else can reach.
 import { MillstreamError, ensureError, isSchemaPending } from '../errors.ts'
 import { appendedSize } from '../record/batch-builder.ts'
@@ -8,10 +8,10 @@ import type { KeyedRecord } from './contracts.ts'
 import { keepsHeaders, splitHeaders } from './headed-values.ts'
 import type { StateDigest } from './state-digest.ts'
 
-/** Stands for "this key is absent" in a layer: a delete that was not flushed, or a miss that was remembered. */
+/** Stands for "this key is absent" in an entry: a delete that was not flushed, or a miss that was remembered. */
 export const absent: unique symbol = Symbol('absent')
 
-/** A value in a layer: the value itself for a primitive serde, else its bytes. */
+/** A value in an entry: the value itself for a primitive serde, else its bytes. */
 export type Held = unknown
 
 type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
@@ -34,7 +34,7 @@ export const prefixBounds = <P>(serde: Serde<P>, prefix: P): { from: string; to:
   return { from, to: end === 0 ? undefined : from.slice(0, end - 1) + last }
 }
 
-/** Keys that are what a layer holds already: of stores that lay out their keys themselves. */
+/** Keys that are what an entry holds already: of stores that lay out their keys themselves. */
 export const rawKeys: Serde<string> = {
   name: 'raw',
   encode: (key) => Buffer.from(key, 'latin1'),
@@ -173,7 +173,7 @@ export class StoreCodec<K, V> {
     try {
       if (this.primitive) {
         serde.check?.(value)
-        // Undefined and null mean "not in this layer" and "deleted" elsewhere: no serde gets them in by silence.
+        // Undefined and null mean "not known" and "deleted" elsewhere: no serde gets them in by silence.
         if (value === undefined || value === null)
           throw new TypeError(`a store cannot hold ${String(value)}; delete the key instead`)
         return value
@@ -186,7 +186,7 @@ export class StoreCodec<K, V> {
     }
   }
 
-  /** What a layer holds, as bytes that stay as they are. */
+  /** What an entry holds, as bytes that stay as they are. */
   bytes(held: Held): Uint8Array {
     if (!this.primitive) return held as Buffer
     const length = encodeToScratch(this.#value, held as V)
@@ -235,10 +235,11 @@ export class StoreCodec<K, V> {
   }
 }
 
-const entryOverhead = 64
+/** About what a held value takes in memory, bytes; what is absent or unknown counts like a number. */
+export const valueBytes = (held: Held): number =>
+  held instanceof Uint8Array || typeof held === 'string' ? held.length : 8
+
+const entryOverhead = 128
 
 /** About what an entry takes in memory, bytes. */
-export const entryBytes = (key: string, held: Held): number => {
-  const value = held instanceof Uint8Array ? held.length : typeof held === 'string' ? held.length : 8
-  return entryOverhead + key.length + value
-}
+export const entryBytes = (key: string, held: Held): number => entryOverhead + key.length + valueBytes(held)

@@ -20,16 +20,6 @@ export class StoreDigest {
   #committed: StateDigest | undefined
   #scan: Scan | undefined
 
-  // What the keys of the overlay had below it, in the order of their first writes, which is that of the overlay; undefined
-  // where it was not read. It is mostly at hand when a key is written, and to look for it again costs more than the hash.
-  // Only the first `#written` entries count: truncating an array gives its memory back, for each transaction anew.
-  readonly #before: Held[] = []
-  #written = 0
-  #visited = 0
-  /** What was last read below the overlay. */
-  #foundKey = ''
-  #found: Held
-
   /** @param text as it lies beside the data of the engine */
   constructor(engine: StoreEngine, codec: StoreCodec<never, never>, text: string | undefined) {
     this.#engine = engine
@@ -54,43 +44,14 @@ export class StoreDigest {
    */
   begin(): boolean {
     this.#scan = undefined
-    this.#visited = 0
     if (this.#committed === undefined) return false
     this.#next.become(this.#committed)
     return true
   }
 
-  /** A key was read, and is not in the overlay. */
-  found(key: string, held: Held): void {
-    this.#foundKey = key
-    this.#found = held
-  }
-
-  /** A key comes into the overlay. */
-  firstWritten(key: string): void {
-    this.#before[this.#written++] = key === this.#foundKey ? this.#found : undefined
-  }
-
-  /** The key that came last leaves the overlay. */
-  lastUndone(): void {
-    this.#written--
-  }
-
-  /** For one key of the overlay after another, since `begin`: what it had below; undefined where that is to be looked for. */
-  nextBefore(): Held {
-    return this.#before[this.#visited++]
-  }
-
-  /** The overlay is empty, or what lies below it changed. */
-  drop(): void {
-    this.#written = 0
-    this.#foundKey = ''
-    this.#found = undefined
-  }
-
   /**
    * A key changes; each is told once.
-   * @param before what a layer above the engine holds for it; undefined where none does
+   * @param before what it was; undefined where only the engine knows
    */
   change(key: string, before: Held, value: Uint8Array | null): void {
     const next = this.#next
@@ -105,7 +66,6 @@ export class StoreDigest {
   /** What was told since `begin` is committed. */
   commit(): void {
     this.#committed?.become(this.#next)
-    this.drop()
   }
 
   forget(): void {

@@ -1,8 +1,8 @@
-// A key-value store under transactions: the layers that a read goes through, and when what goes down a layer.
+// A key-value store under transactions: the states that an entry goes through, and when.
 //
-//   overlay    writes of the open transaction
-//   committed  committed in Kafka, not yet in the engine
-//   cache      clean: equal to the engine
+//   written    by the open transaction, over what was there before (the overlay)
+//   waiting    committed in Kafka, not yet in the engine
+//   clean      equal to the engine, kept as long as there is memory
 //   engine     the data, with the checkpoint up to which they follow the changelog
 //
 // Kafka holds every committed write, so the engine may lag: its checkpoint is that of what was flushed, and a restart
@@ -21,9 +21,10 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { type Entry, keysWithin, lastWrites, merged, ReadCache, sortedWrites } from './layers.ts'
+import { Entries, type Entry, keysWithin, lastWrites, merged, sortedWrites } from './entries.ts'
+import { Overlay } from './overlay.ts'
 import { SortedKeys } from './sorted-keys.ts'
-import { type Held, StoreCodec, absent, entryBytes, prefixBounds, rawKeys } from './store-codec.ts'
+import { type Held, StoreCodec, absent, prefixBounds, rawKeys, valueBytes } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
 import { StoreMemory } from './store-memory.ts'
 import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
@@ -35,13 +36,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly #clock: Clock
   readonly #memory: StoreMemory
   readonly #flushIntervalMs: number
-  readonly #cache: ReadCache
+  readonly #known: Entries
   readonly #digest: StoreDigest | undefined
 
-  #overlay = new Map<string, Held>()
-  #committed = new Map<string, Held>()
-  #overlayBytes = 0
-  #committedBytes = 0
+  readonly #overlay: Overlay
+  /** Committed, and not in the engine. */
+  #waiting: Entry[] = []
+  #waitingBytes = 0
   /** The keys of both in order, where a store is scanned with each record: one that lays out its keys itself. */
   readonly #dirty: SortedKeys | undefined
   /** Of what is committed, flushed or not. */
@@ -49,18 +50,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #flushedCheckpoint: Checkpoint | undefined
   #flushedAt: number
 
-  // Undo log of the record in hand: the keys that it wrote and what the overlay held for them before.
-  // Only the first `#undoCount` entries count: truncating an array gives its memory back, for each record anew.
-  readonly #undoKeys: string[] = []
-  readonly #undoHeld: (Held | undefined)[] = []
-  #undoCount = 0
-  #bytesAtMark = 0
   /** No record is in hand: a write now would miss the changelog of its transaction, or land in another one. */
   #sealed = false
 
-  // Key of the record last seen: an aggregation asks twice for the same record.
+  // Entry of the record last seen: an aggregation asks twice for the same record.
   #lastRecord: KeyedRecord<K> | undefined
-  #lastKey = ''
+  #lastEntry: Entry | undefined
+  /** Entries may have been dropped since one was looked up. */
+  #aged = false
 
   // Grows with each write: a range that was begun before it is no longer right.
   #version = 0
@@ -81,10 +78,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       changeBytesMax,
     )
     if ((options.key as unknown) === rawKeys) this.#dirty = new SortedKeys()
+    this.#overlay = new Overlay(this.#dirty)
     this.#clock = options.clock
     this.#memory = options.memory ?? new StoreMemory()
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000
-    this.#cache = new ReadCache(this.#memory)
+    this.#known = new Entries(this.#memory)
     this.#flushedCheckpoint = this.#engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
     if (options.digest === true)
@@ -102,36 +100,34 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** @throws SERIALIZATION_FAILED when the serde refuses the key; DESERIALIZATION_FAILED when it refuses the stored value. */
   get(key: K): V | undefined {
-    const held = this.#find(this.#codec.key(key))
-    return held === absent ? undefined : this.#codec.value(held)
+    return this.#read(this.#entry(this.#codec.key(key)))
   }
 
   has(key: K): boolean {
-    return this.#find(this.#codec.key(key)) !== absent
+    return this.#held(this.#entry(this.#codec.key(key))) !== absent
   }
 
   put(key: K, value: V): void {
-    this.#put(this.#codec.key(key), value)
+    this.#put(this.#entry(this.#codec.key(key)), value)
   }
 
   delete(key: K): void {
-    this.#delete(this.#codec.key(key))
+    this.#delete(this.#entry(this.#codec.key(key)))
   }
 
   /** `get(record.key)`, without decoding and encoding the key where its bytes are at hand. */
   getOf(record: KeyedRecord<K>): V | undefined {
-    const held = this.#find(this.#keyOf(record))
-    return held === absent ? undefined : this.#codec.value(held)
+    return this.#read(this.#entryOf(record))
   }
 
   /** `put(record.key, value)`, without decoding and encoding the key where its bytes are at hand. */
   putOf(record: KeyedRecord<K>, value: V): void {
-    this.#put(this.#keyOf(record), value)
+    this.#put(this.#entryOf(record), value)
   }
 
   /** `delete(record.key)`, without decoding and encoding the key where its bytes are at hand. */
   deleteOf(record: KeyedRecord<K>): void {
-    this.#delete(this.#keyOf(record))
+    this.#delete(this.#entryOf(record))
   }
 
   range(
@@ -159,54 +155,54 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     return this.#entries(from, to, options?.reverse === true, this.#version)
   }
 
-  #keyOf(record: KeyedRecord<K>): string {
-    if (record === this.#lastRecord) return this.#lastKey
-    const key = this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key)
+  #entryOf(record: KeyedRecord<K>): Entry {
+    if (record === this.#lastRecord && this.#lastEntry !== undefined) return this.#lastEntry
+    const entry = this.#entry(this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key))
     this.#lastRecord = record
-    this.#lastKey = key
-    return key
+    this.#lastEntry = entry
+    return entry
   }
 
-  #find(key: string): Held {
-    let held = this.#overlay.get(key)
-    if (held !== undefined) return held
-    held = this.#committed.get(key) ?? this.#cache.get(key)
-    if (held === undefined) {
+  #entry(key: string): Entry {
+    this.#aged = false
+    return this.#known.get(key) ?? this.#known.make(key, undefined)
+  }
+
+  #held(entry: Entry): Held {
+    if (entry.value === undefined) {
       this.#assertOpen()
-      const bytes = this.#engine.get(key)
-      held = bytes === undefined ? absent : this.#codec.heldFrom(bytes)
-      this.#cache.add(key, held)
+      const bytes = this.#engine.get(entry.key)
+      entry.value = bytes === undefined ? absent : this.#codec.heldFrom(bytes)
+      this.#known.grown(valueBytes(entry.value))
     }
-    this.#digest?.found(key, held)
-    return held
+    return entry.value
   }
 
-  #put(key: string, value: V): void {
-    if (this.#codec.isNull(value)) return this.#delete(key)
-    this.#codec.checkKeySize(key)
+  #read(entry: Entry): V | undefined {
+    const held = this.#held(entry)
+    return held === absent ? undefined : this.#codec.value(held)
+  }
+
+  #put(entry: Entry, value: V): void {
+    if (this.#codec.isNull(value)) return this.#delete(entry)
+    this.#codec.checkKeySize(entry.key)
     const held = this.#codec.hold(value)
-    this.#codec.checkChangeSize(key, held)
-    this.#write(key, held)
+    this.#codec.checkChangeSize(entry.key, held)
+    this.#write(entry, held)
   }
 
-  #delete(key: string): void {
+  #delete(entry: Entry): void {
     // A key that is absent gets no tombstone: nothing changed, so the changelog has nothing to tell.
-    if (this.#find(key) !== absent) this.#write(key, absent)
+    if (this.#held(entry) !== absent) this.#write(entry, absent)
   }
 
-  #write(key: string, held: Held): void {
+  #write(entry: Entry, held: Held): void {
     this.#assertOpen()
     if (this.#sealed) throw writtenTooLate(this.name)
-    const before = this.#overlay.get(key)
-    if (before === undefined) {
-      this.#digest?.firstWritten(key)
-      this.#dirty?.add(key)
-    }
-    this.#undoKeys[this.#undoCount] = key
-    this.#undoHeld[this.#undoCount] = before
-    this.#undoCount += 1
-    this.#overlay.set(key, held)
-    this.#overlayBytes += entryBytes(key, held)
+    if (this.#aged) this.#known.add(entry)
+    const growth = valueBytes(held) - valueBytes(entry.value)
+    this.#overlay.write(entry, held)
+    if (growth > 0) this.#known.grown(growth)
     this.#changed()
   }
 
@@ -215,28 +211,19 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** Begins a record: what is written from here on can be taken back by `undo`. */
   mark(): void {
     this.#sealed = false
-    this.#forgetRecord()
+    this.#overlay.mark()
+    this.#forgetLast()
   }
 
-  #forgetRecord(): void {
-    this.#bytesAtMark = this.#overlayBytes
-    this.#undoCount = 0
+  #forgetLast(): void {
     this.#lastRecord = undefined
+    this.#lastEntry = undefined
   }
 
   /** Takes back what was written since the last `mark`. */
   undo(): void {
-    for (let index = this.#undoCount - 1; index >= 0; index--) {
-      const key = this.#undoKeys[index] as string
-      const before = this.#undoHeld[index]
-      if (before === undefined) {
-        this.#overlay.delete(key)
-        if (!this.#committed.has(key)) this.#dirty?.delete(key)
-        this.#digest?.lastUndone()
-      } else this.#overlay.set(key, before)
-    }
-    this.#overlayBytes = this.#bytesAtMark
-    this.#forgetRecord()
+    this.#overlay.undo()
+    this.#forgetLast()
     this.#changed()
   }
 
@@ -249,15 +236,15 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** About the bytes that the finished records of the open transaction wrote. */
   get uncommittedBytes(): number {
-    return this.#overlayBytes
+    return this.#overlay.bytes
   }
 
   /** Visits each key that the open transaction changed, once, with its last value; null deletes. The bytes may be kept. */
   drainChanges(visit: (key: string, value: Uint8Array | null) => void): void {
     const digest = this.#digest?.begin() === true ? this.#digest : undefined
-    for (const [key, held] of this.#overlay) {
+    for (const { key, value: held, below } of this.#overlay.entries) {
       const value = held === absent ? null : this.#codec.bytes(held)
-      digest?.change(key, digest.nextBefore() ?? this.#committed.get(key) ?? this.#cache.get(key), value)
+      digest?.change(key, below, value)
       visit(key, value)
     }
     this.#digestedVersion = this.#version
@@ -284,32 +271,25 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     assertForward(this.name, this.#checkpoint, checkpoint)
     if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
     this.#digest?.commit()
-    if (this.#committed.size === 0) {
-      const empty = this.#committed
-      this.#committed = this.#overlay
-      this.#overlay = empty
-    } else {
-      for (const [key, held] of this.#overlay) this.#committed.set(key, held)
-      this.#overlay.clear()
-    }
-    this.#committedBytes += this.#overlayBytes
-    this.#overlayBytes = 0
+    this.#waitingBytes += this.#overlay.bytes
+    this.#overlay.commit(this.#waiting)
     this.#checkpoint = this.#withDigest(checkpoint)
-    this.#forgetRecord()
+    this.#forgetLast()
     this.#changed()
-    invariant(this.#overlay.size === 0, 'overlay empty after postCommit', { store: this.name })
     if (this.#clock.monotonic() - this.#flushedAt >= this.#flushIntervalMs) this.flush()
     this.#memory.flushExcess(this)
   }
 
   /** Committed, and not in the engine. */
   get committedBytes(): number {
-    return this.#committedBytes
+    return this.#waitingBytes
   }
 
   /** The memory of the worker is full (StoreMemory). */
   age(): void {
-    this.#cache.age()
+    this.#aged = true
+    this.#forgetLast()
+    this.#known.age(this.#waiting, this.#overlay.entries)
   }
 
   #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
@@ -320,12 +300,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** The transaction is aborted: its writes are gone. */
   dropOverlay(): void {
     if (wrong('overlay-kept-on-revoke')) return
-    if (this.#dirty !== undefined)
-      for (const key of this.#overlay.keys()) if (!this.#committed.has(key)) this.#dirty.delete(key)
-    this.#overlay.clear()
-    this.#digest?.drop()
-    this.#overlayBytes = 0
-    this.#forgetRecord()
+    this.#overlay.drop()
+    this.#forgetLast()
     this.#changed()
   }
 
@@ -333,20 +309,20 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   flush(): void {
     this.#assertOpen()
     const checkpoint = this.#checkpoint
-    if (checkpoint !== undefined && (this.#committed.size > 0 || checkpoint !== this.#flushedCheckpoint)) {
+    if (checkpoint !== undefined && (this.#waiting.length > 0 || checkpoint !== this.#flushedCheckpoint)) {
       // What was drained stays so: another store may ask for the flush before the commit is answered (StoreMemory).
       const drained = this.#digestedVersion === this.#version
       this.#changed()
       if (drained) this.#digestedVersion = this.#version
-      this.#engine.write(sortedWrites(this.#committed, this.#codec), checkpoint)
-      this.#cache.flushed(this.#committed, this.#committedBytes)
-      this.#committed = new Map()
-      this.#committedBytes = 0
+      this.#engine.write(sortedWrites(this.#waiting, this.#codec), checkpoint)
+      for (const entry of this.#waiting) entry.isWaiting = false
+      this.#waiting = []
+      this.#waitingBytes = 0
       this.#dirty?.clear()
-      for (const key of this.#overlay.keys()) this.#dirty?.add(key)
+      for (const { key } of this.#overlay.entries) this.#dirty?.add(key)
       this.#flushedCheckpoint = checkpoint
     }
-    invariant(this.#committed.size === 0, 'nothing is committed without a checkpoint', { store: this.name })
+    invariant(this.#waiting.length === 0, 'nothing is committed without a checkpoint', { store: this.name })
     this.#flushedAt = this.#clock.monotonic()
   }
 
@@ -363,19 +339,20 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    */
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
-    invariant(this.#overlay.size === 0, 'no transaction is open while a store restores', { store: this.name })
+    invariant(this.#overlay.entries.length === 0, 'no transaction is open while a store restores', {
+      store: this.name,
+    })
     assertForward(this.name, this.#checkpoint, checkpoint)
     this.flush()
     const writes = lastWrites(entries, this.#codec)
     this.#changed()
-    this.#digest?.drop()
     if (this.#digest?.begin() === true) {
       for (const { key, value } of writes) this.#digest.change(key, undefined, value)
       this.#digest.commit()
     }
     const reached = this.#withDigest(checkpoint)
     this.#engine.write(writes, reached)
-    if (!wrong('cache-kept-over-reload') && !wrong('standby-with-stale-cache')) this.#cache.clear()
+    if (!wrong('cache-kept-over-reload') && !wrong('standby-with-stale-cache')) this.#known.clear()
     this.#checkpoint = reached
     this.#flushedCheckpoint = reached
   }
@@ -392,7 +369,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** Reads on through the engine until the digest is known. Only after a restore. @returns whether it is */
   scanDigest(entriesMax: number): boolean {
-    invariant(this.#committed.size === 0, 'what is scanned is flushed', { store: this.name })
+    invariant(this.#waiting.length === 0, 'what is scanned is flushed', { store: this.name })
     if (this.#digest === undefined) return true
     if (!this.#digest.scan(entriesMax)) return false
     if (this.#checkpoint !== undefined) this.#checkpoint = this.#withDigest(this.#checkpoint)
@@ -414,7 +391,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       if (bytes === undefined) continue
       const held = bytes === null ? absent : this.#codec.heldFrom(Buffer.from(bytes))
       this.#codec.checkChangeSize(key, held)
-      this.#write(key, held)
+      this.#write(this.#entry(key), held)
     }
   }
 
@@ -423,10 +400,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#assertOpen()
     this.dropOverlay()
     this.#engine.reset(identity)
-    this.#committed.clear()
-    this.#committedBytes = 0
+    this.#waiting = []
+    this.#waitingBytes = 0
     this.#dirty?.clear()
-    this.#cache.clear()
+    this.#known.clear()
     this.#digest?.forget()
     this.#checkpoint = undefined
     this.#flushedCheckpoint = undefined
@@ -446,7 +423,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       if (options?.sync !== false) this.#engine.sync()
     } finally {
       this.#closed = true
-      this.#cache.clear()
+      this.#known.clear()
       this.#memory.leave(this)
       this.#engine.close()
     }
@@ -466,14 +443,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#openRanges.clear()
   }
 
-  *#merged(low: string | undefined, high: string | undefined, reverse: boolean): IterableIterator<Entry> {
+  *#merged(low: string | undefined, high: string | undefined, reverse: boolean): ReturnType<typeof merged> {
     const dirty =
       this.#dirty?.within(low, high, reverse) ??
-      keysWithin([this.#overlay, this.#committed], low, high, reverse).values()
+      keysWithin([this.#overlay.entries, this.#waiting], low, high, reverse).values()
     const engine = this.#engine.range(low, high, reverse)
     this.#openRanges.add(engine)
     try {
-      const written = (key: string): Held => this.#overlay.get(key) ?? this.#committed.get(key)
+      const written = (key: string): Held => this.#known.get(key)?.value
       yield* merged(dirty, engine, reverse, written, this.#codec)
     } finally {
       this.#openRanges.delete(engine)

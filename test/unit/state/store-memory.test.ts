@@ -93,11 +93,11 @@ describe('stores that share a memory', () => {
   }
 
   it('keep what is committed in memory until all of them have too much', () => {
-    const memory = new StoreMemory(3000)
+    const memory = new StoreMemory(5000)
     const engines = [new MemoryEngine(), new MemoryEngine()] as const
     const one = open('one', memory, engines[0])
     const two = open('two', memory, engines[1])
-    // An entry counts about 75 bytes: seven and five of them are below a thousand.
+    // An entry counts about 137 bytes: seven and five of them are below 1,667.
     fill(one, 0, 7)
     fill(two, 0, 5)
     expect(engines.map((engine) => engine.count())).toEqual([0, 0])
@@ -107,7 +107,7 @@ describe('stores that share a memory', () => {
   })
 
   it('can be flushed for another one between the drain and the commit', () => {
-    const memory = new StoreMemory(3000)
+    const memory = new StoreMemory(5000)
     const engine = new MemoryEngine()
     const options = { name: 'one', key: string, value: int64, engine, clock, memory, flushIntervalMs: 1e9 }
     const one = new TransactionalStore<string, number>({ ...options, digest: true })
@@ -128,7 +128,7 @@ describe('stores that share a memory', () => {
   })
 
   it('leave the memory to the one that is used when another closes', () => {
-    const memory = new StoreMemory(3000)
+    const memory = new StoreMemory(5000)
     const engine = new MemoryEngine()
     const one = open('one', memory, engine)
     const two = open('two', memory, new MemoryEngine())

@@ -55,6 +55,61 @@ afterEach(() => {
   clock.ms = 0
 })
 
+describe('a store whose memory fills up', () => {
+  const large = Buffer.alloc(300, 1)
+  const other = Buffer.alloc(300, 2)
+  const filled = () => {
+    const opened = storeOf(bytes, undefined, { memory: new StoreMemory(300), flushIntervalMs: 0 })
+    opened.store.put('k', large)
+    opened.store.commitOverlay(at(1))
+    return opened.store
+  }
+  /** Two look-ups of other keys drop what is clean. */
+  const forget = (store: ReturnType<typeof filled>): void => {
+    for (const key of ['a', 'b', 'c']) store.get(key)
+  }
+
+  it('keeps what the open transaction wrote', () => {
+    const store = filled()
+    store.put('k', other)
+    forget(store)
+    expect(store.get('k')).toEqual(other)
+    store.dropOverlay()
+    expect(store.get('k')).toEqual(large)
+  })
+
+  it('keeps what is committed and cannot be flushed', () => {
+    const engine = new MemoryEngine()
+    const { store } = storeOf(bytes, engine, { memory: new StoreMemory(300), flushIntervalMs: 1e9 })
+    engine.write = () => {
+      throw new Error('the disk is full')
+    }
+    store.put('k', large)
+    expect(() => store.commitOverlay(at(1))).toThrow('the disk is full')
+    forget(store)
+    expect(store.get('k')).toEqual(large)
+  })
+
+  it('deletes a key whose value alone takes all of it', () => {
+    const store = filled()
+    forget(store)
+    store.delete('k')
+    expect(store.get('k')).toBeUndefined()
+  })
+
+  it('reads for a record what was written to its key since the record was looked up', () => {
+    const store = filled()
+    const inHand = record('k')
+    expect(store.getOf(inHand)).toEqual(large)
+    forget(store)
+    store.put('k', other)
+    expect(store.getOf(inHand)).toEqual(other)
+    forget(store)
+    store.putOf(inHand, large)
+    expect([store.get('k'), store.getOf(inHand)]).toEqual([large, large])
+  })
+})
+
 describe('TransactionalStore', () => {
   it('takes back one record alone', () => {
     const { store } = storeOf(int64)
