@@ -39,10 +39,5 @@ export const nullable = <S extends SerdeOrSchema>(
   if (inner.decodeFrom)
     serde.decodeFrom = (source: Buffer, start: number, end: number): R =>
       inner.decodeFrom?.(source, start, end) as R
-  if (inner.check) {
-    serde.check = (value: W): void => {
-      if (value !== null) inner.check?.(value)
-    }
-  }
   return serde
 }

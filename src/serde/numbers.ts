@@ -45,7 +45,6 @@ const fixed = <T>(
 ): Serde<T> => ({
   name,
   primitive: true,
-  check,
   encode(value: T): Uint8Array {
     check(value)
     const bytes = Buffer.allocUnsafe(length)

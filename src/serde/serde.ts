@@ -27,14 +27,12 @@ export interface Serde<R, W = R> {
   /** Every sequence of bytes is valid: a value that nobody looked at may pass through as it came. */
   readonly acceptsAllBytes?: boolean
   /**
-   * Values are immutable primitives: a store may hold the value itself instead of its bytes until the commit.
-   * Then `check` must throw whatever `encode` would throw, and a value that was read is written as the bytes it was
-   * read from: the digest of a store goes by the bytes.
+   * Values are made of primitives: what was read keeps none of the bytes it was read from, and is written as the same
+   * bytes. A store reads such a value where it lies, any other from a copy.
    */
   readonly primitive?: boolean
   /** Of a key: so many of its last bytes have no say in its partition. */
   readonly partitionSuffixBytes?: number
-  check?(value: W): void
   /** The serde as it stands at a place, where its bytes depend on that. Absent: it is the same everywhere. */
   at?(place: SerdePlace): Serde<R, W>
   /** What has to be fetched before bytes can be read and values written. Absent: nothing. */

@@ -58,7 +58,6 @@ export const string: Serde<string> = {
   name: 'string',
   acceptsAllBytes: true,
   primitive: true,
-  check: checkText,
   encode(value: string): Uint8Array {
     checkText(value)
     return Buffer.from(value, 'utf8')

@@ -223,6 +223,18 @@ export interface ChangelogEntry {
   readonly value: Uint8Array | null
 }
 
+/**
+ * Told of a change by the places of its key and of its value in `source`, which stay as they are until it returns. A length
+ * of -1 deletes the key.
+ */
+export type ChangeVisitor = (
+  source: Buffer,
+  keyStart: number,
+  keyLength: number,
+  valueStart: number,
+  valueLength: number,
+) => void
+
 export interface TransactionalStoreOptions<K, V> {
   readonly name: string
   readonly key: Serde<K>

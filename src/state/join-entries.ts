@@ -116,9 +116,6 @@ export const joinEntries = (left: Serde<unknown>, right: Serde<unknown>): Serde<
         ? { side: tag, value: serdes[tag].decode(bytes.subarray(1)) }
         : decodeMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
     },
-    check(entry) {
-      if (isKept(entry)) serdes[entry.side].check?.(entry.value)
-    },
   }
   if (left.encodeInto !== undefined && right.encodeInto !== undefined) {
     serde.encodeInto = (entry, target, offset) => {

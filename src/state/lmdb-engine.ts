@@ -16,6 +16,7 @@ import { type RootDatabase, open } from 'lmdb'
 import type { Disk } from '../base/ports.ts'
 import { MillstreamError, ensureError } from '../errors.ts'
 import type { Checkpoint, EngineWrite, StoreEngine, StoreIdentity } from './contracts.ts'
+import { copyOf } from './copy-of.ts'
 
 // A string is the key of an entry; bytes are a whole key of LMDB.
 type LmdbKey = string | Uint8Array
@@ -124,16 +125,6 @@ interface Entry {
   readonly value: Buffer
 }
 
-const smallCopy = 64
-
-/** Copies out of the buffer that lmdb uses again for its next read. */
-const copyOf = (bytes: Buffer, length: number): Buffer => {
-  const copy = Buffer.allocUnsafe(length)
-  if (length > smallCopy) bytes.copy(copy, 0, 0, length)
-  else for (let index = 0; index < length; index++) copy[index] = bytes[index] as number
-  return copy
-}
-
 // The binding behind the database, which the types of lmdb leave out.
 interface LmdbEnvironment {
   info(): { readonly lastPageNumber: number }
@@ -193,8 +184,9 @@ export class LmdbEngine implements StoreEngine {
     if (key.length > this.keyBytesMax) return undefined
     this.#mustBeOpen()
     try {
+      // Out of the buffer that lmdb uses again for its next read.
       const bytes = this.#db.getBinaryFast(key)
-      return bytes === undefined ? undefined : copyOf(bytes, bytes.length)
+      return bytes === undefined ? undefined : copyOf(bytes, 0, bytes.length)
     } catch (error) {
       throw translated(this.#directory, 'get', error)
     }

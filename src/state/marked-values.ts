@@ -27,9 +27,6 @@ export const withMarks = <M>(
     primitive: values.primitive === true,
     encode: (entry) => (marks.is(entry) ? marks.encode(entry) : values.encode(entry)),
     decode: (bytes) => decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
-    check(entry) {
-      if (!marks.is(entry)) values.check?.(entry)
-    },
   }
   const { encodeInto } = values
   if (encodeInto !== undefined) {

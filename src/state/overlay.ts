@@ -1,61 +1,95 @@
 // What the open transaction wrote into a store, and the undo log of the record in hand.
-import type { Entry } from './entries.ts'
+import type { Entries } from './entries.ts'
 import type { SortedKeys } from './sorted-keys.ts'
-import { entryBytes, type Held } from './store-codec.ts'
+
+/** As a length in the undo log: the transaction had not written it before. */
+const firstWrite = -3
+
+/** About what a write takes in memory besides its bytes. */
+const writeOverhead = 64
 
 export class Overlay {
+  readonly #entries: Entries
   /** The keys of it and of what waits for a flush, in order; undefined where nobody asks for that. */
   readonly #dirty: SortedKeys | undefined
-  #entries: Entry[] = []
+  /** In the order of their first writes, each once. */
+  ids: number[] = []
   #bytes = 0
 
-  // What the record in hand wrote, and what the overlay held for it before (undefined: nothing).
-  // Only the first `#undoCount` entries count: truncating an array gives its memory back, for each record anew.
-  readonly #undoEntries: Entry[] = []
-  readonly #undoHeld: (Held | undefined)[] = []
+  // What the record in hand wrote, and what that was before. Only the first `#undoCount` entries count: truncating an array
+  // gives its memory back, for each record anew.
+  readonly #undoIds: number[] = []
+  readonly #undoLengths: number[] = []
   #undoCount = 0
+  /** The values before, one after the other. */
+  #undoBytes: Buffer = Buffer.allocUnsafeSlow(256)
+  #undoEnd = 0
   #bytesAtMark = 0
 
-  constructor(dirty: SortedKeys | undefined) {
+  constructor(entries: Entries, dirty: SortedKeys | undefined) {
+    this.#entries = entries
     this.#dirty = dirty
   }
 
-  /** In the order of their first writes, each once. */
-  get entries(): readonly Entry[] {
-    return this.#entries
-  }
-
-  /** About what the finished records wrote. */
+  /** About what was written. */
   get bytes(): number {
     return this.#bytes
   }
 
-  write(entry: Entry, held: Held): void {
-    this.#undoEntries[this.#undoCount] = entry
-    this.#undoHeld[this.#undoCount] = entry.isWritten ? entry.value : undefined
-    this.#undoCount += 1
-    if (!entry.isWritten) {
-      entry.below = entry.value
-      entry.isWritten = true
-      this.#entries.push(entry)
-      if (!entry.isWaiting) this.#dirty?.add(entry.key)
+  /** Entries that get other numbers when the caches age. */
+  get numbers(): number[][] {
+    this.#undoIds.length = this.#undoCount
+    return [this.ids, this.#undoIds]
+  }
+
+  /** @param length of the bytes, or `absent` */
+  write(id: number, source: Uint8Array, start: number, length: number): void {
+    const { table } = this.#entries
+    this.#undoIds[this.#undoCount] = id
+    if (table.isWritten(id)) this.#keep(id)
+    else {
+      this.#undoLengths[this.#undoCount] = firstWrite
+      table.begin(id)
+      this.ids.push(id)
+      if (this.#dirty !== undefined && !table.isWaiting(id)) this.#dirty.add(table.key(id))
     }
-    entry.value = held
-    this.#bytes += entryBytes(entry.key, held)
+    this.#undoCount += 1
+    table.setValue(id, source, start, length)
+    this.#bytes += writeOverhead + table.keyLength(id) + Math.max(0, length)
+  }
+
+  #keep(id: number): void {
+    const { table } = this.#entries
+    const length = table.valueLength(id)
+    this.#undoLengths[this.#undoCount] = length
+    if (length <= 0) return
+    if (this.#undoEnd + length > this.#undoBytes.length) {
+      const larger = Buffer.allocUnsafeSlow((this.#undoEnd + length) * 2)
+      this.#undoBytes.copy(larger, 0, 0, this.#undoEnd)
+      this.#undoBytes = larger
+    }
+    const start = table.valueStart(id)
+    table.arena.copy(this.#undoBytes, this.#undoEnd, start, start + length)
+    this.#undoEnd += length
   }
 
   /** Begins a record. */
   mark(): void {
     this.#bytesAtMark = this.#bytes
     this.#undoCount = 0
+    this.#undoEnd = 0
   }
 
   /** Takes back what was written since the last `mark`. */
   undo(): void {
+    const { table } = this.#entries
     for (let index = this.#undoCount - 1; index >= 0; index--) {
-      const before = this.#undoHeld[index]
-      if (before === undefined) this.#takeBack(this.#entries.pop() as Entry)
-      else (this.#undoEntries[index] as Entry).value = before
+      const length = this.#undoLengths[index] as number
+      if (length === firstWrite) this.#takeBack(this.ids.pop() as number)
+      else {
+        this.#undoEnd -= Math.max(0, length)
+        table.setValue(this.#undoIds[index] as number, this.#undoBytes, this.#undoEnd, length)
+      }
     }
     this.#bytes = this.#bytesAtMark
     this.mark()
@@ -63,32 +97,31 @@ export class Overlay {
 
   /** Takes everything back. */
   drop(): void {
-    for (const entry of this.#entries) this.#takeBack(entry)
+    for (const id of this.ids) this.#takeBack(id)
     this.#empty()
   }
 
   /** Its entries are committed: those that did not wait for a flush before do so now. */
-  commit(waiting: Entry[]): void {
-    for (const entry of this.#entries) {
-      entry.below = undefined
-      entry.isWritten = false
-      if (entry.isWaiting) continue
-      entry.isWaiting = true
-      waiting.push(entry)
+  commit(waiting: number[]): void {
+    const { table } = this.#entries
+    for (const id of this.ids) {
+      table.settle(id)
+      if (table.isWaiting(id)) continue
+      table.setWaiting(id, true)
+      waiting.push(id)
     }
     this.#empty()
   }
 
   #empty(): void {
-    this.#entries = []
+    this.ids = []
     this.#bytes = 0
     this.mark()
   }
 
-  #takeBack(entry: Entry): void {
-    entry.value = entry.below
-    entry.below = undefined
-    entry.isWritten = false
-    if (!entry.isWaiting) this.#dirty?.delete(entry.key)
+  #takeBack(id: number): void {
+    const { table } = this.#entries
+    table.takeBack(id)
+    if (this.#dirty !== undefined && !table.isWaiting(id)) this.#dirty.delete(table.key(id))
   }
 }

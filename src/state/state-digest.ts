@@ -48,7 +48,7 @@ const finishSecond = (lane: number, length: number): number => {
   return hash ^ (hash >>> 16)
 }
 
-// What the last call of `hashKey` or `hashValue` found: two numbers come back without an object per entry.
+// What the last call of a hash function found: two numbers come back without an object per entry.
 let first = 0
 let second = 0
 
@@ -79,11 +79,18 @@ const hashKey = (key: string): void => {
   second = finishSecond(other, length)
 }
 
-const hashValue = (bytes: Uint8Array, length: number, seedOne: number, seedOther: number): void => {
-  const whole = length & ~3
+const hashUnder = (
+  seedOne: number,
+  seedOther: number,
+  bytes: Uint8Array,
+  start: number,
+  length: number,
+): void => {
+  const end = start + length
+  const whole = start + (length & ~3)
   let one = seedOne
   let other = seedOther
-  let index = 0
+  let index = start
   for (; index < whole; index += 4) {
     const word =
       (bytes[index] as number) |
@@ -93,16 +100,24 @@ const hashValue = (bytes: Uint8Array, length: number, seedOne: number, seedOther
     one = stepFirst(one, word)
     other = stepSecond(other, word)
   }
-  if (index < length) {
+  if (index < end) {
     let rest = bytes[index] as number
-    if (index + 1 < length) rest |= (bytes[index + 1] as number) << 8
-    if (index + 2 < length) rest |= (bytes[index + 2] as number) << 16
+    if (index + 1 < end) rest |= (bytes[index + 1] as number) << 8
+    if (index + 2 < end) rest |= (bytes[index + 2] as number) << 16
     one ^= mixFirst(rest)
     other ^= mixSecond(rest)
   }
   first = finishFirst(one, length)
   second = finishSecond(other, length)
 }
+
+/** Hashes the bytes of a key, as `StateDigest.setKey` does; `hashedFirst` and `hashedSecond` have what comes out. */
+export const hashBytes = (bytes: Uint8Array, start: number, length: number): void =>
+  hashUnder(0, secondSeed, bytes, start, length)
+
+export const hashedFirst = (): number => first
+
+export const hashedSecond = (): number => second
 
 const hex = (lane: number): string => (lane >>> 0).toString(16).padStart(8, '0')
 
@@ -149,17 +164,23 @@ export class StateDigest {
     this.#keySecond = second
   }
 
-  /** The key has this value from now on, and had none before. Only the first `length` bytes count. */
-  add(value: Uint8Array, length: number): void {
-    hashValue(value, length, this.#keyFirst, this.#keySecond)
+  /** The key that was hashed like this. */
+  setHashedKey(one: number, other: number): void {
+    this.#keyFirst = one
+    this.#keySecond = other
+  }
+
+  /** The key has this value from now on, and had none before. */
+  add(value: Uint8Array, start: number = 0, length: number = value.length): void {
+    hashUnder(this.#keyFirst, this.#keySecond, value, start, length)
     this.#entries++
     this.#first = (this.#first + first) | 0
     this.#second = (this.#second + second) | 0
   }
 
   /** The key had this value, and has none any more. */
-  remove(value: Uint8Array, length: number): void {
-    hashValue(value, length, this.#keyFirst, this.#keySecond)
+  remove(value: Uint8Array, start: number = 0, length: number = value.length): void {
+    hashUnder(this.#keyFirst, this.#keySecond, value, start, length)
     this.#entries--
     this.#first = (this.#first - first) | 0
     this.#second = (this.#second - second) | 0

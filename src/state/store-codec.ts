@@ -1,20 +1,17 @@
-// Keys and values of a store as its entries hold them: keys as strings with one char per byte, values as themselves
-// (primitives) or as bytes that nobody else can reach.
+// Keys and values of a store as bytes. Keys stand in strings with one char per byte where they are put in order or go to an
+// engine.
 import { MillstreamError, ensureError, isSchemaPending } from '../errors.ts'
 import { appendedSize } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord } from './contracts.ts'
+import { copyOf } from './copy-of.ts'
 import { keepsHeaders, splitHeaders } from './headed-values.ts'
-import type { StateDigest } from './state-digest.ts'
 
-/** Stands for "this key is absent" in an entry: a delete that was not flushed, or a miss that was remembered. */
-export const absent: unique symbol = Symbol('absent')
-
-/** A value in an entry: the value itself for a primitive serde, else its bytes. */
-export type Held = unknown
-
-type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
+type Latin1Buffer = Buffer & {
+  latin1Slice(start: number, end: number): string
+  latin1Write(text: string, offset: number): number
+}
 
 /** The bytes of a key as a string with one char (0-255) per byte. Such strings order as unsigned bytes. */
 const latin1 = (source: Buffer, start: number, end: number): string =>
@@ -34,7 +31,7 @@ export const prefixBounds = <P>(serde: Serde<P>, prefix: P): { from: string; to:
   return { from, to: end === 0 ? undefined : from.slice(0, end - 1) + last }
 }
 
-/** Keys that are what an entry holds already: of stores that lay out their keys themselves. */
+/** Keys that are one char per byte already: of stores that lay out their keys themselves. */
 export const rawKeys: Serde<string> = {
   name: 'raw',
   encode: (key) => Buffer.from(key, 'latin1'),
@@ -44,15 +41,6 @@ export const rawKeys: Serde<string> = {
 // One scratch for all stores: an encode is synchronous and its result is copied out before the next one.
 let scratch: Buffer = Buffer.allocUnsafeSlow(4096)
 const scratchMax = 1 << 30
-
-const smallCopy = 64
-
-const copyOfScratch = (length: number): Buffer => {
-  const copy = Buffer.allocUnsafe(length)
-  if (length > smallCopy) scratch.copy(copy, 0, 0, length)
-  else for (let index = 0; index < length; index++) copy[index] = scratch[index] as number
-  return copy
-}
 
 /** Length of what was written to the scratch, or -1 where the serde has no encodeInto. */
 const encodeToScratch = <T>(serde: Serde<T>, value: T): number => {
@@ -65,8 +53,10 @@ const encodeToScratch = <T>(serde: Serde<T>, value: T): number => {
   }
 }
 
+// Up to this length a loop over the characters is quicker than a call into native code.
+const shortText = 24
+
 export class StoreCodec<K, V> {
-  readonly primitive: boolean
   /** Entries end with headers (headed-values.ts), which are headers in the changelog. */
   readonly keepsHeaders: boolean
   readonly #store: string
@@ -74,9 +64,12 @@ export class StoreCodec<K, V> {
   readonly #value: Serde<V>
   readonly #keyBytesMax: number
   readonly #changeBytesMax: number
+  // Where the bytes stand that were placed last: until the next call.
+  source: Buffer = scratch
+  start: number = 0
+  length: number = 0
 
   constructor(store: string, key: Serde<K>, value: Serde<V>, keyBytesMax: number, changeBytesMax: number) {
-    this.primitive = value.primitive === true
     this.keepsHeaders = keepsHeaders(value)
     this.#store = store
     this.#key = key
@@ -94,31 +87,70 @@ export class StoreCodec<K, V> {
     })
   }
 
-  /** @throws SERIALIZATION_FAILED when the serde refuses the key or the key is null. */
-  key(key: K): string {
+  /** Places the bytes of a key. @throws SERIALIZATION_FAILED when the serde refuses the key or the key is null. */
+  placeKey(key: K): void {
     const serde = this.#key
-    if ((serde as unknown) === rawKeys) return key as string
+    if ((serde as unknown) === rawKeys) return this.placeRawKey(key as string)
     if (serde.encodesNull?.(key) === true || key === null || key === undefined) throw this.nullKey()
     try {
-      const length = encodeToScratch(serde, key)
-      return length < 0 ? latin1Of(serde.encode(key)) : latin1(scratch, 0, length)
+      this.#place(serde, key)
     } catch (error) {
       throw this.#refused('key', serde as Serde<never>, error)
     }
   }
 
+  /** Places a key of one char per byte. */
+  placeRawKey(key: string): void {
+    const { length } = key
+    if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
+    if (length > shortText) (scratch as Latin1Buffer).latin1Write(key, 0)
+    else for (let index = 0; index < length; index++) scratch[index] = key.charCodeAt(index)
+    this.#placed(scratch, 0, length)
+  }
+
+  /** Places the key of a record, without encoding it where its bytes are at hand. @throws as `placeKey`; DESERIALIZATION_FAILED */
+  placeKeyOf(record: KeyedRecord<K>): void {
+    if (this.#hasKey(record)) this.#placed(record.keySource as Buffer, record.keyStart, record.keyLength)
+    else this.placeKey(record.key)
+  }
+
+  #place<T>(serde: Serde<T>, value: T): void {
+    const length = encodeToScratch(serde, value)
+    if (length >= 0) return this.#placed(scratch, 0, length)
+    const bytes = bufferOver(serde.encode(value))
+    this.#placed(bytes, 0, bytes.length)
+  }
+
+  #placed(source: Buffer, start: number, length: number): void {
+    this.source = source
+    this.start = start
+    this.length = length
+  }
+
+  /** The key with one char per byte. @throws as `placeKey` */
+  key(key: K): string {
+    if ((this.#key as unknown) === rawKeys) return key as string
+    this.placeKey(key)
+    return latin1(this.source, this.start, this.start + this.length)
+  }
+
   /** The key bytes of the record where they are what our serde would write. @throws DESERIALIZATION_FAILED */
   rawKeyOf(record: KeyedRecord<K>): string | undefined {
+    if (!this.#hasKey(record)) return undefined
+    return latin1(record.keySource as Buffer, record.keyStart, record.keyStart + record.keyLength)
+  }
+
+  #hasKey(record: KeyedRecord<K>): boolean {
     const { keySource, keySerde } = record
-    if (keySource === undefined || keySerde !== (this.#key as unknown)) return undefined
+    if (keySource === undefined || keySerde !== (this.#key as unknown)) return false
     if (record.keyLength < 0) throw this.nullKey()
     // A serde like JSON reads the same key from different bytes ({"a":1} and {"a": 1}), and those must be one key. A
     // primitive has one form, once its bytes were accepted: reading the key is what checks them.
     if (keySerde?.acceptsAllBytes !== true) {
-      if (keySerde?.primitive !== true) return undefined
+      if (keySerde?.primitive !== true) return false
       void record.key
     }
-    return latin1(keySource, record.keyStart, record.keyStart + record.keyLength)
+    return true
   }
 
   nullKey(): MillstreamError {
@@ -130,30 +162,27 @@ export class StoreCodec<K, V> {
   }
 
   /** @throws SERIALIZATION_FAILED when the engine cannot take a key of that size. */
-  checkKeySize(key: string): void {
-    if (key.length <= this.#keyBytesMax) return
+  checkKeySize(length: number): void {
+    if (length <= this.#keyBytesMax) return
     throw new MillstreamError('SERIALIZATION_FAILED', {
-      what: `a key of ${key.length} bytes is larger than the ${this.#keyBytesMax} bytes that the store takes`,
+      what: `a key of ${length} bytes is larger than the ${this.#keyBytesMax} bytes that the store takes`,
       where: { store: this.#store },
       fix: 'Use a shorter key (for instance a hash of it), or the memory engine.',
     })
   }
 
   /**
-   * A change that its changelog will not take is refused with the record that makes it. At the commit it would be too
+   * A change to the value that was placed last, which its changelog will not take, is refused with the record that makes it. At the commit it would be too
    * late to say which record that was, and nothing before it could be committed either.
    * @throws RECORD_TOO_LARGE
    */
-  checkChangeSize(key: string, held: Held): void {
-    // UTF-8 takes three bytes per char at most, a header less than twice what it takes here; only what comes near the limit
-    // is measured.
-    const factor = this.keepsHeaders ? 2 : 1
-    const about =
-      held instanceof Uint8Array ? held.length * factor : typeof held === 'string' ? held.length * 3 : 8
-    if (appendedSize(key.length, about, undefined) + batchOverheadBytes <= this.#changeBytesMax) return
-    const bytes = this.bytes(held)
+  checkChangeSize(keyLength: number): void {
+    // A header takes less than twice what it takes here; only what comes near the limit is taken apart.
+    const about = this.length * (this.keepsHeaders ? 2 : 1)
+    if (appendedSize(keyLength, about, undefined) + batchOverheadBytes <= this.#changeBytesMax) return
+    const bytes = this.source.subarray(this.start, this.start + this.length)
     const { value, headers } = this.keepsHeaders ? splitHeaders(bytes) : { value: bytes, headers: undefined }
-    const size = appendedSize(key.length, value.length, headers)
+    const size = appendedSize(keyLength, value.length, headers)
     if (size + batchOverheadBytes <= this.#changeBytesMax) return
     throw new MillstreamError('RECORD_TOO_LARGE', {
       what: `an entry of about ${size} bytes is larger than the changelog of the store takes`,
@@ -167,62 +196,53 @@ export class StoreCodec<K, V> {
     return this.#value.encodesNull?.(value) ?? false
   }
 
-  /** @throws SERIALIZATION_FAILED */
-  hold(value: V): Held {
-    const serde = this.#value
+  /** Places the bytes of a value. @throws SERIALIZATION_FAILED */
+  placeValue(value: V): void {
     try {
-      if (this.primitive) {
-        serde.check?.(value)
-        // Undefined and null mean "not known" and "deleted" elsewhere: no serde gets them in by silence.
-        if (value === undefined || value === null)
-          throw new TypeError(`a store cannot hold ${String(value)}; delete the key instead`)
-        return value
-      }
-      const length = encodeToScratch(serde, value)
-      // The copy matters also for encode: it may answer the caller's own buffer, which can change later.
-      return length < 0 ? Buffer.from(serde.encode(value)) : copyOfScratch(length)
+      // No serde gets them in by silence: a read could not tell them from an absent key.
+      if (value === undefined || value === null)
+        throw new TypeError(`a store cannot hold ${String(value)}; delete the key instead`)
+      this.#place(this.#value, value)
     } catch (error) {
-      throw this.#refused('value', serde as Serde<never>, error)
+      throw this.#refused('value', this.#value as Serde<never>, error)
     }
   }
 
-  /** What an entry holds, as bytes that stay as they are. */
-  bytes(held: Held): Uint8Array {
-    if (!this.primitive) return held as Buffer
-    const length = encodeToScratch(this.#value, held as V)
-    return length < 0 ? this.#value.encode(held as V) : copyOfScratch(length)
+  /** Places these bytes as they are. */
+  placeBytes(bytes: Uint8Array): void {
+    this.#placed(bufferOver(bytes), 0, bytes.length)
   }
 
-  /** Takes a value of the key in hand out of a digest; its bytes are not kept. */
-  removeFrom(digest: StateDigest, held: Held): void {
-    if (!this.primitive) return digest.remove(held as Buffer, (held as Buffer).length)
-    const length = encodeToScratch(this.#value, held as V)
-    if (length >= 0) return digest.remove(scratch, length)
-    const bytes = this.#value.encode(held as V)
-    digest.remove(bytes, bytes.length)
+  /** A value as bytes of their own. @throws SERIALIZATION_FAILED */
+  valueBytes(value: V): Buffer {
+    this.placeValue(value)
+    return copyOf(this.source, this.start, this.start + this.length)
   }
 
-  /** Takes over bytes of the engine. @throws DESERIALIZATION_FAILED */
-  heldFrom(bytes: Buffer): Held {
-    return this.primitive ? this.#decode('value', this.#value, bytes) : bytes
+  /** The value in bytes that nobody writes any more. @throws DESERIALIZATION_FAILED */
+  value(bytes: Buffer): V {
+    return this.#decode('value', this.#value, bytes, 0, bytes.length)
   }
 
-  /** @throws DESERIALIZATION_FAILED */
-  value(held: Held): V {
-    return this.primitive ? (held as V) : this.#decode('value', this.#value, held as Buffer)
+  /** The value in memory that is written again: only a primitive keeps none of it for sure. @throws DESERIALIZATION_FAILED */
+  valueIn(memory: Buffer, start: number, end: number): V {
+    if (this.#value.primitive === true) return this.#decode('value', this.#value, memory, start, end)
+    return this.value(copyOf(memory, start, end))
   }
 
   /** @throws DESERIALIZATION_FAILED */
   keyOf(key: string): K {
     if ((this.#key as unknown) === rawKeys) return key as K
-    return this.#decode('key', this.#key, Buffer.from(key, 'latin1'))
+    return this.#decode('key', this.#key, Buffer.from(key, 'latin1'), 0, key.length)
   }
 
-  #decode<T>(field: 'key' | 'value', serde: Serde<T>, bytes: Buffer): T {
+  #decode<T>(field: 'key' | 'value', serde: Serde<T>, source: Buffer, start: number, end: number): T {
     try {
       // The simple path gets a copy: a serde that answers its argument, or Buffer's `slice` (a view), would otherwise
       // hand out the store's own bytes.
-      return serde.decodeFrom ? serde.decodeFrom(bytes, 0, bytes.length) : serde.decode(new Uint8Array(bytes))
+      return serde.decodeFrom
+        ? serde.decodeFrom(source, start, end)
+        : serde.decode(new Uint8Array(source.subarray(start, end)))
     } catch (error) {
       if (isSchemaPending(error)) throw error
       throw new MillstreamError('DESERIALIZATION_FAILED', {
@@ -234,12 +254,3 @@ export class StoreCodec<K, V> {
     }
   }
 }
-
-/** About what a held value takes in memory, bytes; what is absent or unknown counts like a number. */
-export const valueBytes = (held: Held): number =>
-  held instanceof Uint8Array || typeof held === 'string' ? held.length : 8
-
-const entryOverhead = 128
-
-/** About what an entry takes in memory, bytes. */
-export const entryBytes = (key: string, held: Held): number => entryOverhead + key.length + valueBytes(held)

@@ -3,8 +3,8 @@
 // written without one, that is being restored from nothing, or whose number of entries is another one than it says; then
 // a scan over the engine finds it out.
 import type { StoreEngine } from './contracts.ts'
+import { type EntryTable, unknown } from './entry-table.ts'
 import { StateDigest } from './state-digest.ts'
-import { absent, type Held, type StoreCodec } from './store-codec.ts'
 
 interface Scan {
   readonly digest: StateDigest
@@ -14,16 +14,14 @@ interface Scan {
 
 export class StoreDigest {
   readonly #engine: StoreEngine
-  readonly #codec: StoreCodec<never, never>
   readonly #next = new StateDigest()
   /** Undefined where it is not known. */
   #committed: StateDigest | undefined
   #scan: Scan | undefined
 
   /** @param text as it lies beside the data of the engine */
-  constructor(engine: StoreEngine, codec: StoreCodec<never, never>, text: string | undefined) {
+  constructor(engine: StoreEngine, text: string | undefined) {
     this.#engine = engine
-    this.#codec = codec
     const stored = text === undefined ? undefined : StateDigest.parse(text)
     if (stored !== undefined && stored.entries === engine.count()) this.#committed = stored
   }
@@ -49,18 +47,27 @@ export class StoreDigest {
     return true
   }
 
-  /**
-   * A key changes; each is told once.
-   * @param before what it was; undefined where only the engine knows
-   */
-  change(key: string, before: Held, value: Uint8Array | null): void {
+  /** The open transaction wrote this entry; each is told once. */
+  change(table: EntryTable, id: number): void {
     const next = this.#next
-    next.setKey(key)
-    if (before === undefined) {
-      const stored = this.#engine.get(key)
-      if (stored !== undefined) next.remove(stored, stored.length)
-    } else if (before !== absent) this.#codec.removeFrom(next, before)
-    if (value !== null) next.add(value, value.length)
+    next.setHashedKey(table.hashFirst(id), table.hashSecond(id))
+    const before = table.belowLength(id)
+    if (before === unknown) this.#removeStored(table.key(id))
+    else if (before >= 0) next.remove(table.arena, table.belowStart(id), before)
+    const length = table.valueLength(id)
+    if (length >= 0) next.add(table.arena, table.valueStart(id), length)
+  }
+
+  /** The engine is about to get this; each key is told once. */
+  restored(key: string, value: Uint8Array | null): void {
+    this.#next.setKey(key)
+    this.#removeStored(key)
+    if (value !== null) this.#next.add(value)
+  }
+
+  #removeStored(key: string): void {
+    const stored = this.#engine.get(key)
+    if (stored !== undefined) this.#next.remove(stored)
   }
 
   /** What was told since `begin` is committed. */
@@ -84,7 +91,7 @@ export class StoreDigest {
         return false
       }
       digest.setKey(key)
-      digest.add(value, value.length)
+      digest.add(value)
     }
     this.#committed = digest
     this.#scan = undefined

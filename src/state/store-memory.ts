@@ -39,6 +39,10 @@ export class StoreMemory {
   /** So much came into the young generation of a cache, or left it (negative). */
   cached(bytes: number): void {
     this.#youngBytes += bytes
+  }
+
+  /** Called before a key is looked up, when nobody has an entry in hand: ages the caches where the young ones are full. */
+  makeRoom(): void {
     if (this.#youngBytes <= this.#shareBytes) return
     this.#youngBytes = 0
     for (const user of this.#users) user.age()

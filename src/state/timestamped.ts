@@ -43,7 +43,7 @@ export const timestamped = <V>(serde: Serde<V>): Serde<Timestamped<V>> => {
       return { value: serde.decode(bytes.subarray(timestampBytes)), timestamp }
     },
   }
-  const { encodeInto, decodeFrom, check } = serde
+  const { encodeInto, decodeFrom } = serde
   if (encodeInto !== undefined) {
     whole.encodeInto = ({ value, timestamp }, target, offset) => {
       if (target.length - offset < timestampBytes) return -1
@@ -59,7 +59,6 @@ export const timestamped = <V>(serde: Serde<V>): Serde<Timestamped<V>> => {
       return { value: decodeFrom.call(serde, source, start + timestampBytes, end), timestamp }
     }
   }
-  if (check !== undefined) whole.check = ({ value }) => check.call(serde, value)
   return whole
 }
 

@@ -13,6 +13,7 @@ import { wrong } from '../base/wrong-builds.ts'
 import type { Serde } from '../serde/serde.ts'
 import type {
   ChangelogEntry,
+  ChangeVisitor,
   Checkpoint,
   KeyedRecord,
   KeyValue,
@@ -21,13 +22,16 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { Entries, type Entry, keysWithin, lastWrites, merged, sortedWrites } from './entries.ts'
+import { Entries, keysWithin, lastWrites, merged, sortedWrites } from './entries.ts'
+import { absent, unknown } from './entry-table.ts'
 import { Overlay } from './overlay.ts'
 import { SortedKeys } from './sorted-keys.ts'
-import { type Held, StoreCodec, absent, prefixBounds, rawKeys, valueBytes } from './store-codec.ts'
+import { StoreCodec, prefixBounds, rawKeys } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
 import { StoreMemory } from './store-memory.ts'
 import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
+
+const noBytes: Buffer = Buffer.alloc(0)
 
 export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly name: string
@@ -41,7 +45,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   readonly #overlay: Overlay
   /** Committed, and not in the engine. */
-  #waiting: Entry[] = []
+  #waiting: number[] = []
   #waitingBytes = 0
   /** The keys of both in order, where a store is scanned with each record: one that lays out its keys itself. */
   readonly #dirty: SortedKeys | undefined
@@ -55,9 +59,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   // Entry of the record last seen: an aggregation asks twice for the same record.
   #lastRecord: KeyedRecord<K> | undefined
-  #lastEntry: Entry | undefined
-  /** Entries may have been dropped since one was looked up. */
-  #aged = false
+  #lastEntry = -1
 
   // Grows with each write: a range that was begun before it is no longer right.
   #version = 0
@@ -78,15 +80,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       changeBytesMax,
     )
     if ((options.key as unknown) === rawKeys) this.#dirty = new SortedKeys()
-    this.#overlay = new Overlay(this.#dirty)
     this.#clock = options.clock
     this.#memory = options.memory ?? new StoreMemory()
     this.#flushIntervalMs = options.flushIntervalMs ?? 1000
     this.#known = new Entries(this.#memory)
+    this.#overlay = new Overlay(this.#known, this.#dirty)
     this.#flushedCheckpoint = this.#engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
-    if (options.digest === true)
-      this.#digest = new StoreDigest(this.#engine, this.#codec as never, this.#checkpoint?.digest)
+    if (options.digest === true) this.#digest = new StoreDigest(this.#engine, this.#checkpoint?.digest)
     this.#flushedAt = this.#clock.monotonic()
     this.#memory.join(this)
   }
@@ -100,19 +101,19 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** @throws SERIALIZATION_FAILED when the serde refuses the key; DESERIALIZATION_FAILED when it refuses the stored value. */
   get(key: K): V | undefined {
-    return this.#read(this.#entry(this.#codec.key(key)))
+    return this.#read(this.#entry(key))
   }
 
   has(key: K): boolean {
-    return this.#held(this.#entry(this.#codec.key(key))) !== absent
+    return this.#lengthOf(this.#entry(key)) >= 0
   }
 
   put(key: K, value: V): void {
-    this.#put(this.#entry(this.#codec.key(key)), value)
+    this.#put(this.#entry(key), value)
   }
 
   delete(key: K): void {
-    this.#delete(this.#entry(this.#codec.key(key)))
+    this.#delete(this.#entry(key))
   }
 
   /** `get(record.key)`, without decoding and encoding the key where its bytes are at hand. */
@@ -155,54 +156,64 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     return this.#entries(from, to, options?.reverse === true, this.#version)
   }
 
-  #entryOf(record: KeyedRecord<K>): Entry {
-    if (record === this.#lastRecord && this.#lastEntry !== undefined) return this.#lastEntry
-    const entry = this.#entry(this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key))
+  #entryOf(record: KeyedRecord<K>): number {
+    if (record === this.#lastRecord && this.#lastEntry >= 0) return this.#lastEntry
+    this.#codec.placeKeyOf(record)
+    const entry = this.#placedEntry()
     this.#lastRecord = record
     this.#lastEntry = entry
     return entry
   }
 
-  #entry(key: string): Entry {
-    this.#aged = false
-    return this.#known.get(key) ?? this.#known.make(key, undefined)
+  #entry(key: K): number {
+    this.#codec.placeKey(key)
+    return this.#placedEntry()
   }
 
-  #held(entry: Entry): Held {
-    if (entry.value === undefined) {
-      this.#assertOpen()
-      const bytes = this.#engine.get(entry.key)
-      entry.value = bytes === undefined ? absent : this.#codec.heldFrom(bytes)
-      this.#known.grown(valueBytes(entry.value))
-    }
-    return entry.value
+  #placedEntry(): number {
+    const { source, start, length } = this.#codec
+    return this.#known.locate(source, start, length)
   }
 
-  #read(entry: Entry): V | undefined {
-    const held = this.#held(entry)
-    return held === absent ? undefined : this.#codec.value(held)
+  /** Of the value, or `absent`. */
+  #lengthOf(entry: number): number {
+    const { table } = this.#known
+    const length = table.valueLength(entry)
+    if (length !== unknown) return length
+    this.#assertOpen()
+    const bytes = this.#engine.get(table.key(entry))
+    table.setValue(entry, bytes ?? noBytes, 0, bytes?.length ?? absent)
+    this.#known.tell()
+    return bytes?.length ?? absent
   }
 
-  #put(entry: Entry, value: V): void {
-    if (this.#codec.isNull(value)) return this.#delete(entry)
-    this.#codec.checkKeySize(entry.key)
-    const held = this.#codec.hold(value)
-    this.#codec.checkChangeSize(entry.key, held)
-    this.#write(entry, held)
+  #read(entry: number): V | undefined {
+    const length = this.#lengthOf(entry)
+    if (length < 0) return undefined
+    const { table } = this.#known
+    const start = table.valueStart(entry)
+    return this.#codec.valueIn(table.arena, start, start + length)
   }
 
-  #delete(entry: Entry): void {
+  #put(entry: number, value: V): void {
+    const codec = this.#codec
+    if (codec.isNull(value)) return this.#delete(entry)
+    const keyLength = this.#known.table.keyLength(entry)
+    codec.checkKeySize(keyLength)
+    codec.placeValue(value)
+    codec.checkChangeSize(keyLength)
+    this.#write(entry, codec.source, codec.start, codec.length)
+  }
+
+  #delete(entry: number): void {
     // A key that is absent gets no tombstone: nothing changed, so the changelog has nothing to tell.
-    if (this.#held(entry) !== absent) this.#write(entry, absent)
+    if (this.#lengthOf(entry) >= 0) this.#write(entry, noBytes, 0, absent)
   }
 
-  #write(entry: Entry, held: Held): void {
+  #write(entry: number, source: Buffer, start: number, length: number): void {
     this.#assertOpen()
     if (this.#sealed) throw writtenTooLate(this.name)
-    if (this.#aged) this.#known.add(entry)
-    const growth = valueBytes(held) - valueBytes(entry.value)
-    this.#overlay.write(entry, held)
-    if (growth > 0) this.#known.grown(growth)
+    this.#overlay.write(entry, source, start, length)
     this.#changed()
   }
 
@@ -217,7 +228,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #forgetLast(): void {
     this.#lastRecord = undefined
-    this.#lastEntry = undefined
+    this.#lastEntry = -1
   }
 
   /** Takes back what was written since the last `mark`. */
@@ -239,13 +250,16 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     return this.#overlay.bytes
   }
 
-  /** Visits each key that the open transaction changed, once, with its last value; null deletes. The bytes may be kept. */
-  drainChanges(visit: (key: string, value: Uint8Array | null) => void): void {
+  /**
+   * Visits each key that the open transaction changed, once, with its last value. The bytes stand in `source` until the visit
+   * returns; a length of -1 deletes.
+   */
+  drainChanges(visit: ChangeVisitor): void {
+    const { table } = this.#known
     const digest = this.#digest?.begin() === true ? this.#digest : undefined
-    for (const { key, value: held, below } of this.#overlay.entries) {
-      const value = held === absent ? null : this.#codec.bytes(held)
-      digest?.change(key, below, value)
-      visit(key, value)
+    for (const id of this.#overlay.ids) {
+      digest?.change(table, id)
+      visit(table.arena, table.keyStart(id), table.keyLength(id), table.valueStart(id), table.valueLength(id))
     }
     this.#digestedVersion = this.#version
   }
@@ -273,6 +287,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#digest?.commit()
     this.#waitingBytes += this.#overlay.bytes
     this.#overlay.commit(this.#waiting)
+    this.#known.tell()
     this.#checkpoint = this.#withDigest(checkpoint)
     this.#forgetLast()
     this.#changed()
@@ -287,9 +302,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** The memory of the worker is full (StoreMemory). */
   age(): void {
-    this.#aged = true
     this.#forgetLast()
-    this.#known.age(this.#waiting, this.#overlay.entries)
+    this.#known.age(this.#waiting, ...this.#overlay.numbers)
   }
 
   #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
@@ -314,12 +328,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       const drained = this.#digestedVersion === this.#version
       this.#changed()
       if (drained) this.#digestedVersion = this.#version
-      this.#engine.write(sortedWrites(this.#waiting, this.#codec), checkpoint)
-      for (const entry of this.#waiting) entry.isWaiting = false
+      const { table } = this.#known
+      this.#engine.write(sortedWrites(table, this.#waiting), checkpoint)
+      for (const id of this.#waiting) table.setWaiting(id, false)
       this.#waiting = []
       this.#waitingBytes = 0
       this.#dirty?.clear()
-      for (const { key } of this.#overlay.entries) this.#dirty?.add(key)
+      if (this.#dirty !== undefined) for (const id of this.#overlay.ids) this.#dirty.add(table.key(id))
       this.#flushedCheckpoint = checkpoint
     }
     invariant(this.#waiting.length === 0, 'nothing is committed without a checkpoint', { store: this.name })
@@ -339,7 +354,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    */
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
-    invariant(this.#overlay.entries.length === 0, 'no transaction is open while a store restores', {
+    invariant(this.#overlay.ids.length === 0, 'no transaction is open while a store restores', {
       store: this.name,
     })
     assertForward(this.name, this.#checkpoint, checkpoint)
@@ -347,7 +362,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     const writes = lastWrites(entries, this.#codec)
     this.#changed()
     if (this.#digest?.begin() === true) {
-      for (const { key, value } of writes) this.#digest.change(key, undefined, value)
+      for (const { key, value } of writes) this.#digest.restored(key, value)
       this.#digest.commit()
     }
     const reached = this.#withDigest(checkpoint)
@@ -389,9 +404,15 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     for (const { key, value } of this.#engine.range(undefined, undefined, false)) {
       const bytes = convert(value)
       if (bytes === undefined) continue
-      const held = bytes === null ? absent : this.#codec.heldFrom(Buffer.from(bytes))
-      this.#codec.checkChangeSize(key, held)
-      this.#write(this.#entry(key), held)
+      this.#codec.placeRawKey(key)
+      const entry = this.#placedEntry()
+      if (bytes === null) {
+        this.#write(entry, noBytes, 0, absent)
+        continue
+      }
+      this.#codec.placeBytes(bytes)
+      this.#codec.checkChangeSize(key.length)
+      this.#write(entry, this.#codec.source, 0, bytes.length)
     }
   }
 
@@ -443,21 +464,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#openRanges.clear()
   }
 
-  *#merged(low: string | undefined, high: string | undefined, reverse: boolean): ReturnType<typeof merged> {
-    const dirty =
-      this.#dirty?.within(low, high, reverse) ??
-      keysWithin([this.#overlay.entries, this.#waiting], low, high, reverse).values()
-    const engine = this.#engine.range(low, high, reverse)
-    this.#openRanges.add(engine)
-    try {
-      const written = (key: string): Held => this.#known.get(key)?.value
-      yield* merged(dirty, engine, reverse, written, this.#codec)
-    } finally {
-      this.#openRanges.delete(engine)
-      engine.return?.()
-    }
-  }
-
   *#entries(
     low: string | undefined,
     high: string | undefined,
@@ -465,10 +471,27 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     version: number,
   ): IterableIterator<KeyValue<K, V>> {
     this.#assertVersion(version)
-    for (const { key, held } of this.#merged(low, high, reverse)) {
-      yield { key: this.#codec.keyOf(key), value: this.#codec.value(held) }
-      this.#assertVersion(version)
+    const dirty =
+      this.#dirty?.within(low, high, reverse) ??
+      keysWithin(this.#known.table, [this.#overlay.ids, this.#waiting], low, high, reverse).values()
+    const engine = this.#engine.range(low, high, reverse)
+    this.#openRanges.add(engine)
+    try {
+      for (const { key, value } of merged(dirty, engine, reverse, (written) => this.#bytesOf(written))) {
+        yield { key: this.#codec.keyOf(key), value: this.#codec.value(value) }
+        this.#assertVersion(version)
+      }
+    } finally {
+      this.#openRanges.delete(engine)
+      engine.return?.()
     }
+  }
+
+  /** Null: it is absent. */
+  #bytesOf(key: string): Buffer | null {
+    this.#codec.placeRawKey(key)
+    const entry = this.#placedEntry()
+    return this.#known.table.value(entry)
   }
 
   #assertVersion(version: number): void {

@@ -163,22 +163,25 @@ export class RecordCollector {
     this.#appendRecord(topic, partition, record)
   }
 
-  /** Appends a change of a store to its changelog; the key has one char per byte. */
+  /** Appends a change of a store to its changelog. @param valueLength -1 deletes the key */
   collectChange(
     topic: OutputTopic,
     partition: number,
-    key: string,
-    value: Uint8Array | null,
+    key: Buffer,
+    keyStart: number,
+    keyLength: number,
+    value: Buffer,
+    valueStart: number,
+    valueLength: number,
     timestamp: number,
     headers?: readonly RecordHeader[],
   ): void {
-    if (key.length > this.#keyScratch.length) this.#keyScratch = Buffer.allocUnsafeSlow(key.length * 2)
-    this.#key = this.#keyScratch
-    this.#keyStart = 0
-    this.#keyLength = this.#keyScratch.write(key, 0, 'latin1')
-    this.#value = (value ?? noBytes) as Buffer
-    this.#valueStart = 0
-    this.#valueLength = value === null ? -1 : value.length
+    this.#key = key
+    this.#keyStart = keyStart
+    this.#keyLength = keyLength
+    this.#value = value
+    this.#valueStart = valueStart
+    this.#valueLength = valueLength
     this.#append(this.#touch(topic, partition), timestamp, headers)
   }
 

@@ -31,7 +31,6 @@ const migratedValue = ({ definition }: Migrated, bytes: Buffer, fromVersion: num
   try {
     const next = migrate?.(previous === undefined ? Buffer.from(bytes) : previous.decode(bytes), fromVersion)
     if (next === null || serde.encodesNull?.(next) === true) return null
-    serde.check?.(next)
     return serde.encode(next)
   } catch (error) {
     // Its schema comes; then all of it is done again.

@@ -1,5 +1,6 @@
 // The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
 import { splitHeaders } from '../state/headed-values.ts'
+import type { ChangeVisitor } from '../state/contracts.ts'
 import type { AnyStore, TaskStore } from './contracts.ts'
 import type { PartitionGroup } from './partition-group.ts'
 import type { RecordCollector } from './record-collector.ts'
@@ -19,9 +20,6 @@ export const storeStatesOf = (
     return [{ store: store.name, changelogEnd, digest, layout }]
   })
 
-/** As its changelog tells it: whose record it was that took the key out is of no matter to the store. */
-const deleted = Object.freeze({ value: null, headers: undefined })
-
 /** Puts the changes of the stores into the changelog batches. */
 export const drainStores = (
   stores: Iterable<TaskStore>,
@@ -32,15 +30,37 @@ export const drainStores = (
   for (const { definition, store, changelog } of stores) {
     // Its topic has it all.
     if (definition.filling !== undefined) continue
+    const plain: ChangeVisitor = (source, keyStart, keyLength, valueStart, valueLength) =>
+      collector.collectChange(
+        changelog,
+        partition,
+        source,
+        keyStart,
+        keyLength,
+        source,
+        valueStart,
+        valueLength,
+        timestamp,
+      )
+    // As its changelog tells it: whose record it was that took a key out is of no matter to the store.
+    const headed: ChangeVisitor = (source, keyStart, keyLength, valueStart, valueLength) => {
+      if (valueLength < 0) return plain(source, keyStart, keyLength, valueStart, valueLength)
+      const { value, headers } = splitHeaders(source.subarray(valueStart, valueStart + valueLength))
+      collector.collectChange(
+        changelog,
+        partition,
+        source,
+        keyStart,
+        keyLength,
+        value as Buffer,
+        0,
+        value.length,
+        timestamp,
+        headers,
+      )
+    }
     collector.beginRecord()
-    store.drainChanges(
-      store.keepsHeaders
-        ? (key, value) => {
-            const { value: bytes, headers } = value === null ? deleted : splitHeaders(value)
-            collector.collectChange(changelog, partition, key, bytes, timestamp, headers)
-          }
-        : (key, value) => collector.collectChange(changelog, partition, key, value, timestamp),
-    )
+    store.drainChanges(store.keepsHeaders ? headed : plain)
     collector.finishRecord()
   }
 }

@@ -230,7 +230,7 @@ export class HeldChanges {
   }
 
   #encode({ change, timestamp, headers }: HeldChange): Buffer {
-    const encoded = this.#codec.hold(change) as Buffer
+    const encoded = this.#codec.valueBytes(change)
     const carried = headers.length === 0 ? noBytes : heldHeaders(headers)
     const target = Buffer.allocUnsafe(headBytes + carried.length + encoded.length)
     writeInt64(target, 0, timestamp)

@@ -14,13 +14,11 @@ const roundTrips = <T>(serde: Serde<T>, value: T): void => {
   expect(hex(target)).toBe(`eeeeee${hex(encoded)}eeee`)
   expect(serde.decodeFrom?.(target, 3, 3 + encoded.length)).toStrictEqual(value)
   expect(serde.encodeInto?.(value, Buffer.alloc(encoded.length + 2), 3)).toBe(-1)
-  expect(() => serde.check?.(value)).not.toThrow()
 }
 
 const refuses = (serde: Serde<never>, value: unknown, text: RegExp): void => {
   expect(() => serde.encode(value as never)).toThrow(text)
   expect(() => serde.encodeInto?.(value as never, Buffer.alloc(16), 0)).toThrow(text)
-  expect(() => serde.check?.(value as never)).toThrow(text)
 }
 
 describe('numbers', () => {

@@ -8,7 +8,7 @@ const digestOf = (entries: Iterable<Entry>): string => {
   const digest = new StateDigest()
   for (const [key, value] of entries) {
     digest.setKey(key)
-    digest.add(value, value.length)
+    digest.add(value)
   }
   return digest.text
 }
@@ -41,7 +41,7 @@ describe('the digest of a state', () => {
         const each = (list: readonly Entry[], act: 'add' | 'remove'): void => {
           for (const [key, value] of list) {
             digest.setKey(key)
-            digest[act](value, value.length)
+            digest[act](value)
           }
         }
         each(others, 'add')

@@ -32,12 +32,16 @@ describe('the memory of the stores of a worker', () => {
     const log: string[] = []
     const memory = new StoreMemory(300)
     for (const name of ['a', 'b']) memory.join(new User(name, 0, log))
-    memory.cached(60)
-    memory.cached(40)
+    const cached = (bytes: number): void => {
+      memory.cached(bytes)
+      memory.makeRoom()
+    }
+    cached(60)
+    cached(40)
     expect(log).toEqual([])
-    memory.cached(1)
+    cached(1)
     expect(log).toEqual(['a ages', 'b ages'])
-    memory.cached(100)
+    cached(100)
     expect(log).toHaveLength(2)
   })
 
@@ -75,6 +79,7 @@ describe('the memory of the stores of a worker', () => {
     memory.leave(user)
     memory.flushExcess(user)
     memory.cached(200)
+    memory.makeRoom()
     expect(log).toEqual([])
   })
 })
@@ -93,11 +98,11 @@ describe('stores that share a memory', () => {
   }
 
   it('keep what is committed in memory until all of them have too much', () => {
-    const memory = new StoreMemory(5000)
+    const memory = new StoreMemory(3000)
     const engines = [new MemoryEngine(), new MemoryEngine()] as const
     const one = open('one', memory, engines[0])
     const two = open('two', memory, engines[1])
-    // An entry counts about 137 bytes: seven and five of them are below 1,667.
+    // An entry counts about 75 bytes: seven and five of them are below a thousand.
     fill(one, 0, 7)
     fill(two, 0, 5)
     expect(engines.map((engine) => engine.count())).toEqual([0, 0])
@@ -107,7 +112,7 @@ describe('stores that share a memory', () => {
   })
 
   it('can be flushed for another one between the drain and the commit', () => {
-    const memory = new StoreMemory(5000)
+    const memory = new StoreMemory(3000)
     const engine = new MemoryEngine()
     const options = { name: 'one', key: string, value: int64, engine, clock, memory, flushIntervalMs: 1e9 }
     const one = new TransactionalStore<string, number>({ ...options, digest: true })
@@ -128,7 +133,7 @@ describe('stores that share a memory', () => {
   })
 
   it('leave the memory to the one that is used when another closes', () => {
-    const memory = new StoreMemory(5000)
+    const memory = new StoreMemory(3000)
     const engine = new MemoryEngine()
     const one = open('one', memory, engine)
     const two = open('two', memory, new MemoryEngine())

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Clock } from '../../../src/base/ports.ts'
 import type { Checkpoint, StoreIdentity } from '../../../src/state/contracts.ts'
+import type { TransactionalStore } from '../../../src/state/transactional-store.ts'
 
 export const identity: StoreIdentity = {
   formatVersion: 1,
@@ -39,4 +40,17 @@ export class TestClock implements Clock {
   monotonic(): number {
     return this.ms
   }
+}
+
+/** What the open transaction changed: keys with one char per byte, null where a key is deleted. */
+export const changesOf = (store: {
+  drainChanges: TransactionalStore<never, never>['drainChanges']
+}): [key: string, value: Buffer | null][] => {
+  const changes: [string, Buffer | null][] = []
+  store.drainChanges((source, keyStart, keyLength, valueStart, valueLength) => {
+    const key = source.toString('latin1', keyStart, keyStart + keyLength)
+    const value = valueLength < 0 ? null : Buffer.from(source.subarray(valueStart, valueStart + valueLength))
+    changes.push([key, value])
+  })
+  return changes
 }

@@ -33,7 +33,7 @@ describe('values with timestamps', () => {
     expect(() => whole.decode(Buffer.alloc(7))).toThrow(/at least 8 bytes, not 7/)
     // As an earlier build wrote it, without a timestamp.
     expect(() => whole.decode(Buffer.alloc(8))).toThrow(/int64 takes 8 bytes, not 0/)
-    expect(() => whole.check?.({ value: 0.5, timestamp: 1 })).toThrow(/int64/)
+    expect(() => whole.encode({ value: 0.5, timestamp: 1 })).toThrow(/int64/)
   })
 
   it('a plain view shows the values, and dates what it writes', () => {

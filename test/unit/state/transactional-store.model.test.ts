@@ -14,7 +14,7 @@ import { StateDigest } from '../../../src/state/state-digest.ts'
 import { rawKeys } from '../../../src/state/store-codec.ts'
 import { StoreMemory } from '../../../src/state/store-memory.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
-import { TestClock, at, identity, withDirectory } from './support.ts'
+import { TestClock, at, changesOf, identity, withDirectory } from './support.ts'
 
 type State = Map<string, number>
 type Key = Uint8Array
@@ -137,7 +137,7 @@ const run = (
     for (const [name, number] of state) {
       const encoded = value.encode(number)
       digest.setKey(name)
-      digest.add(encoded, encoded.length)
+      digest.add(encoded)
     }
     return digest.text
   }
@@ -185,10 +185,10 @@ const run = (
     },
     commit: () => {
       const changes = new Map<string, number | undefined>()
-      store.drainChanges((name, held) => {
+      for (const [name, held] of changesOf(store)) {
         expect(changes.has(name)).toBe(false)
         changes.set(name, decode(held))
-      })
+      }
       expect(changes).toEqual(new Map([...model.changed].map((name) => [name, model.current.get(name)])))
       expect(store.nextDigest).toBe(digestOf(model.current))
       model.offset += 10

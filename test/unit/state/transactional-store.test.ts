@@ -9,7 +9,7 @@ import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { StateDigest } from '../../../src/state/state-digest.ts'
 import { StoreMemory } from '../../../src/state/store-memory.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
-import { TestClock, at, identity, withDirectory } from './support.ts'
+import { TestClock, at, changesOf, identity, withDirectory } from './support.ts'
 
 const clock = new TestClock()
 const storeOf = <V>(
@@ -23,15 +23,8 @@ const storeOf = <V>(
     store: new TransactionalStore<string, V>({ name: 'totals', key: string, value, engine, clock, ...extra }),
   }
 }
-const drained = (
-  store: TransactionalStore<never, never> | TransactionalStore<string, number>,
-): [string, string | null][] => {
-  const changes: [string, string | null][] = []
-  store.drainChanges((key, value) =>
-    changes.push([key, value === null ? null : Buffer.from(value).toString('hex')]),
-  )
-  return changes
-}
+const drained = (store: Parameters<typeof changesOf>[0]): [string, string | null][] =>
+  changesOf(store).map(([key, value]) => [key, value === null ? null : value.toString('hex')])
 const code = (run: () => unknown): string => {
   try {
     run()
@@ -149,7 +142,7 @@ describe('TransactionalStore', () => {
       const digest = new StateDigest()
       for (const { key, value } of store.all()) {
         digest.setKey(key)
-        digest.add(int64.encode(value), 8)
+        digest.add(int64.encode(value))
       }
       return digest.text
     }

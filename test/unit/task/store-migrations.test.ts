@@ -22,7 +22,7 @@ import { StoreMigrations } from '../../../src/task/store-migrations.ts'
 import type { StoreDefinition } from '../../../src/topology/contracts.ts'
 import { finishedStore } from '../../../src/topology/store-layouts.ts'
 import { isSameLayout, readStoreCode, storeCode } from '../../../src/topology/store-code.ts'
-import { identity } from '../state/support.ts'
+import { changesOf, identity } from '../state/support.ts'
 
 const plainUse = { keepsTable: false, waiting: false, windowShape: undefined }
 const at = (changelogOffset: number) => ({ changelogOffset, leaderEpoch: 0, caughtUpAtMs: 0 })
@@ -75,8 +75,7 @@ describe('a migration of a store', () => {
     expect(again.get('a')).toBe('10')
     again.dropOverlay()
     expect(migrations.run()).toBe(true)
-    const changes: string[] = []
-    again.drainChanges((of, value) => changes.push(`${of}=${Buffer.from(value ?? '').toString()}`))
+    const changes = changesOf(again).map(([of, value]) => `${of}=${value?.toString() ?? ''}`)
     expect(changes).toEqual(['a=10', 'b=20'])
     const promised = again.nextDigest
     again.commitOverlay(at(9))

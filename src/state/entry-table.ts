@@ -1,0 +1,273 @@
+// What a store knows of its keys, in flat memory: a hash table of numbers, and the bytes of keys and values in one arena.
+// With a map of objects a look-up touched five places of a heap that outgrows the caches of a processor (bucket, entry,
+// key, value, number), and the collector visited all of them again and again; here it touches three, and nothing is
+// collected. An entry is named by its number, which it keeps as long as the table lives.
+
+import { copyOf } from './copy-of.ts'
+
+/** As a length: the key has no value. */
+export const absent = -1
+/** As a length: nobody looked into the engine. */
+export const unknown = -2
+
+// Words of an entry. Its hash is the one that the digest goes by, both lanes.
+const stride = 8
+const hashFirst = 0
+const hashSecond = 1
+const keyAt = 2
+const keyLength = 3
+const valueAt = 4
+const valueLength = 5
+// What is below the write of the open transaction. Its bytes lie in an area of their own, which takes the next write.
+const belowAt = 6
+const belowLength = 7
+
+const written = 1
+const waiting = 2
+
+/** Bytes of an entry besides those of its key and value: its words, its flags, and its slots at the usual load. */
+const entryOverhead = stride * 4 + 1 + 8
+/** In front of the bytes of an area stands how many it takes. */
+const areaHead = 4
+
+type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
+
+const shortCopy = 48
+
+const grown = <T extends Int32Array | Uint8Array>(from: T, into: T): T => {
+  into.set(from)
+  return into
+}
+
+export class EntryTable {
+  /** Number of an entry + 1; 0 is free. Their number is a power of two, at most two thirds of them taken. */
+  #slots = new Int32Array(32)
+  #words = new Int32Array(16 * stride)
+  #flags = new Uint8Array(16)
+  #arena: Buffer = Buffer.allocUnsafeSlow(1024)
+  #arenaWords = new Int32Array(this.#arena.buffer)
+  #arenaEnd = 0
+  #count = 0
+
+  /** About what it takes, bytes. */
+  get bytes(): number {
+    return this.#arenaEnd + this.#count * entryOverhead
+  }
+
+  /** The memory in which keys and values lie: until the next write or look-up. */
+  get arena(): Buffer {
+    return this.#arena
+  }
+
+  // ---- look-up
+
+  /** The entry of a key with this hash, or -1. */
+  find(first: number, second: number, source: Uint8Array, start: number, length: number): number {
+    const slots = this.#slots
+    const words = this.#words
+    const mask = slots.length - 1
+    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+      const id = (slots[slot] as number) - 1
+      if (id < 0) return -1
+      const at = id * stride
+      if (words[at] !== first || words[at + hashSecond] !== second || words[at + keyLength] !== length)
+        continue
+      if (this.#holdsKey(words[at + keyAt] as number, source, start, length)) return id
+    }
+  }
+
+  #holdsKey(at: number, source: Uint8Array, start: number, length: number): boolean {
+    const arena = this.#arena
+    for (let index = 0; index < length; index++) if (arena[at + index] !== source[start + index]) return false
+    return true
+  }
+
+  /** A new entry of a key that has none, of which nothing is known. */
+  make(first: number, second: number, source: Uint8Array, start: number, length: number): number {
+    const id = this.#count++
+    if ((id + 1) * stride > this.#words.length) {
+      this.#words = grown(this.#words, new Int32Array(this.#words.length * 2))
+      this.#flags = grown(this.#flags, new Uint8Array(this.#flags.length * 2))
+    }
+    if (this.#count * 3 > this.#slots.length * 2) this.#widen()
+    const at = id * stride
+    const area = this.#area(length)
+    const words = this.#words
+    words[at + hashFirst] = first
+    words[at + hashSecond] = second
+    words[at + keyAt] = area
+    words[at + keyLength] = length
+    words[at + valueLength] = unknown
+    words[at + belowLength] = unknown
+    this.#copy(area, source, start, length)
+    this.#place(id)
+    return id
+  }
+
+  #place(id: number): void {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    let slot = (this.#words[id * stride] as number) & mask
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
+    slots[slot] = id + 1
+  }
+
+  #widen(): void {
+    this.#slots = new Int32Array(this.#slots.length * 2)
+    for (let id = 0; id < this.#count - 1; id++) this.#place(id)
+  }
+
+  // ---- what is known of an entry
+
+  isWritten(id: number): boolean {
+    return ((this.#flags[id] as number) & written) !== 0
+  }
+
+  isWaiting(id: number): boolean {
+    return ((this.#flags[id] as number) & waiting) !== 0
+  }
+
+  setWaiting(id: number, is: boolean): void {
+    const flags = this.#flags[id] as number
+    this.#flags[id] = is ? flags | waiting : flags & ~waiting
+  }
+
+  keyStart(id: number): number {
+    return this.#words[id * stride + keyAt] as number
+  }
+
+  keyLength(id: number): number {
+    return this.#words[id * stride + keyLength] as number
+  }
+
+  /** The key as an engine takes it. */
+  key(id: number): string {
+    const start = this.keyStart(id)
+    return (this.#arena as Latin1Buffer).latin1Slice(start, start + this.keyLength(id))
+  }
+
+  hashFirst(id: number): number {
+    return this.#words[id * stride + hashFirst] as number
+  }
+
+  hashSecond(id: number): number {
+    return this.#words[id * stride + hashSecond] as number
+  }
+
+  valueStart(id: number): number {
+    return this.#words[id * stride + valueAt] as number
+  }
+
+  /** `absent` and `unknown` are lengths, too. */
+  valueLength(id: number): number {
+    return this.#words[id * stride + valueLength] as number
+  }
+
+  belowStart(id: number): number {
+    return this.#words[id * stride + belowAt] as number
+  }
+
+  belowLength(id: number): number {
+    return this.#words[id * stride + belowLength] as number
+  }
+
+  /** The value, as bytes of their own; null: it is absent. */
+  value(id: number): Buffer | null {
+    return this.#bytes(this.valueStart(id), this.valueLength(id))
+  }
+
+  /** What is committed, as bytes of their own; null: absent. */
+  committed(id: number): Buffer | null {
+    return this.isWritten(id) ? this.#bytes(this.belowStart(id), this.belowLength(id)) : this.value(id)
+  }
+
+  #bytes(start: number, length: number): Buffer | null {
+    return length < 0 ? null : copyOf(this.#arena, start, start + length)
+  }
+
+  // ---- changes
+
+  /** @param length of the bytes, or `absent` */
+  setValue(id: number, source: Uint8Array, start: number, length: number): void {
+    const at = id * stride
+    if (length > 0) {
+      const area = this.#roomy(this.#words[at + valueAt] as number, length)
+      this.#words[at + valueAt] = area
+      this.#copy(area, source, start, length)
+    }
+    this.#words[at + valueLength] = length
+  }
+
+  /** The open transaction writes it for the first time: what it is goes below, and `setValue` follows. */
+  begin(id: number): void {
+    this.#flags[id] = (this.#flags[id] as number) | written
+    this.#swap(id)
+  }
+
+  /** The open transaction has not written it after all. */
+  takeBack(id: number): void {
+    this.#swap(id)
+    this.settle(id)
+  }
+
+  /** What the open transaction wrote is committed. */
+  settle(id: number): void {
+    this.#flags[id] = (this.#flags[id] as number) & ~written
+    this.#words[id * stride + belowLength] = unknown
+  }
+
+  #swap(id: number): void {
+    const at = id * stride
+    const words = this.#words
+    const area = words[at + valueAt] as number
+    const length = words[at + valueLength] as number
+    words[at + valueAt] = words[at + belowAt] as number
+    words[at + valueLength] = words[at + belowLength] as number
+    words[at + belowAt] = area
+    words[at + belowLength] = length
+  }
+
+  /** Takes over an entry of another table, where this one has none of its key. @returns its number here */
+  adopt(other: EntryTable, id: number): number {
+    const { arena } = other
+    const start = other.keyStart(id)
+    const own = this.make(other.hashFirst(id), other.hashSecond(id), arena, start, other.keyLength(id))
+    if (other.isWritten(id)) {
+      this.setValue(own, arena, other.belowStart(id), other.belowLength(id))
+      this.begin(own)
+    }
+    this.setValue(own, arena, other.valueStart(id), other.valueLength(id))
+    this.setWaiting(own, other.isWaiting(id))
+    return own
+  }
+
+  // ---- the arena
+
+  /** An area that takes so many bytes: this one, or a new one with room to grow. 0 is none. */
+  #roomy(area: number, length: number): number {
+    if (area === 0) return this.#area(length)
+    const capacity = this.#arenaWords[(area - areaHead) >> 2] as number
+    return length <= capacity ? area : this.#area(length + (length >> 1))
+  }
+
+  #area(length: number): number {
+    const capacity = (length + 3) & ~3
+    const area = this.#arenaEnd + areaHead
+    const end = area + capacity
+    if (end > this.#arena.length) {
+      const arena = Buffer.allocUnsafeSlow(Math.max(this.#arena.length * 2, (end + 1023) & ~1023))
+      this.#arena.copy(arena, 0, 0, this.#arenaEnd)
+      this.#arena = arena
+      this.#arenaWords = new Int32Array(arena.buffer)
+    }
+    this.#arenaWords[(area - areaHead) >> 2] = capacity
+    this.#arenaEnd = end
+    return area
+  }
+
+  #copy(at: number, source: Uint8Array, start: number, length: number): void {
+    const arena = this.#arena
+    if (length > shortCopy) arena.set(source.subarray(start, start + length), at)
+    else for (let index = 0; index < length; index++) arena[at + index] = source[start + index] as number
+  }
+}
