@@ -17,6 +17,7 @@ import {
   type Side,
   waiting,
 } from './join-entries.ts'
+import { JoinFilter } from './join-filter.ts'
 import { StoreCodec } from './store-codec.ts'
 import { progressKey, timeBytes, timeIn, timeKey } from './window-entries.ts'
 import { lastTimeKey } from './window-table.ts'
@@ -127,6 +128,9 @@ class WaitingWalk {
   }
 }
 
+/** Both sides of a join work on one store, each with a table of its own. */
+const filters = new WeakMap<JoinEntryStore, JoinFilter>()
+
 export class JoinTable {
   readonly shape: JoinShape
   /** How long after it, in the time of its side, a record is found. */
@@ -186,7 +190,9 @@ export class JoinTable {
     const first = Math.max(0, from, this.#visibleFrom(kept))
     const last = Math.min(to, kept)
     const stretchMs = this.#stretchMs
+    const filter = this.#filter()
     for (let start = first - (first % stretchMs); start <= last; start += stretchMs) {
+      if (filter.excludes(side, start, key)) continue
       const prefix = stretchOf(side, start, key)
       const high = prefix + timeKey(Math.min(last + 1, start + stretchMs))
       for (const { key: id, value } of this.#store.range(prefix + timeKey(Math.max(first, start)), high))
@@ -212,6 +218,8 @@ export class JoinTable {
       const number = timestamp > before ? 0 : this.#unusedNumber(side, key, timestamp)
       const id = this.#idOf(side, key, timestamp, number)
       this.#store.put(id, { side, value })
+      const start = timestamp - (timestamp % this.#stretchMs)
+      this.#filter().note(side, start, key, this.#visibleFrom(kept) - this.#stretchMs)
       // One that waits though it is past its retention, or a grace that is longer than it was: the walk has passed here.
       if (id < next.expired[side]) next = { ...next, expired: withSide(next.expired, side, id) }
       if (waits) {
@@ -307,6 +315,18 @@ export class JoinTable {
   #idOf(side: Side, key: string, timestamp: number, number: number): string {
     const start = timestamp - (timestamp % this.#stretchMs)
     return stretchOf(side, start, key) + timeKey(timestamp) + int32Key(number)
+  }
+
+  /** What need not be looked for: made before something is kept. */
+  #filter(): JoinFilter {
+    const known = filters.get(this.#store)
+    const { loads } = this.#store
+    if (known?.loads === loads) return known
+    const lastStretch = (kept: number): number => (kept < 0 ? -1 : kept - (kept % this.#stretchMs))
+    const [right, left] = this.#progress.kept
+    const made = new JoinFilter(loads, [lastStretch(right), lastStretch(left)])
+    filters.set(this.#store, made)
+    return made
   }
 
   #unusedNumber(side: Side, key: string, timestamp: number): number {

@@ -115,6 +115,12 @@ const hashUnder = (
 export const hashBytes = (bytes: Uint8Array, start: number, length: number): void =>
   hashUnder(0, secondSeed, bytes, start, length)
 
+/** A hash of a key of one char (0-255) per byte. */
+export const hashText = (key: string): number => {
+  hashKey(key)
+  return first
+}
+
 export const hashedFirst = (): number => first
 
 export const hashedSecond = (): number => second

@@ -2,7 +2,7 @@
 // the checkpoint, so that data, offset and digest always reach the disk together. It is not known for a store that was
 // written without one, that is being restored from nothing, or whose number of entries is another one than it says; then
 // a scan over the engine finds it out.
-import type { StoreEngine } from './contracts.ts'
+import type { EngineWrite, StoreEngine } from './contracts.ts'
 import { type EntryTable, unknown } from './entry-table.ts'
 import { StateDigest } from './state-digest.ts'
 
@@ -58,11 +58,15 @@ export class StoreDigest {
     if (length >= 0) next.add(table.arena, table.valueStart(id), length)
   }
 
-  /** The engine is about to get this; each key is told once. */
-  restored(key: string, value: Uint8Array | null): void {
-    this.#next.setKey(key)
-    this.#removeStored(key)
-    if (value !== null) this.#next.add(value)
+  /** The engine is about to get these; each key once. */
+  restored(writes: readonly EngineWrite[]): void {
+    if (!this.begin()) return
+    for (const { key, value } of writes) {
+      this.#next.setKey(key)
+      this.#removeStored(key)
+      if (value !== null) this.#next.add(value)
+    }
+    this.commit()
   }
 
   #removeStored(key: string): void {

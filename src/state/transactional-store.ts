@@ -35,6 +35,8 @@ const noBytes: Buffer = Buffer.alloc(0)
 
 export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly name: string
+  /** Grows when something else than its own transactions changes what it holds. */
+  loads: number = 0
   readonly #engine: StoreEngine
   readonly #codec: StoreCodec<K, V>
   readonly #clock: Clock
@@ -250,10 +252,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     return this.#overlay.bytes
   }
 
-  /**
-   * Visits each key that the open transaction changed, once, with its last value. The bytes stand in `source` until the visit
-   * returns; a length of -1 deletes.
-   */
+  /** Visits each key that the open transaction changed, once, with its last value. */
   drainChanges(visit: ChangeVisitor): void {
     const { table } = this.#known
     const digest = this.#digest?.begin() === true ? this.#digest : undefined
@@ -354,6 +353,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    */
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
+    this.loads += 1
     invariant(this.#overlay.ids.length === 0, 'no transaction is open while a store restores', {
       store: this.name,
     })
@@ -361,10 +361,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.flush()
     const writes = lastWrites(entries, this.#codec)
     this.#changed()
-    if (this.#digest?.begin() === true) {
-      for (const { key, value } of writes) this.#digest.restored(key, value)
-      this.#digest.commit()
-    }
+    this.#digest?.restored(writes)
     const reached = this.#withDigest(checkpoint)
     this.#engine.write(writes, reached)
     if (!wrong('cache-kept-over-reload') && !wrong('standby-with-stale-cache')) this.#known.clear()
@@ -419,6 +416,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** Removes everything and starts anew, before a rebuild from the changelog. */
   reset(identity: StoreIdentity): void {
     this.#assertOpen()
+    this.loads += 1
     this.dropOverlay()
     this.#engine.reset(identity)
     this.#waiting = []

@@ -60,7 +60,8 @@ const settled = async (name: string): Promise<Watched> => {
     proxy.rules = {}
     return asked
   }
-  expect(await write('first')).toEqual(['look', 'Produce'])
+  // A topic that was just created may refuse the first produce: that is repeated, behind another look.
+  expect((await write('first')).slice(0, 2)).toEqual(['look', 'Produce'])
   // By the second look it has a connection that may stay.
   await write('second')
   expect(await write('third')).toEqual(['Produce'])
