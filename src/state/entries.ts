@@ -1,6 +1,7 @@
 // What a store knows of its keys in memory, in two generations. And what goes down to the engine, in its order.
 import type { ChangelogEntry, EngineWrite } from './contracts.ts'
 import { EntryTable } from './entry-table.ts'
+import { SortedKeys } from './sorted-keys.ts'
 import { hashBytes, hashedFirst, hashedSecond } from './state-digest.ts'
 import { latin1Of, type StoreCodec } from './store-codec.ts'
 import type { StoreMemory } from './store-memory.ts'
@@ -13,7 +14,8 @@ import type { StoreMemory } from './store-memory.ts'
 export class Entries {
   readonly #memory: StoreMemory
   #young = new EntryTable()
-  #old = new EntryTable()
+  /** Undefined before the first time that the memory was full. */
+  #old: EntryTable | undefined
   /** Of the young one: not told to the memory, and told. */
   #carriedBytes = 0
   #toldBytes = 0
@@ -35,9 +37,12 @@ export class Entries {
     const second = hashedSecond()
     const known = this.#young.find(first, second, source, start, length)
     if (known >= 0) return known
-    const old = this.#old.find(first, second, source, start, length)
+    const left = this.#old
+    const old = left === undefined ? -1 : left.find(first, second, source, start, length)
     const id =
-      old < 0 ? this.#young.make(first, second, source, start, length) : this.#young.adopt(this.#old, old)
+      left === undefined || old < 0
+        ? this.#young.make(first, second, source, start, length)
+        : this.#young.adopt(left, old)
     this.tell()
     return id
   }
@@ -52,11 +57,11 @@ export class Entries {
 
   /**
    * The memory is full. @param unflushed what the engine does not hold: the numbers are changed to those that the entries
-   * have from now on; an entry may be named twice
+   * have from now on; an entry may be named twice. @returns what they take, bytes
    */
-  age(...unflushed: readonly number[][]): void {
+  age(...unflushed: readonly number[][]): number {
     const left = this.#young
-    const young = new EntryTable()
+    const young = this.#old?.emptied() ?? new EntryTable()
     const { arena } = left
     for (const ids of unflushed) {
       for (const [index, id] of ids.entries()) {
@@ -70,11 +75,12 @@ export class Entries {
     // Not told: what cannot be dropped would make the memory age again and again.
     this.#carriedBytes = young.bytes
     this.#toldBytes = 0
+    return young.bytes
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#old = new EntryTable()
+    this.#old = undefined
     this.#young = new EntryTable()
     this.#carriedBytes = 0
     this.#memory.cached(-this.#toldBytes)
@@ -82,24 +88,9 @@ export class Entries {
   }
 }
 
-/** Keys of some entries in [low, high), each once, in order. */
-export const keysWithin = (
-  table: EntryTable,
-  lists: readonly (readonly number[])[],
-  low: string | undefined,
-  high: string | undefined,
-  reverse: boolean,
-): string[] => {
-  const keys = new Set<string>()
-  for (const ids of lists) {
-    for (const id of ids) {
-      const key = table.key(id)
-      if ((low === undefined || key >= low) && (high === undefined || key < high)) keys.add(key)
-    }
-  }
-  const sorted = [...keys].sort()
-  return reverse ? sorted.reverse() : sorted
-}
+/** Keys of some entries, in order; an entry may be named twice. */
+export const sortedKeys = (table: EntryTable, ...lists: readonly (readonly number[])[]): SortedKeys =>
+  SortedKeys.of(new Set(lists.flatMap((ids) => ids.map((id) => table.key(id)))))
 
 /** The bytes of an entry. */
 export interface StoredEntry {

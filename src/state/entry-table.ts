@@ -3,6 +3,8 @@
 // key, value, number), and the collector visited all of them again and again; here it touches three, and nothing is
 // collected. An entry is named by its number, which it keeps as long as the table lives.
 
+import { randomInt } from 'node:crypto'
+import { invariant } from '../base/assert.ts'
 import { copyOf } from './copy-of.ts'
 
 /** As a length: the key has no value. */
@@ -25,10 +27,19 @@ const belowLength = 7
 const written = 1
 const waiting = 2
 
+// Where an entry begins to look for its slot is no business of whoever chooses keys: with one rule for all processes he could
+// choose many that begin at one slot.
+const saltFirst = randomInt(1 << 30) * 2 + 1
+const saltSecond = randomInt(1 << 30) * 2 + 1
+
 /** Bytes of an entry besides those of its key and value: its words, its flags, and its slots at the usual load. */
 const entryOverhead = stride * 4 + 1 + 8
-/** In front of the bytes of an area stands how many it takes. */
-const areaHead = 4
+/** Places are counted in units of this many bytes, so that 31 bits of them reach 8 GiB. */
+const unitBytes = 4
+const arenaBytesMax = 2 ** 31 * unitBytes
+/** A table that was emptied is used again unless it is so many times larger than what it held. */
+const sizeRatioMax = 4
+const smallArena = 64 * 1024
 
 type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
 
@@ -42,6 +53,8 @@ const grown = <T extends Int32Array | Uint8Array>(from: T, into: T): T => {
 export class EntryTable {
   /** Number of an entry + 1; 0 is free. Their number is a power of two, at most two thirds of them taken. */
   #slots = new Int32Array(32)
+  /** Of a hash, which leaves as many bits as slots are numbered with. */
+  #slotShift = 32 - 5
   #words = new Int32Array(16 * stride)
   #flags = new Uint8Array(16)
   #arena: Buffer = Buffer.allocUnsafeSlow(1024)
@@ -59,6 +72,15 @@ export class EntryTable {
     return this.#arena
   }
 
+  /** A table without entries, in the memory of this one where that is of the right size: new pages are dear. */
+  emptied(): EntryTable {
+    if (this.#arena.length > sizeRatioMax * this.#arenaEnd + smallArena) return new EntryTable()
+    this.#slots.fill(0)
+    this.#arenaEnd = 0
+    this.#count = 0
+    return this
+  }
+
   // ---- look-up
 
   /** The entry of a key with this hash, or -1. */
@@ -66,7 +88,7 @@ export class EntryTable {
     const slots = this.#slots
     const words = this.#words
     const mask = slots.length - 1
-    for (let slot = first & mask; ; slot = (slot + 1) & mask) {
+    for (let slot = this.#firstSlot(first, second); ; slot = (slot + 1) & mask) {
       const id = (slots[slot] as number) - 1
       if (id < 0) return -1
       const at = id * stride
@@ -76,14 +98,20 @@ export class EntryTable {
     }
   }
 
-  #holdsKey(at: number, source: Uint8Array, start: number, length: number): boolean {
+  #firstSlot(first: number, second: number): number {
+    return (Math.imul(first, saltFirst) ^ Math.imul(second, saltSecond)) >>> this.#slotShift
+  }
+
+  #holdsKey(place: number, source: Uint8Array, start: number, length: number): boolean {
     const arena = this.#arena
+    const at = place * unitBytes
     for (let index = 0; index < length; index++) if (arena[at + index] !== source[start + index]) return false
     return true
   }
 
   /** A new entry of a key that has none, of which nothing is known. */
   make(first: number, second: number, source: Uint8Array, start: number, length: number): number {
+    const area = this.#area(length)
     const id = this.#count++
     if ((id + 1) * stride > this.#words.length) {
       this.#words = grown(this.#words, new Int32Array(this.#words.length * 2))
@@ -91,14 +119,16 @@ export class EntryTable {
     }
     if (this.#count * 3 > this.#slots.length * 2) this.#widen()
     const at = id * stride
-    const area = this.#area(length)
     const words = this.#words
     words[at + hashFirst] = first
     words[at + hashSecond] = second
     words[at + keyAt] = area
     words[at + keyLength] = length
+    words[at + valueAt] = 0
     words[at + valueLength] = unknown
+    words[at + belowAt] = 0
     words[at + belowLength] = unknown
+    this.#flags[id] = 0
     this.#copy(area, source, start, length)
     this.#place(id)
     return id
@@ -107,13 +137,14 @@ export class EntryTable {
   #place(id: number): void {
     const slots = this.#slots
     const mask = slots.length - 1
-    let slot = (this.#words[id * stride] as number) & mask
+    let slot = this.#firstSlot(this.hashFirst(id), this.hashSecond(id))
     while (slots[slot] !== 0) slot = (slot + 1) & mask
     slots[slot] = id + 1
   }
 
   #widen(): void {
     this.#slots = new Int32Array(this.#slots.length * 2)
+    this.#slotShift -= 1
     for (let id = 0; id < this.#count - 1; id++) this.#place(id)
   }
 
@@ -133,7 +164,7 @@ export class EntryTable {
   }
 
   keyStart(id: number): number {
-    return this.#words[id * stride + keyAt] as number
+    return (this.#words[id * stride + keyAt] as number) * unitBytes
   }
 
   keyLength(id: number): number {
@@ -155,7 +186,7 @@ export class EntryTable {
   }
 
   valueStart(id: number): number {
-    return this.#words[id * stride + valueAt] as number
+    return (this.#words[id * stride + valueAt] as number) * unitBytes
   }
 
   /** `absent` and `unknown` are lengths, too. */
@@ -164,7 +195,7 @@ export class EntryTable {
   }
 
   belowStart(id: number): number {
-    return this.#words[id * stride + belowAt] as number
+    return (this.#words[id * stride + belowAt] as number) * unitBytes
   }
 
   belowLength(id: number): number {
@@ -178,7 +209,10 @@ export class EntryTable {
 
   /** What is committed, as bytes of their own; null: absent. */
   committed(id: number): Buffer | null {
-    return this.isWritten(id) ? this.#bytes(this.belowStart(id), this.belowLength(id)) : this.value(id)
+    const isWritten = this.isWritten(id)
+    const length = isWritten ? this.belowLength(id) : this.valueLength(id)
+    invariant(length !== unknown, 'what is committed was written', { length })
+    return this.#bytes(isWritten ? this.belowStart(id) : this.valueStart(id), length)
   }
 
   #bytes(start: number, length: number): Buffer | null {
@@ -246,27 +280,34 @@ export class EntryTable {
   /** An area that takes so many bytes: this one, or a new one with room to grow. 0 is none. */
   #roomy(area: number, length: number): number {
     if (area === 0) return this.#area(length)
-    const capacity = this.#arenaWords[(area - areaHead) >> 2] as number
+    const capacity = this.#arenaWords[area - 1] as number
     return length <= capacity ? area : this.#area(length + (length >> 1))
   }
 
+  /** In front of its bytes stands how many it takes. */
   #area(length: number): number {
-    const capacity = (length + 3) & ~3
-    const area = this.#arenaEnd + areaHead
-    const end = area + capacity
-    if (end > this.#arena.length) {
-      const arena = Buffer.allocUnsafeSlow(Math.max(this.#arena.length * 2, (end + 1023) & ~1023))
-      this.#arena.copy(arena, 0, 0, this.#arenaEnd)
-      this.#arena = arena
-      this.#arenaWords = new Int32Array(arena.buffer)
-    }
-    this.#arenaWords[(area - areaHead) >> 2] = capacity
+    const capacity = Math.ceil(length / unitBytes) * unitBytes
+    const start = this.#arenaEnd + unitBytes
+    const end = start + capacity
+    if (end > this.#arena.length) this.#enlarge(end)
+    const area = start / unitBytes
+    this.#arenaWords[area - 1] = capacity
     this.#arenaEnd = end
     return area
   }
 
-  #copy(at: number, source: Uint8Array, start: number, length: number): void {
+  #enlarge(end: number): void {
+    invariant(end <= arenaBytesMax, 'what a store has in memory stays below 8 GiB', { bytes: end })
+    const bytes = Math.max(this.#arena.length * 2, Math.ceil(end / 1024) * 1024)
+    const arena = Buffer.allocUnsafeSlow(Math.min(bytes, arenaBytesMax))
+    this.#arena.copy(arena, 0, 0, this.#arenaEnd)
+    this.#arena = arena
+    this.#arenaWords = new Int32Array(arena.buffer)
+  }
+
+  #copy(area: number, source: Uint8Array, start: number, length: number): void {
     const arena = this.#arena
+    const at = area * unitBytes
     if (length > shortCopy) arena.set(source.subarray(start, start + length), at)
     else for (let index = 0; index < length; index++) arena[at + index] = source[start + index] as number
   }

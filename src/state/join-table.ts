@@ -323,7 +323,7 @@ export class JoinTable {
     const { loads } = this.#store
     if (known?.loads === loads) return known
     const lastStretch = (kept: number): number => (kept < 0 ? -1 : kept - (kept % this.#stretchMs))
-    const [right, left] = this.#progress.kept
+    const [right, left] = this.#read().kept
     const made = new JoinFilter(loads, [lastStretch(right), lastStretch(left)])
     filters.set(this.#store, made)
     return made

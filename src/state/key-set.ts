@@ -1,10 +1,15 @@
 // A set of keys by a hash of 32 bits each, in flat memory. It may answer yes for a key that was never added, as seldom as two
 // of them have one hash; it never answers no for one that was.
+import { randomInt } from 'node:crypto'
 import { hashText } from './state-digest.ts'
+
+/** So that nobody can choose keys that begin at one slot. */
+const salt = randomInt(1 << 30) * 2 + 1
 
 export class KeySet {
   /** Hashes; 0 is free. Their number is a power of two, at most two thirds of them taken. */
   #hashes = new Int32Array(16)
+  #slotShift = 32 - 4
   #size = 0
 
   get size(): number {
@@ -28,7 +33,7 @@ export class KeySet {
   #slotOf(hash: number): number {
     const hashes = this.#hashes
     const mask = hashes.length - 1
-    let slot = hash & mask
+    let slot = Math.imul(hash, salt) >>> this.#slotShift
     while (hashes[slot] !== 0 && hashes[slot] !== hash) slot = (slot + 1) & mask
     return slot
   }
@@ -36,6 +41,7 @@ export class KeySet {
   #widen(): void {
     const hashes = this.#hashes
     this.#hashes = new Int32Array(hashes.length * 2)
+    this.#slotShift -= 1
     for (const hash of hashes) if (hash !== 0) this.#hashes[this.#slotOf(hash)] = hash
   }
 }

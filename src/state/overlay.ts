@@ -5,13 +5,16 @@ import type { SortedKeys } from './sorted-keys.ts'
 /** As a length in the undo log: the transaction had not written it before. */
 const firstWrite = -3
 
+/** The undo log gives its memory back above this. */
+const undoBytesMax = 1 << 20
+
 /** About what a write takes in memory besides its bytes. */
 const writeOverhead = 64
 
 export class Overlay {
   readonly #entries: Entries
   /** The keys of it and of what waits for a flush, in order; undefined where nobody asks for that. */
-  readonly #dirty: SortedKeys | undefined
+  dirty: SortedKeys | undefined
   /** In the order of their first writes, each once. */
   ids: number[] = []
   #bytes = 0
@@ -26,9 +29,8 @@ export class Overlay {
   #undoEnd = 0
   #bytesAtMark = 0
 
-  constructor(entries: Entries, dirty: SortedKeys | undefined) {
+  constructor(entries: Entries) {
     this.#entries = entries
-    this.#dirty = dirty
   }
 
   /** About what was written. */
@@ -51,7 +53,7 @@ export class Overlay {
       this.#undoLengths[this.#undoCount] = firstWrite
       table.begin(id)
       this.ids.push(id)
-      if (this.#dirty !== undefined && !table.isWaiting(id)) this.#dirty.add(table.key(id))
+      if (this.dirty !== undefined && !table.isWaiting(id)) this.dirty.add(table.key(id))
     }
     this.#undoCount += 1
     table.setValue(id, source, start, length)
@@ -78,6 +80,7 @@ export class Overlay {
     this.#bytesAtMark = this.#bytes
     this.#undoCount = 0
     this.#undoEnd = 0
+    if (this.#undoBytes.length > undoBytesMax) this.#undoBytes = Buffer.allocUnsafeSlow(256)
   }
 
   /** Takes back what was written since the last `mark`. */
@@ -122,6 +125,6 @@ export class Overlay {
   #takeBack(id: number): void {
     const { table } = this.#entries
     table.takeBack(id)
-    if (this.#dirty !== undefined && !table.isWaiting(id)) this.#dirty.delete(table.key(id))
+    if (this.dirty !== undefined && !table.isWaiting(id)) this.dirty.delete(table.key(id))
   }
 }

@@ -127,6 +127,11 @@ export class StoreCodec<K, V> {
     this.length = length
   }
 
+  /** Lets go of what was placed: it may be a whole answer to a fetch. */
+  release(): void {
+    this.#placed(scratch, 0, 0)
+  }
+
   /** The key with one char per byte. @throws as `placeKey` */
   key(key: K): string {
     if ((this.#key as unknown) === rawKeys) return key as string
@@ -199,8 +204,8 @@ export class StoreCodec<K, V> {
   /** Places the bytes of a value. @throws SERIALIZATION_FAILED */
   placeValue(value: V): void {
     try {
-      // No serde gets them in by silence: a read could not tell them from an absent key.
-      if (value === undefined || value === null)
+      // No primitive gets them in by silence: a read could not tell them from an absent key.
+      if (this.#value.primitive === true && (value === undefined || value === null))
         throw new TypeError(`a store cannot hold ${String(value)}; delete the key instead`)
       this.#place(this.#value, value)
     } catch (error) {

@@ -4,7 +4,7 @@
 //
 // A third is for what waits to be flushed; when it is full the largest store flushes. A third each is for the two
 // generations of the read caches, which age together: when the young ones are full, all become old, and the old ones go.
-// So the total is about the budget, and one transaction more. Sizes are estimates (`entryBytes`).
+// So the total is about the budget, and one transaction more. What waits is estimated (overlay.ts), what is cached is counted.
 
 const defaultBytesMax = 128 << 20
 
@@ -14,14 +14,17 @@ export interface MemoryUser {
   readonly committedBytes: number
   /** Writes them to the engine. Called between records. */
   flush(): void
-  /** The young generation of the read cache becomes the old one, which is dropped. */
-  age(): void
+  /** The young generation of the read cache becomes the old one, which is dropped. @returns bytes that could not be */
+  age(): number
 }
 
 export class StoreMemory {
   readonly #shareBytes: number
   readonly #users = new Set<MemoryUser>()
   #youngBytes = 0
+  /** What the last ageing could not drop. */
+  #carriedBytes = 0
+  #holds = 0
 
   /** @param bytesMax for all stores together, about */
   constructor(bytesMax: number = defaultBytesMax) {
@@ -41,11 +44,24 @@ export class StoreMemory {
     this.#youngBytes += bytes
   }
 
-  /** Called before a key is looked up, when nobody has an entry in hand: ages the caches where the young ones are full. */
+  /**
+   * Called before a key is looked up: ages the caches where the young ones are full. What cannot be dropped is copied each
+   * time, so as much must have come since as was copied the last time.
+   */
   makeRoom(): void {
-    if (this.#youngBytes <= this.#shareBytes) return
+    if (this.#holds > 0 || this.#youngBytes <= Math.max(this.#shareBytes, this.#carriedBytes)) return
     this.#youngBytes = 0
-    for (const user of this.#users) user.age()
+    this.#carriedBytes = 0
+    for (const user of this.#users) this.#carriedBytes += user.age()
+  }
+
+  /** Somebody has an entry in hand while code of the user runs, which may look up others: nothing ages before `release`. */
+  hold(): void {
+    this.#holds += 1
+  }
+
+  release(): void {
+    this.#holds -= 1
   }
 
   /**

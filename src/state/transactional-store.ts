@@ -8,7 +8,6 @@
 // Kafka holds every committed write, so the engine may lag: its checkpoint is that of what was flushed, and a restart
 // replays the tail of the changelog. A flush is one sorted local transaction instead of one per Kafka transaction.
 import { invariant } from '../base/assert.ts'
-import type { Clock } from '../base/ports.ts'
 import { wrong } from '../base/wrong-builds.ts'
 import type { Serde } from '../serde/serde.ts'
 import type {
@@ -22,11 +21,11 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { Entries, keysWithin, lastWrites, merged, sortedWrites } from './entries.ts'
+import { Entries, lastWrites, merged, sortedKeys, sortedWrites } from './entries.ts'
 import { absent, unknown } from './entry-table.ts'
+import { FlushPace } from './flush-pace.ts'
 import { Overlay } from './overlay.ts'
-import { SortedKeys } from './sorted-keys.ts'
-import { StoreCodec, prefixBounds, rawKeys } from './store-codec.ts'
+import { StoreCodec, prefixBounds } from './store-codec.ts'
 import { StoreDigest } from './store-digest.ts'
 import { StoreMemory } from './store-memory.ts'
 import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
@@ -39,9 +38,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   loads: number = 0
   readonly #engine: StoreEngine
   readonly #codec: StoreCodec<K, V>
-  readonly #clock: Clock
   readonly #memory: StoreMemory
-  readonly #flushIntervalMs: number
+  readonly #pace: FlushPace
   readonly #known: Entries
   readonly #digest: StoreDigest | undefined
 
@@ -49,12 +47,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** Committed, and not in the engine. */
   #waiting: number[] = []
   #waitingBytes = 0
-  /** The keys of both in order, where a store is scanned with each record: one that lays out its keys itself. */
-  readonly #dirty: SortedKeys | undefined
+  /** Its keys in order were asked for since the last flush. */
+  #scanned = false
   /** Of what is committed, flushed or not. */
   #checkpoint: Checkpoint | undefined
   #flushedCheckpoint: Checkpoint | undefined
-  #flushedAt: number
 
   /** No record is in hand: a write now would miss the changelog of its transaction, or land in another one. */
   #sealed = false
@@ -81,16 +78,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       options.engine.keyBytesMax,
       changeBytesMax,
     )
-    if ((options.key as unknown) === rawKeys) this.#dirty = new SortedKeys()
-    this.#clock = options.clock
+    this.#pace = new FlushPace(options.clock, options.flushIntervalMs)
     this.#memory = options.memory ?? new StoreMemory()
-    this.#flushIntervalMs = options.flushIntervalMs ?? 1000
     this.#known = new Entries(this.#memory)
-    this.#overlay = new Overlay(this.#known, this.#dirty)
+    this.#overlay = new Overlay(this.#known)
     this.#flushedCheckpoint = this.#engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
     if (options.digest === true) this.#digest = new StoreDigest(this.#engine, this.#checkpoint?.digest)
-    this.#flushedAt = this.#clock.monotonic()
     this.#memory.join(this)
   }
 
@@ -159,7 +153,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #entryOf(record: KeyedRecord<K>): number {
-    if (record === this.#lastRecord && this.#lastEntry >= 0) return this.#lastEntry
+    if (record === this.#lastRecord) return this.#lastEntry
     this.#codec.placeKeyOf(record)
     const entry = this.#placedEntry()
     this.#lastRecord = record
@@ -199,12 +193,18 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #put(entry: number, value: V): void {
     const codec = this.#codec
-    if (codec.isNull(value)) return this.#delete(entry)
-    const keyLength = this.#known.table.keyLength(entry)
-    codec.checkKeySize(keyLength)
-    codec.placeValue(value)
-    codec.checkChangeSize(keyLength)
-    this.#write(entry, codec.source, codec.start, codec.length)
+    // A serde may read a store: the entry in hand keeps its number meanwhile.
+    this.#memory.hold()
+    try {
+      if (codec.isNull(value)) return this.#delete(entry)
+      const keyLength = this.#known.table.keyLength(entry)
+      codec.checkKeySize(keyLength)
+      codec.placeValue(value)
+      codec.checkChangeSize(keyLength)
+      this.#write(entry, codec.source, codec.start, codec.length)
+    } finally {
+      this.#memory.release()
+    }
   }
 
   #delete(entry: number): void {
@@ -225,24 +225,20 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   mark(): void {
     this.#sealed = false
     this.#overlay.mark()
-    this.#forgetLast()
-  }
-
-  #forgetLast(): void {
     this.#lastRecord = undefined
-    this.#lastEntry = -1
   }
 
   /** Takes back what was written since the last `mark`. */
   undo(): void {
     this.#overlay.undo()
-    this.#forgetLast()
+    this.#lastRecord = undefined
     this.#changed()
   }
 
   /** The record is finished: until the next `mark` a write throws CONTEXT_EXPIRED. */
   seal(): void {
     this.#sealed = true
+    this.#codec.release()
   }
 
   // ---- the transaction
@@ -285,12 +281,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
     this.#digest?.commit()
     this.#waitingBytes += this.#overlay.bytes
+    this.#pace.committed(this.#overlay.ids.length)
     this.#overlay.commit(this.#waiting)
     this.#known.tell()
     this.#checkpoint = this.#withDigest(checkpoint)
-    this.#forgetLast()
+    this.#lastRecord = undefined
     this.#changed()
-    if (this.#clock.monotonic() - this.#flushedAt >= this.#flushIntervalMs) this.flush()
+    if (this.#pace.isDue) this.flush()
     this.#memory.flushExcess(this)
   }
 
@@ -300,9 +297,9 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   /** The memory of the worker is full (StoreMemory). */
-  age(): void {
-    this.#forgetLast()
-    this.#known.age(this.#waiting, ...this.#overlay.numbers)
+  age(): number {
+    this.#lastRecord = undefined
+    return this.#known.age(this.#waiting, ...this.#overlay.numbers)
   }
 
   #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
@@ -314,7 +311,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   dropOverlay(): void {
     if (wrong('overlay-kept-on-revoke')) return
     this.#overlay.drop()
-    this.#forgetLast()
+    this.#lastRecord = undefined
     this.#changed()
   }
 
@@ -332,12 +329,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       for (const id of this.#waiting) table.setWaiting(id, false)
       this.#waiting = []
       this.#waitingBytes = 0
-      this.#dirty?.clear()
-      if (this.#dirty !== undefined) for (const id of this.#overlay.ids) this.#dirty.add(table.key(id))
+      this.#overlay.dirty = this.#scanned ? sortedKeys(table, this.#overlay.ids) : undefined
+      this.#scanned = false
       this.#flushedCheckpoint = checkpoint
     }
     invariant(this.#waiting.length === 0, 'nothing is committed without a checkpoint', { store: this.name })
-    this.#flushedAt = this.#clock.monotonic()
+    this.#pace.flushed()
   }
 
   // ---- restore
@@ -354,6 +351,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
     this.loads += 1
+    this.#lastRecord = undefined
     invariant(this.#overlay.ids.length === 0, 'no transaction is open while a store restores', {
       store: this.name,
     })
@@ -421,7 +419,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#engine.reset(identity)
     this.#waiting = []
     this.#waitingBytes = 0
-    this.#dirty?.clear()
+    this.#overlay.dirty = undefined
     this.#known.clear()
     this.#digest?.forget()
     this.#checkpoint = undefined
@@ -469,9 +467,9 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     version: number,
   ): IterableIterator<KeyValue<K, V>> {
     this.#assertVersion(version)
-    const dirty =
-      this.#dirty?.within(low, high, reverse) ??
-      keysWithin(this.#known.table, [this.#overlay.ids, this.#waiting], low, high, reverse).values()
+    this.#scanned = true
+    this.#overlay.dirty ??= sortedKeys(this.#known.table, this.#overlay.ids, this.#waiting)
+    const dirty = this.#overlay.dirty.within(low, high, reverse)
     const engine = this.#engine.range(low, high, reverse)
     this.#openRanges.add(engine)
     try {

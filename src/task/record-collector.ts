@@ -113,6 +113,9 @@ export class RecordCollector {
       if (outlet.builder.bytes >= this.#limits.batchBytes) this.#sendBatch(outlet, outlet.builder)
     }
     this.#touchedCount = 0
+    // They may be a whole answer to a fetch, or the memory of a store.
+    this.#key = noBytes
+    this.#value = noBytes
   }
 
   /** The record failed: what it appended is taken back, and only that. */

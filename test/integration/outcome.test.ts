@@ -262,7 +262,8 @@ describe.each([
     const app = wordCount('outcome')
     await createWordCountTopics(judge, app, partitions)
     // A broker that has just come up answers before it knows the features of its cluster.
-    const known = async (): Promise<number> => Math.max(1, (await judge.features())['transaction.version'] ?? 1)
+    const known = async (): Promise<number> =>
+      Math.max(1, (await judge.features())['transaction.version'] ?? 1)
     await expect.poll(known, { timeout: 10_000 }).toBe(level)
     const proxy = await KafkaProxy.start(kafka.brokers[0] as string)
     using state = temporaryDirectory()

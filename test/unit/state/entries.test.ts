@@ -113,6 +113,7 @@ describe('a table of entries', () => {
     const id = found(table, key)
     const values = ['', 'short', 'x'.repeat(300), 'y', 'z'.repeat(301), '']
     let before: string | undefined
+    table.setValue(id, noBytes, 0, absent)
     for (const value of values) {
       table.begin(id)
       for (const draft of ['draft'.repeat(50), '', value])

@@ -9,7 +9,7 @@ import { type JoinShape, JoinTable } from '../../../src/state/join-table.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { rawKeys } from '../../../src/state/store-codec.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
-import { at, identity, TestClock } from './support.ts'
+import { at, changesOf, identity, TestClock } from './support.ts'
 
 const shape: JoinShape = {
   kind: 'join',
@@ -63,6 +63,40 @@ describe('the store of a join', () => {
     expect(timesOf(table.find(leftSide, 'k', -5, 0))).toEqual([0])
     expect(table.find(rightSide, 'k', 0, 99)).toEqual([])
     expect(table.find(leftSide, 'l', 0, 99)).toEqual([])
+  })
+
+  it('finds what others wrote while somebody else had the store, and what was there when it began', () => {
+    left(100)
+    store.drainChanges(() => {})
+    store.commitOverlay(at(1))
+    store.flush()
+    // Another worker went on with a copy of it, and its changes come back by the changelog.
+    const copy = new MemoryEngine()
+    copy.reset(identity)
+    copy.write([...engine.range(undefined, undefined, false)], at(1))
+    const value = joinEntries(string as Serde<unknown>, int64 as Serde<unknown>)
+    const elsewhere = new TransactionalStore({
+      name: 'kept',
+      key: rawKeys,
+      value,
+      engine: copy,
+      clock: new TestClock(),
+    })
+    const other = new JoinTable(elsewhere, string as Serde<unknown>, shape)
+    elsewhere.mark()
+    other.advance(110, true)
+    expect(timesOf(other.find(leftSide, 'k', 90, 110))).toEqual([100])
+    other.advance(130, true)
+    other.keep(leftSide, 'k', 130, 'l130', false)
+    expect(timesOf(table.find(leftSide, 'k', 90, 140))).toEqual([100])
+    const changes = changesOf(elsewhere).map(([key, bytes]) => ({
+      key: Buffer.from(key, 'latin1'),
+      value: bytes,
+    }))
+    store.applyChangelog(changes, at(2))
+    store.mark()
+    table.advance(131, true)
+    expect(timesOf(table.find(leftSide, 'k', 90, 140))).toEqual([130])
   })
 
   it('finds nothing past its retention, which goes by the time of each side', () => {

@@ -8,6 +8,7 @@ import { TestClock, at } from './support.ts'
 
 class User implements MemoryUser {
   committedBytes: number
+  carriedBytes = 0
   readonly #log: string[]
   readonly #name: string
 
@@ -22,8 +23,9 @@ class User implements MemoryUser {
     this.committedBytes = 0
   }
 
-  age(): void {
+  age(): number {
     this.#log.push(`${this.#name} ages`)
+    return this.carriedBytes
   }
 }
 
@@ -42,6 +44,28 @@ describe('the memory of the stores of a worker', () => {
     cached(1)
     expect(log).toEqual(['a ages', 'b ages'])
     cached(100)
+    expect(log).toHaveLength(2)
+  })
+
+  it('ages again when as much came as could not be dropped, and never while an entry is in hand', () => {
+    const log: string[] = []
+    const memory = new StoreMemory(300)
+    const user = new User('a', 0, log)
+    memory.join(user)
+    const cached = (bytes: number): void => {
+      memory.cached(bytes)
+      memory.makeRoom()
+    }
+    user.carriedBytes = 250
+    cached(101)
+    cached(200)
+    cached(50)
+    expect(log).toHaveLength(1)
+    memory.hold()
+    cached(1)
+    expect(log).toHaveLength(1)
+    memory.release()
+    memory.makeRoom()
     expect(log).toHaveLength(2)
   })
 

@@ -90,6 +90,18 @@ describe('a store whose memory fills up', () => {
     expect(store.get('k')).toBeUndefined()
   })
 
+  it('writes to its own key what looks up others while it is encoded', () => {
+    const memory = new StoreMemory(300)
+    const { store } = storeOf(json<unknown>(), undefined, { memory })
+    store.put('key', {
+      toJSON: () => {
+        for (let index = 0; index < 20; index++) store.get(`other-${index}`)
+        return 'mine'
+      },
+    })
+    expect([...store.all()]).toEqual([{ key: 'key', value: 'mine' }])
+  })
+
   it('reads for a record what was written to its key since the record was looked up', () => {
     const store = filled()
     const inHand = record('k')
@@ -104,6 +116,20 @@ describe('a store whose memory fills up', () => {
 })
 
 describe('TransactionalStore', () => {
+  it('takes null where the serde does, and says that it is there', () => {
+    const { store } = storeOf(json<null>())
+    store.put('k', null)
+    expect([store.get('k'), store.has('k')]).toEqual([null, true])
+  })
+
+  it('reads for a record what its changelog brought since', () => {
+    const { store } = storeOf(string)
+    const inHand = record('k')
+    expect(store.getOf(inHand)).toBeUndefined()
+    store.applyChangelog([{ key: Buffer.from('k'), value: Buffer.from('new') }], at(1))
+    expect(store.getOf(inHand)).toBe('new')
+  })
+
   it('takes back one record alone', () => {
     const { store } = storeOf(int64)
     store.mark()
