@@ -21,6 +21,7 @@ export interface MemoryUser {
 export class StoreMemory {
   readonly #shareBytes: number
   readonly #users = new Set<MemoryUser>()
+  #waitingBytes = 0
   #youngBytes = 0
   /** What the last ageing could not drop. */
   #carriedBytes = 0
@@ -36,7 +37,12 @@ export class StoreMemory {
   }
 
   leave(user: MemoryUser): void {
-    this.#users.delete(user)
+    if (this.#users.delete(user)) this.#waitingBytes -= user.committedBytes
+  }
+
+  /** So much more of a store waits to be flushed, or less (negative): `committedBytes` changes by it. */
+  waits(bytes: number): void {
+    this.#waitingBytes += bytes
   }
 
   /** So much came into the young generation of a cache, or left it (negative). */
@@ -70,15 +76,11 @@ export class StoreMemory {
    * @throws STORE_FAILED, STORE_CORRUPT of `asking` alone
    */
   flushExcess(asking: MemoryUser): void {
-    let bytes = 0
-    for (const { committedBytes } of this.#users) bytes += committedBytes
-    if (bytes <= this.#shareBytes) return
+    if (this.#waitingBytes <= this.#shareBytes) return
     for (const user of [...this.#users].sort((a, b) => b.committedBytes - a.committedBytes)) {
-      if (bytes <= this.#shareBytes) return
-      const { committedBytes } = user
+      if (this.#waitingBytes <= this.#shareBytes) return
       try {
         user.flush()
-        bytes -= committedBytes
       } catch (error) {
         if (user === asking) throw error
       }

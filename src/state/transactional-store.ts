@@ -280,7 +280,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     assertForward(this.name, this.#checkpoint, checkpoint)
     if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
     this.#digest?.commit()
-    this.#waitingBytes += this.#overlay.bytes
+    this.#waits(this.#waitingBytes + this.#overlay.bytes)
     this.#pace.committed(this.#overlay.ids.length)
     this.#overlay.commit(this.#waiting)
     this.#known.tell()
@@ -300,6 +300,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   age(): number {
     this.#lastRecord = undefined
     return this.#known.age(this.#waiting, ...this.#overlay.numbers)
+  }
+
+  #waits(bytes: number): void {
+    this.#memory.waits(bytes - this.#waitingBytes)
+    this.#waitingBytes = bytes
   }
 
   #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
@@ -328,7 +333,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       this.#engine.write(sortedWrites(table, this.#waiting), checkpoint)
       for (const id of this.#waiting) table.setWaiting(id, false)
       this.#waiting = []
-      this.#waitingBytes = 0
+      this.#waits(0)
       this.#overlay.dirty = this.#scanned ? sortedKeys(table, this.#overlay.ids) : undefined
       this.#scanned = false
       this.#flushedCheckpoint = checkpoint
@@ -418,7 +423,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.dropOverlay()
     this.#engine.reset(identity)
     this.#waiting = []
-    this.#waitingBytes = 0
+    this.#waits(0)
     this.#overlay.dirty = undefined
     this.#known.clear()
     this.#digest?.forget()
@@ -449,8 +454,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #assertOpen(): void {
     if (this.#closed) throw storeClosed(this.name)
   }
-
-  // ---- ranges
 
   /** Ends the ranges that are open: they would go on over data that are no longer there, and pin pages of the engine. */
   #changed(): void {

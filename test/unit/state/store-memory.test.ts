@@ -7,20 +7,28 @@ import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { TestClock, at } from './support.ts'
 
 class User implements MemoryUser {
-  committedBytes: number
+  committedBytes = 0
   carriedBytes = 0
+  readonly #memory: StoreMemory
   readonly #log: string[]
   readonly #name: string
 
-  constructor(name: string, committedBytes: number, log: string[]) {
+  constructor(memory: StoreMemory, name: string, committedBytes: number, log: string[]) {
+    this.#memory = memory
     this.#name = name
-    this.committedBytes = committedBytes
     this.#log = log
+    memory.join(this)
+    this.commit(committedBytes)
+  }
+
+  commit(bytes: number): void {
+    this.committedBytes += bytes
+    this.#memory.waits(bytes)
   }
 
   flush(): void {
     this.#log.push(`${this.#name} flushes`)
-    this.committedBytes = 0
+    this.commit(-this.committedBytes)
   }
 
   age(): number {
@@ -33,7 +41,7 @@ describe('the memory of the stores of a worker', () => {
   it('ages every cache when a third of it is read, whoever read it', () => {
     const log: string[] = []
     const memory = new StoreMemory(300)
-    for (const name of ['a', 'b']) memory.join(new User(name, 0, log))
+    for (const name of ['a', 'b']) new User(memory, name, 0, log)
     const cached = (bytes: number): void => {
       memory.cached(bytes)
       memory.makeRoom()
@@ -50,8 +58,7 @@ describe('the memory of the stores of a worker', () => {
   it('ages again when as much came as could not be dropped, and never while an entry is in hand', () => {
     const log: string[] = []
     const memory = new StoreMemory(300)
-    const user = new User('a', 0, log)
-    memory.join(user)
+    const user = new User(memory, 'a', 0, log)
     const cached = (bytes: number): void => {
       memory.cached(bytes)
       memory.makeRoom()
@@ -72,38 +79,40 @@ describe('the memory of the stores of a worker', () => {
   it('flushes the largest stores first, until a third of it is enough', () => {
     const log: string[] = []
     const memory = new StoreMemory(300)
-    const small = new User('small', 20, log)
-    for (const user of [small, new User('large', 50, log), new User('middle', 30, log)]) memory.join(user)
+    const small = new User(memory, 'small', 20, log)
+    new User(memory, 'large', 50, log)
+    new User(memory, 'middle', 30, log)
     memory.flushExcess(small)
     expect(log).toEqual([])
-    small.committedBytes = 21
+    small.commit(1)
     memory.flushExcess(small)
     expect(log).toEqual(['large flushes'])
   })
 
   it('leaves a store that cannot be flushed to its own commit', () => {
     const memory = new StoreMemory(300)
-    const healthy = new User('healthy', 50, [])
-    const damaged = new User('damaged', 100, [])
+    const healthy = new User(memory, 'healthy', 50, [])
+    const damaged = new User(memory, 'damaged', 100, [])
     damaged.flush = () => {
       throw new Error('it is damaged')
     }
-    for (const user of [healthy, damaged]) memory.join(user)
     memory.flushExcess(healthy)
     expect(healthy.committedBytes).toBe(0)
-    healthy.committedBytes = 50
+    healthy.commit(50)
     expect(() => memory.flushExcess(damaged)).toThrow('it is damaged')
   })
 
   it('does not know a store that is closed', () => {
     const log: string[] = []
     const memory = new StoreMemory(300)
-    const user = new User('a', 200, log)
-    memory.join(user)
+    const user = new User(memory, 'a', 200, log)
     memory.leave(user)
     memory.flushExcess(user)
     memory.cached(200)
     memory.makeRoom()
+    expect(log).toEqual([])
+    const other = new User(memory, 'b', 100, log)
+    memory.flushExcess(other)
     expect(log).toEqual([])
   })
 })
