@@ -173,7 +173,7 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
     128 * MiB,
     64 * KiB,
     'What all stores of a worker keep in memory together, about: what is committed and not on the disk yet, and what was read before. Stores with the engine memory are not counted.',
-    Number.MAX_SAFE_INTEGER,
+    3072 * MiB,
   ),
   transactionTimeoutMs: duration(
     10_000,

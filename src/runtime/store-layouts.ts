@@ -105,7 +105,7 @@ export const migrationsOf = (
   const found = new Map<string, number>()
   for (const { definition, store } of kept) {
     checkWitnessed(task, definition, names, settings)
-    if (store.isEmpty) continue
+    if (store.isEmpty()) continue
     const from = fromVersion(task, definition, committedCode(witnesses, definition.name))
     if (from !== undefined) found.set(definition.name, from)
   }

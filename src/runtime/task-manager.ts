@@ -409,7 +409,7 @@ export class TaskManager {
   #checkOffsets({ plan, stores }: OpenTask, found: readonly (CommittedPosition | undefined)[]): void {
     // A read-only store is what its topic says below any offset.
     const withState = [...stores.values()].find(
-      ({ definition, store }) => definition.filling === undefined && !store.isEmpty,
+      ({ definition, store }) => definition.filling === undefined && !store.isEmpty(),
     )
     if (withState === undefined || plan.inputs.length === 0) return
     const place = {

@@ -61,7 +61,7 @@ export class Entries {
    */
   age(...unflushed: readonly number[][]): number {
     const left = this.#young
-    const young = this.#old?.emptied() ?? new EntryTable()
+    const young = this.#old?.emptied(left.bytes) ?? new EntryTable()
     const { arena } = left
     for (const ids of unflushed) {
       for (const [index, id] of ids.entries()) {

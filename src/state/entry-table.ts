@@ -34,10 +34,11 @@ const saltSecond = randomInt(1 << 30) * 2 + 1
 
 /** Bytes of an entry besides those of its key and value: its words, its flags, and its slots at the usual load. */
 const entryOverhead = stride * 4 + 1 + 8
-/** Places are counted in units of this many bytes, so that 31 bits of them reach 8 GiB. */
+/** Places are counted in units of this many bytes: as bytes they would leave 31 bits at 2 GiB. */
 const unitBytes = 4
-const arenaBytesMax = 2 ** 31 * unitBytes
-/** A table that was emptied is used again unless it is so many times larger than what it held. */
+/** Beyond it `Buffer.copy` cuts places to 32 bits, without a word. */
+const arenaBytesMax = 2 ** 32
+/** A table that was emptied is used again unless it is so many times larger than needed. */
 const sizeRatioMax = 4
 const smallArena = 64 * 1024
 
@@ -72,9 +73,9 @@ export class EntryTable {
     return this.#arena
   }
 
-  /** A table without entries, in the memory of this one where that is of the right size: new pages are dear. */
-  emptied(): EntryTable {
-    if (this.#arena.length > sizeRatioMax * this.#arenaEnd + smallArena) return new EntryTable()
+  /** A table without entries, in the memory of this one where that suits so many bytes: new pages are dear. */
+  emptied(bytes: number): EntryTable {
+    if (this.#arena.length > sizeRatioMax * bytes + smallArena) return new EntryTable()
     this.#slots.fill(0)
     this.#arenaEnd = 0
     this.#count = 0
@@ -297,7 +298,7 @@ export class EntryTable {
   }
 
   #enlarge(end: number): void {
-    invariant(end <= arenaBytesMax, 'what a store has in memory stays below 8 GiB', { bytes: end })
+    invariant(end < arenaBytesMax, 'what a store has in memory stays below 4 GiB', { bytes: end })
     const bytes = Math.max(this.#arena.length * 2, Math.ceil(end / 1024) * 1024)
     const arena = Buffer.allocUnsafeSlow(Math.min(bytes, arenaBytesMax))
     this.#arena.copy(arena, 0, 0, this.#arenaEnd)

@@ -5,51 +5,66 @@
 import type { PerSide, Side } from './join-entries.ts'
 import { KeySet } from './key-set.ts'
 
-/** A stretch with more keys is scanned like those of which nothing is noted: 8 bytes each are enough. */
-const keysMax = 1_000_000
+/** Of one side, 8 bytes each: beyond it the earliest stretches are forgotten, and scanned like those before the notes. */
+const keysMax = 250_000
+/** Records rarely look back further; with a grace of many windows there may be any number. */
+const stretchesMax = 64
+
+/** Of one side. */
+class Notes {
+  /** Keys by the start of their stretch. */
+  readonly #stretches = new Map<number, KeySet>()
+  #size = 0
+  /** Nothing is noted of the stretches that begin there or earlier. */
+  #knownAfter: number
+
+  constructor(knownAfter: number) {
+    this.#knownAfter = knownAfter
+  }
+
+  note(start: number, key: string): void {
+    if (start <= this.#knownAfter) return
+    let keys = this.#stretches.get(start)
+    if (keys === undefined) {
+      keys = new KeySet()
+      this.#stretches.set(start, keys)
+    }
+    const before = keys.size
+    keys.add(key)
+    this.#size += keys.size - before
+    while (this.#size > keysMax || this.#stretches.size > stretchesMax) this.#forgetEarliest()
+  }
+
+  #forgetEarliest(): void {
+    const earliest = Math.min(...this.#stretches.keys())
+    this.#size -= this.#stretches.get(earliest)?.size ?? 0
+    this.#stretches.delete(earliest)
+    this.#knownAfter = earliest
+  }
+
+  excludes(start: number, key: string): boolean {
+    return start > this.#knownAfter && this.#stretches.get(start)?.has(key) !== true
+  }
+}
 
 export class JoinFilter {
-  /** Of which store: it begins anew when something else than the join changed it. */
+  /** Of which state of the store: the notes begin anew when something else than the join changed it. */
   readonly loads: number
-  /** Keys by the start of their stretch. Undefined: they were too many. */
-  readonly #notes: PerSide<Map<number, KeySet | undefined>> = [new Map(), new Map()]
-  /** Nothing is noted of the stretches that begin there or earlier. */
-  readonly #knownAfter: [number, number]
+  readonly #notes: PerSide<Notes>
 
   /** @param knownAfter the last stretch in which a side may have a record by now; -1: none */
   constructor(loads: number, knownAfter: PerSide<number>) {
     this.loads = loads
-    this.#knownAfter = [...knownAfter]
+    this.#notes = [new Notes(knownAfter[0]), new Notes(knownAfter[1])]
   }
 
-  /** A record of this key is kept. @param goneBefore stretches that begin earlier are asked for no more */
-  note(side: Side, start: number, key: string, goneBefore: number): void {
-    if (start <= this.#knownAfter[side]) return
-    const notes = this.#notes[side]
-    if (!notes.has(start)) {
-      this.#forget(side, goneBefore)
-      notes.set(start, new KeySet())
-    }
-    const keys = notes.get(start)
-    keys?.add(key)
-    if (keys !== undefined && keys.size > keysMax) notes.set(start, undefined)
-  }
-
-  /** An abort may take time back, and such a stretch be asked for again: it is scanned then. */
-  #forget(side: Side, goneBefore: number): void {
-    const notes = this.#notes[side]
-    for (const start of notes.keys()) {
-      if (start >= goneBefore) continue
-      notes.delete(start)
-      this.#knownAfter[side] = Math.max(this.#knownAfter[side], start)
-    }
+  /** A record of this key is kept. */
+  note(side: Side, start: number, key: string): void {
+    this.#notes[side].note(start, key)
   }
 
   /** Whether this side has no record of this key in the stretch, for sure. */
   excludes(side: Side, start: number, key: string): boolean {
-    if (start <= this.#knownAfter[side]) return false
-    const notes = this.#notes[side]
-    if (!notes.has(start)) return true
-    return notes.get(start)?.has(key) === false
+    return this.#notes[side].excludes(start, key)
   }
 }

@@ -219,7 +219,7 @@ export class JoinTable {
       const id = this.#idOf(side, key, timestamp, number)
       this.#store.put(id, { side, value })
       const start = timestamp - (timestamp % this.#stretchMs)
-      this.#filter().note(side, start, key, this.#visibleFrom(kept) - this.#stretchMs)
+      this.#filter().note(side, start, key)
       // One that waits though it is past its retention, or a grace that is longer than it was: the walk has passed here.
       if (id < next.expired[side]) next = { ...next, expired: withSide(next.expired, side, id) }
       if (waits) {

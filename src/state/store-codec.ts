@@ -42,17 +42,6 @@ export const rawKeys: Serde<string> = {
 let scratch: Buffer = Buffer.allocUnsafeSlow(4096)
 const scratchMax = 1 << 30
 
-/** Length of what was written to the scratch, or -1 where the serde has no encodeInto. */
-const encodeToScratch = <T>(serde: Serde<T>, value: T): number => {
-  if (serde.encodeInto === undefined) return -1
-  for (;;) {
-    const length = serde.encodeInto(value, scratch, 0)
-    if (length >= 0) return length
-    if (scratch.length >= scratchMax) throw new RangeError(`the value does not fit into ${scratchMax} bytes`)
-    scratch = Buffer.allocUnsafeSlow(scratch.length * 2)
-  }
-}
-
 // Up to this length a loop over the characters is quicker than a call into native code.
 const shortText = 24
 
@@ -115,10 +104,15 @@ export class StoreCodec<K, V> {
   }
 
   #place<T>(serde: Serde<T>, value: T): void {
-    const length = encodeToScratch(serde, value)
-    if (length >= 0) return this.#placed(scratch, 0, length)
-    const bytes = bufferOver(serde.encode(value))
-    this.#placed(bytes, 0, bytes.length)
+    if (serde.encodeInto === undefined) return this.placeBytes(serde.encode(value))
+    for (;;) {
+      // Code of the user that runs in there may put something large into a store, which makes another scratch.
+      const target = scratch
+      const length = serde.encodeInto(value, target, 0)
+      if (length >= 0) return this.#placed(target, 0, length)
+      if (target.length >= scratchMax) throw new RangeError(`the value does not fit into ${scratchMax} bytes`)
+      if (scratch === target) scratch = Buffer.allocUnsafeSlow(target.length * 2)
+    }
   }
 
   #placed(source: Buffer, start: number, length: number): void {

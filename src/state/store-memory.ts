@@ -37,12 +37,14 @@ export class StoreMemory {
   }
 
   leave(user: MemoryUser): void {
-    if (this.#users.delete(user)) this.#waitingBytes -= user.committedBytes
+    if (this.#users.delete(user)) this.waits(-user.committedBytes)
   }
 
   /** So much more of a store waits to be flushed, or less (negative): `committedBytes` changes by it. */
   waits(bytes: number): void {
     this.#waitingBytes += bytes
+    // What is flushed can be dropped.
+    if (bytes < 0) this.#carriedBytes = Math.max(0, this.#carriedBytes + bytes)
   }
 
   /** So much came into the young generation of a cache, or left it (negative). */

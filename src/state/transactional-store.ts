@@ -314,7 +314,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** The transaction is aborted: its writes are gone. */
   dropOverlay(): void {
-    if (wrong('overlay-kept-on-revoke')) return
+    if (wrong('overlay-kept-on-revoke')) return this.#overlay.commit(this.#waiting)
     this.#overlay.drop()
     this.#lastRecord = undefined
     this.#changed()
@@ -384,15 +384,16 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** Reads on through the engine until the digest is known. Only after a restore. @returns whether it is */
   scanDigest(entriesMax: number): boolean {
-    invariant(this.#waiting.length === 0, 'what is scanned is flushed', { store: this.name })
     if (this.#digest === undefined) return true
+    this.flush()
     if (!this.#digest.scan(entriesMax)) return false
     if (this.#checkpoint !== undefined) this.#checkpoint = this.#withDigest(this.#checkpoint)
     return true
   }
 
   /** Whether it holds nothing. Only after a restore. */
-  get isEmpty(): boolean {
+  isEmpty(): boolean {
+    this.flush()
     return this.#engine.count() === 0
   }
 

@@ -28,20 +28,21 @@ describe('what a join need not look for', () => {
 
   it('is every key but those that were kept there, on their side', () => {
     const filter = new JoinFilter(0, [-1, -1])
-    filter.note(leftSide, 10, 'k', 0)
+    filter.note(leftSide, 10, 'k')
     expect(filter.excludes(leftSide, 10, 'k')).toBe(false)
     expect(filter.excludes(leftSide, 10, 'l')).toBe(true)
     expect(filter.excludes(leftSide, 20, 'k')).toBe(true)
     expect(filter.excludes(rightSide, 10, 'k')).toBe(true)
   })
 
-  it('is nothing where notes were forgotten, should time be taken back', () => {
+  it('is nothing where notes were forgotten, which are bounded', () => {
     const filter = new JoinFilter(0, [-1, -1])
-    filter.note(leftSide, 10, 'k', 0)
-    filter.note(leftSide, 20, 'k', 0)
-    filter.note(leftSide, 50, 'k', 20)
-    expect(filter.excludes(leftSide, 10, 'k')).toBe(false)
-    expect(filter.excludes(leftSide, 10, 'l')).toBe(false)
-    expect(filter.excludes(leftSide, 20, 'l')).toBe(true)
+    for (let start = 0; start < 100; start++) filter.note(leftSide, start, 'k')
+    expect(filter.excludes(leftSide, 35, 'l')).toBe(false)
+    expect(filter.excludes(leftSide, 36, 'l')).toBe(true)
+    for (let index = 0; index < 260_000; index++) filter.note(leftSide, 200, `k${index}`)
+    expect(filter.excludes(leftSide, 200, 'l')).toBe(false)
+    expect(filter.excludes(leftSide, 201, 'l')).toBe(true)
+    expect(filter.excludes(rightSide, 0, 'l')).toBe(true)
   })
 })

@@ -102,6 +102,19 @@ describe('a store whose memory fills up', () => {
     expect([...store.all()]).toEqual([{ key: 'key', value: 'mine' }])
   })
 
+  it('writes what it was given, though something larger is put while it is encoded', () => {
+    const { store } = storeOf(json<unknown>())
+    const { store: other } = storeOf(string)
+    const large = 'x'.repeat(5_000_000)
+    store.put('key', {
+      toJSON: () => {
+        other.put('large', large)
+        return { total: 1 }
+      },
+    })
+    expect([store.get('key'), other.get('large')]).toEqual([{ total: 1 }, large])
+  })
+
   it('reads for a record what was written to its key since the record was looked up', () => {
     const store = filled()
     const inHand = record('k')

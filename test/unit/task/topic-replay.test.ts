@@ -93,7 +93,7 @@ describe('a replay of a topic', () => {
   it('has what it applied on the disk, with its offset', () => {
     const { store, replay } = open(2)
     replay.apply(fetched(0, [1, 2]), 700)
-    expect(store.isEmpty).toBe(false)
+    expect(store.isEmpty()).toBe(false)
     expect(store.checkpoint()).toMatchObject({ changelogOffset: 2, caughtUpAtMs: 700 })
   })
 
