@@ -3,8 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { Clock } from '../../../src/base/ports.ts'
+import type { Serde } from '../../../src/serde/serde.ts'
+import { string } from '../../../src/serde/text.ts'
 import type { Checkpoint, StoreIdentity } from '../../../src/state/contracts.ts'
-import type { TransactionalStore } from '../../../src/state/transactional-store.ts'
+import { MemoryEngine } from '../../../src/state/memory-engine.ts'
+import type { StoreMemory } from '../../../src/state/store-memory.ts'
+import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 
 export const identity: StoreIdentity = {
   formatVersion: 1,
@@ -53,4 +57,38 @@ export const changesOf = (store: {
     changes.push([key, value])
   })
   return changes
+}
+
+export const storeClock = new TestClock()
+
+/** A store over its engine, whose identity is set. */
+export const storeOf = <V>(
+  value: Serde<V>,
+  engine = new MemoryEngine(),
+  extra: { flushIntervalMs?: number; memory?: StoreMemory } = {},
+) => {
+  engine.reset(identity)
+  return {
+    engine,
+    store: new TransactionalStore<string, V>({
+      name: 'totals',
+      key: string,
+      value,
+      engine,
+      clock: storeClock,
+      ...extra,
+    }),
+  }
+}
+
+/** A record whose key lies somewhere in a buffer. */
+export const record = (key: string, from: Serde<string> = string) => {
+  const source = Buffer.from(`--${key}--`)
+  return {
+    key,
+    keySource: source,
+    keyStart: 2,
+    keyLength: source.length - 4,
+    keySerde: from as Serde<string, never>,
+  }
 }
