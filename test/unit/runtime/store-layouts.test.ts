@@ -56,7 +56,11 @@ const restored = (kind: 'join' | 'leftJoin' | 'outerJoin') => {
   })
   const definition = graph.subtopologies[0]?.stores[0]
   const plan = { id: '0_0', partition: 0, inputs: [{ topic: 'in', partition: 0 }] }
-  return { plan, stores: new Map([['kept', { definition, store: { isEmpty: () => false } }]]), task: undefined }
+  return {
+    plan,
+    stores: new Map([['kept', { definition, store: { isEmpty: () => false } }]]),
+    task: undefined,
+  }
 }
 
 const settings = resolveSettings({ given: {} }, 'app', { withoutBrokers: true })
