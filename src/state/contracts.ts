@@ -243,7 +243,7 @@ export interface TransactionalStoreOptions<K, V> {
   readonly clock: Clock
   /** What it shares with the other stores of its worker. Default: one of its own, of the default size. */
   readonly memory?: StoreMemory
-  /** Time between flushes at most, looked at when a transaction commits. Default 5000. */
+  /** Time between flushes at most, looked at when a transaction commits. Default 1000. */
   readonly flushIntervalMs?: number
   /** max.message.bytes of the changelog: a larger change is refused. Default: no limit. */
   readonly changeBytesMax?: number
