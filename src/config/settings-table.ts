@@ -27,6 +27,8 @@ export type SettingName = keyof FlatSettings
 
 const KiB = 1024
 const MiB = 1024 * KiB
+/** A third of it may be read into one store, whose memory ends at 4 GiB (src/state/entry-table.ts), beside what it writes. */
+const storeMemoryMax = 3072 * MiB
 /** A day: whoever means more has mistaken the unit. */
 const durationMax = 86_400_000
 /** Beyond this a size no longer fits the 32 bits of a Kafka request. */
@@ -173,7 +175,7 @@ export const settingsTable: { readonly [Name in SettingName]: Setting } = {
     128 * MiB,
     64 * KiB,
     'What all stores of a worker keep in memory together, about: what is committed and not on the disk yet, and what was read before. Stores with the engine memory are not counted.',
-    3072 * MiB,
+    storeMemoryMax,
   ),
   transactionTimeoutMs: duration(
     10_000,

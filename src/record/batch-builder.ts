@@ -9,6 +9,7 @@ import { invariant } from '../base/assert.ts'
 import { MillstreamError } from '../errors.ts'
 import { batchOverheadBytes } from './batch-view.ts'
 import { type Compression, compress, compressions } from './compression.ts'
+import { copyBytes } from './copy-bytes.ts'
 import { crc32c } from './crc32c.ts'
 import type { RecordHeader } from './record-cursor.ts'
 import { varintSize, varlongMax, varlongSize, writeInt64, writeVarint, writeVarlong } from './varint.ts'
@@ -16,8 +17,6 @@ import { varintSize, varlongMax, varlongSize, writeInt64, writeVarint, writeVarl
 /** Length 5, attributes 1, timestamp delta 10, offset delta 5, key length 5, value length 5, header count 5. */
 const recordOverheadBytesMax = 36
 const headerOverheadBytesMax = 10
-/** Below this a loop beats the call into Buffer.copy. */
-const loopCopyBytesMax = 48
 
 const noBytes = Buffer.alloc(0)
 
@@ -306,26 +305,6 @@ const checkTimestamp = (timestamp: number, delta: number): void => {
     what: `the timestamp ${timestamp} of an output record cannot be written`,
     fix: 'A timestamp is a whole number of milliseconds.',
   })
-}
-
-const copyBytes = (
-  source: Uint8Array,
-  start: number,
-  length: number,
-  target: Buffer,
-  position: number,
-): void => {
-  // Without this check a wrong length would put bytes of an older batch into this one.
-  if (start + length > source.length)
-    throw new RangeError(`a record claims bytes up to ${start + length} of ${source.length}`)
-  if (length > loopCopyBytesMax) {
-    target.set(
-      start === 0 && length === source.length ? source : source.subarray(start, start + length),
-      position,
-    )
-    return
-  }
-  for (let index = 0; index < length; index++) target[position + index] = source[start + index] as number
 }
 
 const headersSize = (headers: readonly RecordHeader[]): number => {

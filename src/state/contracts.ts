@@ -145,6 +145,12 @@ export interface VersionedStore<K, V, KW = K, VW = V> extends ReadOnlyVersionedS
   delete(key: KW, timestamp: number): boolean
 }
 
+/** The bytes of an entry. The key is a string with one char (0-255) per byte. */
+export interface StoredEntry {
+  readonly key: string
+  readonly value: Buffer
+}
+
 /** One write of a local transaction; `value` null deletes. Keys are strings with one char (0-255) per byte. */
 export interface EngineWrite {
   readonly key: string
@@ -190,11 +196,7 @@ export interface StoreEngine {
   /** The value, or undefined. The buffer belongs to the caller. */
   get(key: string): Buffer | undefined
   /** Entries with from <= key < to. The engine must not be written while an iterator is open. */
-  range(
-    from: string | undefined,
-    to: string | undefined,
-    reverse: boolean,
-  ): IterableIterator<{ key: string; value: Buffer }>
+  range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<StoredEntry>
   /** Applies the writes (sorted by key, each key once) and the checkpoint in one atomic local transaction. */
   write(writes: readonly EngineWrite[], checkpoint: Checkpoint): void
   checkpoint(): Checkpoint | undefined

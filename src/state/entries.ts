@@ -1,5 +1,5 @@
 // What a store knows of its keys in memory, in two generations. And what goes down to the engine, in its order.
-import type { ChangelogEntry, EngineWrite } from './contracts.ts'
+import type { ChangelogEntry, EngineWrite, StoredEntry } from './contracts.ts'
 import { EntryTable } from './entry-table.ts'
 import { SortedKeys } from './sorted-keys.ts'
 import { hashBytes, hashedFirst, hashedSecond } from './state-digest.ts'
@@ -37,12 +37,11 @@ export class Entries {
     const second = hashedSecond()
     const known = this.#young.find(first, second, source, start, length)
     if (known >= 0) return known
-    const left = this.#old
-    const old = left === undefined ? -1 : left.find(first, second, source, start, length)
+    const old = this.#old?.find(first, second, source, start, length) ?? -1
     const id =
-      left === undefined || old < 0
+      old < 0
         ? this.#young.make(first, second, source, start, length)
-        : this.#young.adopt(left, old)
+        : this.#young.adopt(this.#old as EntryTable, old)
     this.tell()
     return id
   }
@@ -91,12 +90,6 @@ export class Entries {
 /** Keys of some entries, in order; an entry may be named twice. */
 export const sortedKeys = (table: EntryTable, ...lists: readonly (readonly number[])[]): SortedKeys =>
   SortedKeys.of(new Set(lists.flatMap((ids) => ids.map((id) => table.key(id)))))
-
-/** The bytes of an entry. */
-export interface StoredEntry {
-  readonly key: string
-  readonly value: Buffer
-}
 
 /**
  * What is written and what the engine holds, in one order: a key that is in both is what was written.

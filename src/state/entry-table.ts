@@ -2,10 +2,10 @@
 // With a map of objects a look-up touched five places of a heap that outgrows the caches of a processor (bucket, entry,
 // key, value, number), and the collector visited all of them again and again; here it touches three, and nothing is
 // collected. An entry is named by its number, which it keeps as long as the table lives.
-
-import { randomInt } from 'node:crypto'
 import { invariant } from '../base/assert.ts'
-import { copyOf } from './copy-of.ts'
+import { copyBytes, copyOf } from '../record/copy-bytes.ts'
+import { latin1 } from './latin1.ts'
+import { oddSalt } from './odd-salt.ts'
 
 /** As a length: the key has no value. */
 export const absent = -1
@@ -27,10 +27,8 @@ const belowLength = 7
 const written = 1
 const waiting = 2
 
-// Where an entry begins to look for its slot is no business of whoever chooses keys: with one rule for all processes he could
-// choose many that begin at one slot.
-const saltFirst = randomInt(1 << 30) * 2 + 1
-const saltSecond = randomInt(1 << 30) * 2 + 1
+const saltFirst = oddSalt()
+const saltSecond = oddSalt()
 
 /** Bytes of an entry besides those of its key and value: its words, its flags, and its slots at the usual load. */
 const entryOverhead = stride * 4 + 1 + 8
@@ -41,10 +39,6 @@ const arenaBytesMax = 2 ** 32
 /** A table that was emptied is used again unless it is so many times larger than needed. */
 const sizeRatioMax = 4
 const smallArena = 64 * 1024
-
-type Latin1Buffer = Buffer & { latin1Slice(start: number, end: number): string }
-
-const shortCopy = 48
 
 const grown = <T extends Int32Array | Uint8Array>(from: T, into: T): T => {
   into.set(from)
@@ -130,7 +124,7 @@ export class EntryTable {
     words[at + belowAt] = 0
     words[at + belowLength] = unknown
     this.#flags[id] = 0
-    this.#copy(area, source, start, length)
+    copyBytes(source, start, length, this.#arena, area * unitBytes)
     this.#place(id)
     return id
   }
@@ -175,7 +169,7 @@ export class EntryTable {
   /** The key as an engine takes it. */
   key(id: number): string {
     const start = this.keyStart(id)
-    return (this.#arena as Latin1Buffer).latin1Slice(start, start + this.keyLength(id))
+    return latin1(this.#arena, start, start + this.keyLength(id))
   }
 
   hashFirst(id: number): number {
@@ -228,7 +222,7 @@ export class EntryTable {
     if (length > 0) {
       const area = this.#roomy(this.#words[at + valueAt] as number, length)
       this.#words[at + valueAt] = area
-      this.#copy(area, source, start, length)
+      copyBytes(source, start, length, this.#arena, area * unitBytes)
     }
     this.#words[at + valueLength] = length
   }
@@ -304,12 +298,5 @@ export class EntryTable {
     this.#arena.copy(arena, 0, 0, this.#arenaEnd)
     this.#arena = arena
     this.#arenaWords = new Int32Array(arena.buffer)
-  }
-
-  #copy(area: number, source: Uint8Array, start: number, length: number): void {
-    const arena = this.#arena
-    const at = area * unitBytes
-    if (length > shortCopy) arena.set(source.subarray(start, start + length), at)
-    else for (let index = 0; index < length; index++) arena[at + index] = source[start + index] as number
   }
 }

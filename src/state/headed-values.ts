@@ -6,6 +6,7 @@
 // In the changelog the entry is the value of the record, and the headers are its headers, which any consumer reads.
 import type { RecordHeader } from '../record/record-cursor.ts'
 import type { Serde } from '../serde/serde.ts'
+import { bufferOver } from '../serde/text.ts'
 import { heldHeaders, readHeldHeaders } from './held-headers.ts'
 import type { Timestamped } from './timestamped.ts'
 
@@ -38,12 +39,10 @@ const headersStart = (source: Buffer, start: number, end: number): number => {
   return found
 }
 
-const bufferOver = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-
 /** An entry as its changelog has it: the value of the record, and its headers; undefined for none. */
 export const splitHeaders = (
   bytes: Uint8Array,
-): { readonly value: Uint8Array; readonly headers: readonly RecordHeader[] | undefined } => {
+): { readonly value: Buffer; readonly headers: readonly RecordHeader[] | undefined } => {
   const source = bufferOver(bytes)
   const at = headersStart(source, 0, source.length)
   const end = source.length - lengthBytes

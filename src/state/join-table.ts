@@ -191,7 +191,7 @@ export class JoinTable {
     const last = Math.min(to, kept)
     const stretchMs = this.#stretchMs
     const filter = this.#filter()
-    for (let start = first - (first % stretchMs); start <= last; start += stretchMs) {
+    for (let start = this.#startOf(first); start <= last; start += stretchMs) {
       if (filter.excludes(side, start, key)) continue
       const prefix = stretchOf(side, start, key)
       const high = prefix + timeKey(Math.min(last + 1, start + stretchMs))
@@ -218,8 +218,7 @@ export class JoinTable {
       const number = timestamp > before ? 0 : this.#unusedNumber(side, key, timestamp)
       const id = this.#idOf(side, key, timestamp, number)
       this.#store.put(id, { side, value })
-      const start = timestamp - (timestamp % this.#stretchMs)
-      this.#filter().note(side, start, key)
+      this.#filter().note(side, this.#startOf(timestamp), key)
       // One that waits though it is past its retention, or a grace that is longer than it was: the walk has passed here.
       if (id < next.expired[side]) next = { ...next, expired: withSide(next.expired, side, id) }
       if (waits) {
@@ -312,9 +311,13 @@ export class JoinTable {
     return sideKeys[side] + timeKey(Math.max(0, last - (last % this.#expiryMs)))
   }
 
+  /** Of the stretch that this time is in. */
+  #startOf(timestamp: number): number {
+    return timestamp - (timestamp % this.#stretchMs)
+  }
+
   #idOf(side: Side, key: string, timestamp: number, number: number): string {
-    const start = timestamp - (timestamp % this.#stretchMs)
-    return stretchOf(side, start, key) + timeKey(timestamp) + int32Key(number)
+    return stretchOf(side, this.#startOf(timestamp), key) + timeKey(timestamp) + int32Key(number)
   }
 
   /** What need not be looked for: made before something is kept. */
@@ -322,7 +325,7 @@ export class JoinTable {
     const known = filters.get(this.#store)
     const { loads } = this.#store
     if (known?.loads === loads) return known
-    const lastStretch = (kept: number): number => (kept < 0 ? -1 : kept - (kept % this.#stretchMs))
+    const lastStretch = (kept: number): number => (kept < 0 ? -1 : this.#startOf(kept))
     const [right, left] = this.#read().kept
     const made = new JoinFilter(loads, [lastStretch(right), lastStretch(left)])
     filters.set(this.#store, made)

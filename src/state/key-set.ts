@@ -1,10 +1,9 @@
 // A set of keys by a hash of 32 bits each, in flat memory. It may answer yes for a key that was never added, as seldom as two
 // of them have one hash; it never answers no for one that was.
-import { randomInt } from 'node:crypto'
+import { oddSalt } from './odd-salt.ts'
 import { hashText } from './state-digest.ts'
 
-/** So that nobody can choose keys that begin at one slot. */
-const salt = randomInt(1 << 30) * 2 + 1
+const salt = oddSalt()
 
 export class KeySet {
   /** Hashes; 0 is free. Their number is a power of two, at most two thirds of them taken. */

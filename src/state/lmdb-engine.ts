@@ -15,40 +15,30 @@ import path from 'node:path'
 import { type RootDatabase, open } from 'lmdb'
 import type { Disk } from '../base/ports.ts'
 import { MillstreamError, ensureError } from '../errors.ts'
-import type { Checkpoint, EngineWrite, StoreEngine, StoreIdentity } from './contracts.ts'
-import { copyOf } from './copy-of.ts'
+import { copyOf } from '../record/copy-bytes.ts'
+import type { Checkpoint, EngineWrite, StoredEntry, StoreEngine, StoreIdentity } from './contracts.ts'
+import { latin1, writeLatin1 } from './latin1.ts'
 
 // A string is the key of an entry; bytes are a whole key of LMDB.
 type LmdbKey = string | Uint8Array
-type Latin1Buffer = Buffer & {
-  latin1Slice(start: number, end: number): string
-  latin1Write(text: string, offset: number): number
-}
 
 const identityKey: LmdbKey = Uint8Array.of(0, 1)
 const checkpointKey: LmdbKey = Uint8Array.of(0, 2)
 const firstKey: LmdbKey = Uint8Array.of(1)
 const endKey: LmdbKey = Uint8Array.of(2)
 
-const shortKey = 24
-
 const keyEncoder = {
-  writeKey(key: LmdbKey, target: Latin1Buffer, start: number): number {
+  writeKey(key: LmdbKey, target: Buffer, start: number): number {
     if (typeof key !== 'string') {
       target.set(key, start)
       return start + key.length
     }
     target[start] = 1
-    const length = key.length
-    if (length > shortKey) {
-      // A key beyond the buffer is cut here; the returned length makes lmdb refuse it.
-      target.latin1Write(key, start + 1)
-      return start + 1 + length
-    }
-    for (let index = 0; index < length; index++) target[start + 1 + index] = key.charCodeAt(index)
-    return start + 1 + length
+    // A key beyond the buffer is cut here; the returned length makes lmdb refuse it.
+    writeLatin1(key, target, start + 1)
+    return start + 1 + key.length
   },
-  readKey: (source: Latin1Buffer, start: number, end: number): string => source.latin1Slice(start + 1, end),
+  readKey: (source: Buffer, start: number, end: number): string => latin1(source, start + 1, end),
 }
 
 const corruptCodes: ReadonlySet<unknown> = new Set([
@@ -120,11 +110,6 @@ const checkFile = (disk: Disk, directory: string): void => {
   if (size < needed) throw corrupt(directory, `the file of the store is cut: ${size} bytes of ${needed}`)
 }
 
-interface Entry {
-  readonly key: string
-  readonly value: Buffer
-}
-
 // The binding behind the database, which the types of lmdb leave out.
 interface LmdbEnvironment {
   info(): { readonly lastPageNumber: number }
@@ -152,7 +137,7 @@ export class LmdbEngine implements StoreEngine {
   #synced = false
   #closed = false
   /** Of ranges that are still read. Each must end before its environment: closed later, a cursor is read out of freed memory. */
-  readonly #cursors = new Set<Iterator<Entry>>()
+  readonly #cursors = new Set<Iterator<StoredEntry>>()
   /** The checkpoint that this engine found or wrote last, as it stands in the file. */
   #writtenCheckpoint: string | undefined
 
@@ -184,9 +169,9 @@ export class LmdbEngine implements StoreEngine {
     if (key.length > this.keyBytesMax) return undefined
     this.#mustBeOpen()
     try {
-      // Out of the buffer that lmdb uses again for its next read.
+      // Out of the buffer that lmdb uses again for its next read. It is longer than the value, though its `length` is not.
       const bytes = this.#db.getBinaryFast(key)
-      return bytes === undefined ? undefined : copyOf(bytes, 0, bytes.length)
+      return bytes === undefined ? undefined : copyOf(bytes.subarray(0, bytes.length), 0, bytes.length)
     } catch (error) {
       throw translated(this.#directory, 'get', error)
     }
@@ -200,7 +185,7 @@ export class LmdbEngine implements StoreEngine {
     })
   }
 
-  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<Entry> {
+  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<StoredEntry> {
     // A bound that is longer than any key is cut for LMDB; the comparisons below settle what the cut let through.
     const max = this.keyBytesMax
     const lowest: LmdbKey = from === undefined ? firstKey : from.slice(0, max)
@@ -222,10 +207,10 @@ export class LmdbEngine implements StoreEngine {
     }
   }
 
-  #open(bounds: object): Iterator<Entry> {
+  #open(bounds: object): Iterator<StoredEntry> {
     this.#mustBeOpen()
     try {
-      const cursor = (this.#db.getRange(bounds) as Iterable<Entry>)[Symbol.iterator]()
+      const cursor = (this.#db.getRange(bounds) as Iterable<StoredEntry>)[Symbol.iterator]()
       this.#cursors.add(cursor)
       return cursor
     } catch (error) {
@@ -234,10 +219,10 @@ export class LmdbEngine implements StoreEngine {
   }
 
   /** @throws CLOSED when the store was closed since the last one: in a rebalance, while a processor awaited something. */
-  #next(cursor: Iterator<Entry>): Entry | undefined {
+  #next(cursor: Iterator<StoredEntry>): StoredEntry | undefined {
     this.#mustBeOpen()
     try {
-      const { done, value } = cursor.next() as IteratorResult<Entry, undefined>
+      const { done, value } = cursor.next() as IteratorResult<StoredEntry, undefined>
       return done === true ? undefined : value
     } catch (error) {
       throw translated(this.#directory, 'range', error)

@@ -1,5 +1,5 @@
 // The engine that keeps a store in memory: for tests, for small stores, and where a restore at each start is fine.
-import type { Checkpoint, EngineWrite, StoreEngine, StoreIdentity } from './contracts.ts'
+import type { Checkpoint, EngineWrite, StoredEntry, StoreEngine, StoreIdentity } from './contracts.ts'
 import { SortedKeys } from './sorted-keys.ts'
 
 export class MemoryEngine implements StoreEngine {
@@ -17,11 +17,7 @@ export class MemoryEngine implements StoreEngine {
     return value === undefined ? undefined : Buffer.from(value)
   }
 
-  *range(
-    from: string | undefined,
-    to: string | undefined,
-    reverse: boolean,
-  ): IterableIterator<{ key: string; value: Buffer }> {
+  *range(from: string | undefined, to: string | undefined, reverse: boolean): IterableIterator<StoredEntry> {
     this.#sorted ??= SortedKeys.of(this.#entries.keys())
     for (const key of this.#sorted.within(from, to, reverse))
       yield { key, value: Buffer.from(this.#entries.get(key) as Buffer) }

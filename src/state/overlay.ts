@@ -1,4 +1,5 @@
 // What the open transaction wrote into a store, and the undo log of the record in hand.
+import { copyBytes } from '../record/copy-bytes.ts'
 import type { Entries } from './entries.ts'
 import type { SortedKeys } from './sorted-keys.ts'
 
@@ -38,8 +39,8 @@ export class Overlay {
     return this.#bytes
   }
 
-  /** Entries that get other numbers when the caches age. */
-  get numbers(): number[][] {
+  /** The lists of entries that get other numbers when the caches age. */
+  numbers(): number[][] {
     this.#undoIds.length = this.#undoCount
     return [this.ids, this.#undoIds]
   }
@@ -71,7 +72,7 @@ export class Overlay {
       this.#undoBytes = larger
     }
     const start = table.valueStart(id)
-    table.arena.copy(this.#undoBytes, this.#undoEnd, start, start + length)
+    copyBytes(table.arena, start, length, this.#undoBytes, this.#undoEnd)
     this.#undoEnd += length
   }
 

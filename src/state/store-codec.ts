@@ -3,23 +3,14 @@
 import { MillstreamError, ensureError, isSchemaPending } from '../errors.ts'
 import { appendedSize } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
+import { copyOf } from '../record/copy-bytes.ts'
 import type { Serde } from '../serde/serde.ts'
+import { bufferOver } from '../serde/text.ts'
 import type { KeyedRecord } from './contracts.ts'
-import { copyOf } from './copy-of.ts'
 import { keepsHeaders, splitHeaders } from './headed-values.ts'
+import { latin1, writeLatin1 } from './latin1.ts'
 
-type Latin1Buffer = Buffer & {
-  latin1Slice(start: number, end: number): string
-  latin1Write(text: string, offset: number): number
-}
-
-/** The bytes of a key as a string with one char (0-255) per byte. Such strings order as unsigned bytes. */
-const latin1 = (source: Buffer, start: number, end: number): string =>
-  (source as Latin1Buffer).latin1Slice(start, end)
-
-const bufferOver = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-
+/** The bytes of a key as such a string. */
 export const latin1Of = (bytes: Uint8Array): string => latin1(bufferOver(bytes), 0, bytes.length)
 
 /** Bounds of the keys that begin with a prefix: from <= key < to, `to` undefined where there is none. */
@@ -41,9 +32,6 @@ export const rawKeys: Serde<string> = {
 // One scratch for all stores: an encode is synchronous and its result is copied out before the next one.
 let scratch: Buffer = Buffer.allocUnsafeSlow(4096)
 const scratchMax = 1 << 30
-
-// Up to this length a loop over the characters is quicker than a call into native code.
-const shortText = 24
 
 export class StoreCodec<K, V> {
   /** Entries end with headers (headed-values.ts), which are headers in the changelog. */
@@ -92,8 +80,7 @@ export class StoreCodec<K, V> {
   placeRawKey(key: string): void {
     const { length } = key
     if (length > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2)
-    if (length > shortText) (scratch as Latin1Buffer).latin1Write(key, 0)
-    else for (let index = 0; index < length; index++) scratch[index] = key.charCodeAt(index)
+    writeLatin1(key, scratch, 0)
     this.#placed(scratch, 0, length)
   }
 
@@ -171,8 +158,8 @@ export class StoreCodec<K, V> {
   }
 
   /**
-   * A change to the value that was placed last, which its changelog will not take, is refused with the record that makes it. At the commit it would be too
-   * late to say which record that was, and nothing before it could be committed either.
+   * A change to the value that was placed last, which its changelog will not take, is refused with the record that makes
+   * it. At the commit it would be too late to say which record that was, and nothing before it could be committed either.
    * @throws RECORD_TOO_LARGE
    */
   checkChangeSize(keyLength: number): void {

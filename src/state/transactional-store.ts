@@ -299,7 +299,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** The memory of the worker is full (StoreMemory). */
   age(): number {
     this.#lastRecord = undefined
-    return this.#known.age(this.#waiting, ...this.#overlay.numbers)
+    return this.#known.age(this.#waiting, ...this.#overlay.numbers())
   }
 
   #waits(bytes: number): void {

@@ -112,17 +112,21 @@ export class RecordCollector {
       if (outlet.overflow.length > 0) this.#sendOverflow(outlet)
       if (outlet.builder.bytes >= this.#limits.batchBytes) this.#sendBatch(outlet, outlet.builder)
     }
-    this.#touchedCount = 0
-    // They may be a whole answer to a fetch, or the memory of a store.
-    this.#key = noBytes
-    this.#value = noBytes
+    this.#settle()
   }
 
   /** The record failed: what it appended is taken back, and only that. */
   undoRecord(): void {
     for (let index = 0; index < this.#touchedCount; index++) (this.#touched[index] as Outlet).undo()
-    this.#touchedCount = 0
+    this.#settle()
     this.#collectedBytes = this.#collectedBytesAtMark
+  }
+
+  #settle(): void {
+    this.#touchedCount = 0
+    // They may be a whole answer to a fetch, or the memory of a store.
+    this.#key = noBytes
+    this.#value = noBytes
   }
 
   /** Sends everything that is collected: between records, before the offsets. */

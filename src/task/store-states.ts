@@ -1,6 +1,5 @@
 // The stores of a task at a commit: their changes go to the changelogs, and they take over what is committed.
 import { splitHeaders } from '../state/headed-values.ts'
-import type { ChangeVisitor } from '../state/contracts.ts'
 import type { AnyStore, TaskStore } from './contracts.ts'
 import type { PartitionGroup } from './partition-group.ts'
 import type { RecordCollector } from './record-collector.ts'
@@ -30,37 +29,26 @@ export const drainStores = (
   for (const { definition, store, changelog } of stores) {
     // Its topic has it all.
     if (definition.filling !== undefined) continue
-    const plain: ChangeVisitor = (source, keyStart, keyLength, valueStart, valueLength) =>
-      collector.collectChange(
-        changelog,
-        partition,
-        source,
-        keyStart,
-        keyLength,
-        source,
-        valueStart,
-        valueLength,
-        timestamp,
-      )
-    // As its changelog tells it: whose record it was that took a key out is of no matter to the store.
-    const headed: ChangeVisitor = (source, keyStart, keyLength, valueStart, valueLength) => {
-      if (valueLength < 0) return plain(source, keyStart, keyLength, valueStart, valueLength)
-      const { value, headers } = splitHeaders(source.subarray(valueStart, valueStart + valueLength))
-      collector.collectChange(
-        changelog,
-        partition,
-        source,
-        keyStart,
-        keyLength,
-        value as Buffer,
-        0,
-        value.length,
-        timestamp,
-        headers,
-      )
-    }
     collector.beginRecord()
-    store.drainChanges(store.keepsHeaders ? headed : plain)
+    store.drainChanges((source, keyStart, keyLength, valueStart, valueLength) => {
+      // As its changelog tells it: whose record it was that took a key out is of no matter to the store.
+      const split =
+        store.keepsHeaders && valueLength >= 0
+          ? splitHeaders(source.subarray(valueStart, valueStart + valueLength))
+          : undefined
+      collector.collectChange(
+        changelog,
+        partition,
+        source,
+        keyStart,
+        keyLength,
+        split?.value ?? source,
+        split === undefined ? valueStart : 0,
+        split?.value.length ?? valueLength,
+        timestamp,
+        split?.headers,
+      )
+    })
     collector.finishRecord()
   }
 }

@@ -7,7 +7,7 @@
 // progress      FF                                ->  stream time int64 · changes int64 · bytes int64 · the lowest change
 import type { RecordHeader } from '../record/record-cursor.ts'
 import { readInt64, writeInt64 } from '../record/varint.ts'
-import { bytes } from '../serde/text.ts'
+import { bufferOver, bytes } from '../serde/text.ts'
 import type { KeyedRecord, KeyValueStore } from '../state/contracts.ts'
 import { rawKeys, StoreCodec } from '../state/store-codec.ts'
 import { progressKey, timeBytes, timeIn, timeKey } from '../state/window-entries.ts'
@@ -63,9 +63,6 @@ const noProgress: HeldProgress = Object.freeze({ time: -1, changes: 0, bytes: 0,
 const noBytes = Buffer.alloc(0)
 const headBytes = timeBytes + 4
 const progressBytes = 3 * timeBytes
-
-const bufferOver = (given: Uint8Array): Buffer =>
-  Buffer.from(given.buffer, given.byteOffset, given.byteLength)
 
 const encodeProgress = ({ time, changes, bytes: held, first }: HeldProgress): Buffer => {
   const target = Buffer.allocUnsafe(progressBytes + first.length)

@@ -60,8 +60,9 @@ const settled = async (name: string): Promise<Watched> => {
     proxy.rules = {}
     return asked
   }
-  // A topic that was just created may refuse the first produce: that is repeated, behind another look.
-  expect((await write('first')).slice(0, 2)).toEqual(['look', 'Produce'])
+  // A topic that was just created may refuse the first produce: that is repeated, each time behind another look.
+  const first = await write('first')
+  expect(first.join(' ')).toMatch(/^look Produce( look Produce)*$/)
   // By the second look it has a connection that may stay.
   await write('second')
   expect(await write('third')).toEqual(['Produce'])

@@ -1,0 +1,32 @@
+// Copies between memory that is written again and again: batches, and what stores know.
+
+/** Up to this length a loop beats a call into native code. */
+const loopCopyBytesMax = 48
+
+/** Copies `source[start, start + length)` to `target[position, …)`, also beyond 4 GiB, where `Buffer.copy` cuts places to 32 bits. */
+export const copyBytes = (
+  source: Uint8Array,
+  start: number,
+  length: number,
+  target: Buffer,
+  position: number,
+): void => {
+  // Without this check a wrong length would put bytes of an older batch into this one.
+  if (start + length > source.length)
+    throw new RangeError(`a record claims bytes up to ${start + length} of ${source.length}`)
+  if (length > loopCopyBytesMax) {
+    target.set(
+      start === 0 && length === source.length ? source : source.subarray(start, start + length),
+      position,
+    )
+    return
+  }
+  for (let index = 0; index < length; index++) target[position + index] = source[start + index] as number
+}
+
+/** `memory[start, end)` as bytes of their own. */
+export const copyOf = (memory: Buffer, start: number, end: number): Buffer => {
+  const copy = Buffer.allocUnsafe(end - start)
+  copyBytes(memory, start, end - start, copy, 0)
+  return copy
+}
