@@ -122,7 +122,7 @@ const runTurns = async (stage: Stage): Promise<Result[]> => {
     const start = elapsedSeconds()
     try {
       const figures = await runTurn(stage, turn, index + 1)
-      results.push({ turn, figures })
+      if (turn.round > 0) results.push({ turn, figures })
       say(`  ${figuresText(figures)}`)
     } catch (cause) {
       throw new Error(`${what}: ${ensureError(cause).message}`, { cause })

@@ -143,7 +143,7 @@ export const runTurn = async (stage: Stage, turn: Turn, number: number): Promise
 
 /** Names of works as they stand in messages. */
 export const describeTurn = (turn: Turn, rounds: number): string => {
-  const round = rounds > 1 ? `, round ${turn.round} of ${rounds}` : ''
+  const round = turn.round === 0 ? ', rehearsal' : rounds > 1 ? `, round ${turn.round} of ${rounds}` : ''
   return `${turn.work} ${turn.kind}, ${turn.contestant}${round}`
 }
 
