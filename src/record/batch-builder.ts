@@ -18,6 +18,9 @@ import { varintSize, varlongMax, varlongSize, writeInt64, writeVarint, writeVarl
 const recordOverheadBytesMax = 36
 const headerOverheadBytesMax = 10
 
+/** While one batch is filled, one is on its way, and at times one more waits for it. */
+const sparesMax = 2
+
 const noBytes = Buffer.alloc(0)
 
 /** The part of a serde that writes in place: @returns the size, -1 when it does not fit behind `offset`. */
@@ -68,9 +71,9 @@ export class BatchBuilder {
   /** Widths of the record length and the value length of the last record that needed other ones (appendEncoded). */
   #lengthWidth = 2
   #valueLengthWidth = 2
-  /** Size of the next buffer: what the last batch needed, so that a steady stream grows no buffer twice. */
+  /** Size of the next buffer: what the last batches needed, so that a steady stream grows no buffer twice. */
   #nextBytes: number
-  #spare: Buffer | undefined
+  readonly #spares: Buffer[] = []
 
   /** Takes no memory before the first append; then `initialBytes`, and doubles. */
   constructor(initialBytes: number) {
@@ -229,13 +232,19 @@ export class BatchBuilder {
 
   /**
    * Takes the bytes of a sealed batch back for a later one: once per batch, and only when nobody can need them any
-   * more (the broker has acknowledged them). One is kept; the others are left to the garbage collector.
+   * more (the broker has acknowledged them). Two are kept; the others are left to the garbage collector.
    */
   recycle(sealed: Buffer): void {
-    const whole = Buffer.from(sealed.buffer as ArrayBuffer)
-    const worthKeeping =
-      sealed.byteOffset === 0 && whole.length >= this.#nextBytes && whole.length <= this.#nextBytes * 4
-    if (this.#spare === undefined && worthKeeping) this.#spare = whole
+    const { byteLength } = sealed.buffer
+    // The commits seal batches that are not full: neither they nor the next full one are to make the others too small.
+    const isUsual = byteLength * 2 >= this.#nextBytes && byteLength <= this.#nextBytes * 4
+    if (sealed.byteOffset === 0 && isUsual && this.#spares.length < sparesMax)
+      this.#spares.push(Buffer.from(sealed.buffer as ArrayBuffer))
+  }
+
+  /** Lets go of what is kept for later batches: nothing was appended for a while. */
+  release(): void {
+    this.#spares.length = 0
   }
 
   /** Everything of a record that stands before its value length. @returns the position after it. */
@@ -281,16 +290,18 @@ export class BatchBuilder {
     return batch
   }
 
+  /** Grows at once, and shrinks by an eighth with each smaller batch. */
   #usualBytes(): number {
-    return Math.max(this.#initialBytes, this.#position + (this.#position >>> 3))
+    const needed = this.#position + (this.#position >>> 3)
+    return Math.max(this.#initialBytes, needed, this.#nextBytes - (this.#nextBytes >>> 3))
   }
 
   #grow(bytes: number): void {
     const needed = this.#position + bytes
     const old = this.#buffer
-    if (old.length === 0 && this.#spare !== undefined && this.#spare.length >= needed) {
-      this.#buffer = this.#spare
-      this.#spare = undefined
+    const spare = old.length === 0 ? this.#spares.pop() : undefined
+    if (spare !== undefined && spare.length >= needed) {
+      this.#buffer = spare
       return
     }
     // Slow means "not out of the shared pool": the memory is given away as a whole.

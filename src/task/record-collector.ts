@@ -133,7 +133,9 @@ export class RecordCollector {
   flush(): void {
     for (const outlets of this.#outlets.values()) {
       for (const outlet of outlets) {
-        if (outlet?.builder.count > 0) this.#sendBatch(outlet, outlet.builder)
+        if (outlet === undefined) continue
+        if (outlet.builder.count > 0) this.#sendBatch(outlet, outlet.builder)
+        else outlet.builder.release()
       }
     }
     this.#collectedBytes = 0

@@ -252,6 +252,32 @@ describe('ownership', () => {
     ])
   })
 
+  it('a steady stream of batches lives on three buffers, also when every fourth batch is small', () => {
+    const builder = new BatchBuilder(1000)
+    const seen = new Set<unknown>()
+    let flying: Buffer[] = []
+    for (let batch = 0; batch < 200; batch++) {
+      // Sizes are never quite the same.
+      const records = batch % 4 === 3 ? 3 : 300 + (batch % 7)
+      for (let index = 0; index < records; index++) appendText(builder, 'some text of a record')
+      const sealed = builder.seal(plain)
+      if (batch >= 20) seen.add(sealed.buffer)
+      flying = [sealed, ...flying]
+      if (flying.length > 2) builder.recycle(flying.pop() as Buffer)
+    }
+    expect(seen.size).toBeLessThanOrEqual(3)
+  })
+
+  it('release lets go of what was recycled', () => {
+    const builder = new BatchBuilder(1000)
+    appendText(builder, 'first')
+    const first = builder.seal(plain)
+    builder.recycle(first)
+    builder.release()
+    appendText(builder, 'second')
+    expect(builder.seal(plain).buffer).not.toBe(first.buffer)
+  })
+
   it('a builder that one huge record blew up returns to its usual size', () => {
     const builder = new BatchBuilder(1000)
     const huge = Buffer.alloc(1_000_000)
