@@ -60,7 +60,7 @@ const fullPlan: Omit<Plan, 'works' | 'against'> = {
 const quickPlan: Omit<Plan, 'works' | 'against'> = {
   ...fullPlan,
   quick: true,
-  input: { ...fullPlan.input, records: 1_000_000 },
+  input: { ...fullPlan.input, records: 600_000 },
   rounds: 2,
   latency: { ...fullPlan.latency, seconds: 10 },
   budgetSeconds: 270,
