@@ -97,8 +97,7 @@ const orderOf = (contestants: readonly Contestant[], round: number): Contestant[
 
 /**
  * One turn of each kind before the first one that counts. The broker and the judge are JVMs: under the load of a kind that is
- * new to them their compilers take a whole core for half a minute, from whoever has that turn. (The p99 of the first latency
- * turn of `count` was 434 ms so, of the second 69, of the third 65.)
+ * new to them their compilers take a whole core for half a minute, from whoever has that turn (figures: README.md).
  */
 const rehearsalsOf = ({ works }: Plan): Turn[] =>
   (['throughput', 'latency'] as const).flatMap((kind) => {

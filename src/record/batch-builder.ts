@@ -236,7 +236,8 @@ export class BatchBuilder {
    */
   recycle(sealed: Buffer): void {
     const { byteLength } = sealed.buffer
-    // The commits seal batches that are not full: neither they nor the next full one are to make the others too small.
+    // Batches are never quite of one size, and those that a commit seals are not full: what was just right for the last one
+    // may be a few bytes short of `nextBytes`.
     const isUsual = byteLength * 2 >= this.#nextBytes && byteLength <= this.#nextBytes * 4
     if (sealed.byteOffset === 0 && isUsual && this.#spares.length < sparesMax)
       this.#spares.push(Buffer.from(sealed.buffer as ArrayBuffer))

@@ -15,10 +15,7 @@ export const copyBytes = (
   if (start + length > source.length)
     throw new RangeError(`a record claims bytes up to ${start + length} of ${source.length}`)
   if (length > loopCopyBytesMax) {
-    target.set(
-      start === 0 && length === source.length ? source : source.subarray(start, start + length),
-      position,
-    )
+    target.set(source.subarray(start, start + length), position)
     return
   }
   for (let index = 0; index < length; index++) target[position + index] = source[start + index] as number

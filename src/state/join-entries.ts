@@ -8,6 +8,7 @@
 // progress            03 · time · closing · right · left int64 (-1: none) · lengths int32 and texts of the walks
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
+import { bufferOver } from '../serde/text.ts'
 import type { TransactionalStore } from './transactional-store.ts'
 
 /** A side of a join. What happened at one time comes from the right side first, as in Kafka Streams. */
@@ -114,7 +115,7 @@ export const joinEntries = (left: Serde<unknown>, right: Serde<unknown>): Serde<
       const tag = bytes[0]
       return tag === rightSide || tag === leftSide
         ? { side: tag, value: serdes[tag].decode(bytes.subarray(1)) }
-        : decodeMark(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+        : decodeMark(bufferOver(bytes))
     },
   }
   if (left.encodeInto !== undefined && right.encodeInto !== undefined) {

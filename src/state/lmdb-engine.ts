@@ -171,7 +171,7 @@ export class LmdbEngine implements StoreEngine {
     try {
       // Out of the buffer that lmdb uses again for its next read. It is longer than the value, though its `length` is not.
       const bytes = this.#db.getBinaryFast(key)
-      return bytes === undefined ? undefined : copyOf(bytes.subarray(0, bytes.length), 0, bytes.length)
+      return bytes === undefined ? undefined : copyOf(bytes, 0, bytes.length)
     } catch (error) {
       throw translated(this.#directory, 'get', error)
     }

@@ -1,6 +1,7 @@
 // Values with their timestamps and, among them, entries of other kinds: marks, by which a store that lays out its keys
 // itself keeps its own books. The first byte tells them apart, since no timestamp of a value is below zero.
 import type { Serde } from '../serde/serde.ts'
+import { bufferOver } from '../serde/text.ts'
 import { type Timestamped, timestamped } from './timestamped.ts'
 
 /** How marks are told from values, written and read. The first byte of what is written is 0x80 or above. */
@@ -26,7 +27,7 @@ export const withMarks = <M>(
     name: `${name}(${value.name})`,
     primitive: values.primitive === true,
     encode: (entry) => (marks.is(entry) ? marks.encode(entry) : values.encode(entry)),
-    decode: (bytes) => decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+    decode: (bytes) => decode(bufferOver(bytes)),
   }
   const { encodeInto } = values
   if (encodeInto !== undefined) {

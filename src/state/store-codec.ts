@@ -10,7 +10,7 @@ import type { KeyedRecord } from './contracts.ts'
 import { keepsHeaders, splitHeaders } from './headed-values.ts'
 import { latin1, writeLatin1 } from './latin1.ts'
 
-/** The bytes of a key as such a string. */
+/** The bytes of a key as a string with one char (0-255) per byte. */
 export const latin1Of = (bytes: Uint8Array): string => latin1(bufferOver(bytes), 0, bytes.length)
 
 /** Bounds of the keys that begin with a prefix: from <= key < to, `to` undefined where there is none. */

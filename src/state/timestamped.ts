@@ -5,6 +5,7 @@
 import type { RecordHeader } from '../record/record-cursor.ts'
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
+import { bufferOver } from '../serde/text.ts'
 import type { KeyValue, KeyValueStore } from './contracts.ts'
 
 /** A value and its timestamp in ms since the epoch. */
@@ -38,7 +39,7 @@ export const timestamped = <V>(serde: Serde<V>): Serde<Timestamped<V>> => {
       return target
     },
     decode(bytes) {
-      const source = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+      const source = bufferOver(bytes)
       const timestamp = timestampOf(source, 0, source.length)
       return { value: serde.decode(bytes.subarray(timestampBytes)), timestamp }
     },

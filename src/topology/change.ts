@@ -1,6 +1,7 @@
 // What happens to a key of a table: the value before and the value after, either of which may be absent. Tables hand
 // changes to what is built on them, so that an aggregate can take out what a row gave it before it takes in the new one.
 import { embedded } from '../serde/remote.ts'
+import { bufferOver } from '../serde/text.ts'
 import type { Serde } from '../serde/serde.ts'
 
 /** Undefined: absent. Both are where a suppressed table tells that a key is gone which it never told. */
@@ -43,7 +44,7 @@ export const changeSerde = <V>(serde: Serde<V>): Serde<Change<V>> => ({
     return bytes
   },
   decode(given) {
-    const bytes = Buffer.from(given.buffer, given.byteOffset, given.length)
+    const bytes = bufferOver(given)
     if (bytes.length < headBytes) throw new RangeError(`a change takes at least ${headBytes} bytes`)
     const flags = bytes.readInt8(0)
     const length = bytes.readInt32BE(1)

@@ -9,7 +9,7 @@
 // way. All responses for one foreign key come from one partition in order, so the last one that counts is the last truth.
 import { embedded } from '../serde/remote.ts'
 import type { Serde } from '../serde/serde.ts'
-import { bytes } from '../serde/text.ts'
+import { bufferOver, bytes } from '../serde/text.ts'
 import type { KeyValueStore } from '../state/contracts.ts'
 import { Change } from './change.ts'
 import type { ProcessorContext, StoreDefinition } from './contracts.ts'
@@ -59,7 +59,7 @@ export const responseSerde = (value: Serde<unknown>): Serde<Response> => ({
     return Buffer.concat([head, response.foreignKey, encoded])
   },
   decode(given) {
-    const source = Buffer.from(given.buffer, given.byteOffset, given.length)
+    const source = bufferOver(given)
     const end = source.length < responseHeadBytes ? -1 : responseHeadBytes + source.readInt32BE(9)
     if (end < responseHeadBytes || end > source.length) throw new RangeError('these bytes are no response')
     return {
