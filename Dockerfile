@@ -20,9 +20,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --no-audit --no-fund
 
 FROM node:24-bookworm-slim
-# Records are short-lived objects: a larger young generation spares copies of those in hand (about 10% of the CPU).
 ENV NODE_ENV=production \
-    NODE_OPTIONS=--max-semi-space-size=64 \
     MILLSTREAM_STATE_DIR=/var/lib/millstream \
     MILLSTREAM_HTTP_HOST=0.0.0.0
 WORKDIR /app

@@ -32,9 +32,6 @@ export type Figures = ThroughputFigures | LatencyFigures
 const turnTimeoutMs = 600_000
 const closeGraceMs = 20_000
 
-/** Of both Node programs, as our image runs them (see the Dockerfile). */
-const nodeFlags = ['--max-semi-space-size=64']
-
 const commandOf = (
   contestant: Contestant,
   classPath: string,
@@ -42,9 +39,9 @@ const commandOf = (
   const script = (name: string): string => path.join(import.meta.dirname, 'contestants', name)
   switch (contestant) {
     case 'millstream':
-      return { command: process.execPath, args: [...nodeFlags, script('millstream.ts')] }
+      return { command: process.execPath, args: [script('millstream.ts')] }
     case 'kafkajs':
-      return { command: process.execPath, args: [...nodeFlags, script('kafkajs.ts')] }
+      return { command: process.execPath, args: [script('kafkajs.ts')] }
     case 'kafka-streams': {
       const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
       return { command: javaCommand(), args: [quiet, '-cp', classPath, 'millstream.bench.Contestant'] }

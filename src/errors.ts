@@ -46,6 +46,7 @@ export const errorTable = {
     reaction: 'policy',
     text: 'A processor forwarded to an output that it did not declare.',
   },
+  RECORD_EXPIRED: { reaction: 'policy', text: 'A record was read after its turn, when its bytes were gone.' },
   CONTEXT_EXPIRED: { reaction: 'policy', text: 'A context was used after its record was finished.' },
   HTTP_PORT_UNAVAILABLE: {
     reaction: 'refuse',

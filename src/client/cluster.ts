@@ -26,6 +26,7 @@ import {
   type SaslSettings,
   wasNeverSent,
 } from './connection.ts'
+import { FramePool } from './frame-pool.ts'
 import { type BrokerNode, MetadataView, type PartitionLeader, type TopicInfo } from './metadata-view.ts'
 
 /** What a connection is used for. One connection per broker and role. */
@@ -79,6 +80,8 @@ const COORDINATOR_NOT_AVAILABLE = 15
 const interrupted = 'it was interrupted by us'
 
 export class Cluster {
+  /** Memory of the answers on connections of the role `fetch`. */
+  readonly frames: FramePool = new FramePool()
   readonly #settings: ClusterSettings
   readonly #ports: Ports
   readonly #log: Logger
@@ -285,7 +288,7 @@ export class Cluster {
     slot.opening = true
     let failure: unknown
     try {
-      slot.connection = await this.#connectTo(slot.node)
+      slot.connection = await this.#connectTo(slot)
     } catch (error) {
       failure = error
     }
@@ -298,7 +301,7 @@ export class Cluster {
     }
   }
 
-  async #connectTo(node: number): Promise<BrokerConnection> {
+  async #connectTo({ node, role }: Pick<Slot, 'node' | 'role'>): Promise<BrokerConnection> {
     const address = this.#view.broker(node)
     if (address === undefined) {
       throw markNeverSent(
@@ -307,7 +310,7 @@ export class Cluster {
         }),
       )
     }
-    const connection = await this.#openConnection(address)
+    const connection = await this.#openConnection(address, role === 'fetch' ? this.frames : undefined)
     try {
       checkVersions(connection.apiVersions, connection.address, this.#transactionVersion)
     } catch (error) {
@@ -317,9 +320,16 @@ export class Cluster {
     return connection
   }
 
-  async #openConnection(address: BrokerAddress): Promise<BrokerConnection> {
+  async #openConnection(address: BrokerAddress, frames?: FramePool): Promise<BrokerConnection> {
     const { signal } = this.#closing
-    const connection = await BrokerConnection.open(address, this.#settings, this.#ports, this.#log, signal)
+    const connection = await BrokerConnection.open(
+      address,
+      this.#settings,
+      this.#ports,
+      this.#log,
+      signal,
+      frames,
+    )
     if (!signal.aborted) return connection
     connection.close()
     throw closed()

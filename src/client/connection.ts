@@ -20,6 +20,7 @@ import { ensureError, isMillstreamError, MillstreamError } from '../errors.ts'
 import { type Api, requestHeaderHasTags, responseHeaderHasTags } from '../protocol/api.ts'
 import { type ApiVersionsResponse, apiVersions } from '../protocol/api-versions.ts'
 import { Reader, Writer } from '../protocol/wire.ts'
+import type { FramePool } from './frame-pool.ts'
 import { FrameReader } from './frame-reader.ts'
 
 export interface SaslSettings {
@@ -91,7 +92,7 @@ export class BrokerConnection {
   readonly #settings: ConnectionSettings
   readonly #ports: Ports
   readonly #kafka: KafkaJsConnection
-  readonly #frames = new FrameReader((frame) => this.#deliver(frame))
+  readonly #frames: FrameReader
   readonly #reader: SocketReader = {
     target: () => this.#frames.target(),
     received: (bytes) => this.#received(bytes),
@@ -110,6 +111,7 @@ export class BrokerConnection {
    * @throws MillstreamError CONNECTION_LOST (nothing was sent), AUTHENTICATION_FAILED, BROKER_TOO_OLD,
    * PROTOCOL_INVALID when something else than a Kafka broker answers.
    * @param signal gives up the opening.
+   * @param frames where the memory of the answers comes from; absent: each has its own.
    */
   static async open(
     address: BrokerAddress,
@@ -117,8 +119,9 @@ export class BrokerConnection {
     ports: Ports,
     log: Logger,
     signal?: AbortSignal,
+    frames?: FramePool,
   ): Promise<BrokerConnection> {
-    const connection = new BrokerConnection(address, settings, ports, log)
+    const connection = new BrokerConnection(address, settings, ports, log, frames)
     const abort = (): void => connection.close()
     signal?.addEventListener('abort', abort, { once: true })
     const timer = ports.timers.set(() => {
@@ -140,8 +143,15 @@ export class BrokerConnection {
     }
   }
 
-  private constructor(address: BrokerAddress, settings: ConnectionSettings, ports: Ports, log: Logger) {
+  private constructor(
+    address: BrokerAddress,
+    settings: ConnectionSettings,
+    ports: Ports,
+    log: Logger,
+    frames: FramePool | undefined,
+  ) {
     this.address = address
+    this.#frames = new FrameReader((frame) => this.#deliver(frame), frames && ((bytes) => frames.take(bytes)))
     this.#settings = settings
     this.#ports = ports
     this.#clientId = Buffer.from(settings.clientId)

@@ -19,6 +19,7 @@ import {
   type FetchRequest,
   type FetchResponse,
   fetch,
+  memoryOf,
 } from '../protocol/fetch.ts'
 import type { IsolationLevel } from '../protocol/list-offsets.ts'
 import type { BatchView } from '../record/batch-view.ts'
@@ -26,6 +27,7 @@ import { byTopic, isRepeatable } from './answers.ts'
 import { brokerFailure } from './broker-failure.ts'
 import type { Cluster } from './cluster.ts'
 import { markStale, type Source, sourceAt } from './fetch-source.ts'
+import type { FrameLease } from './frame-pool.ts'
 import { acceptBatches } from './fetched-records.ts'
 import { listOffsets } from './offsets.ts'
 import { SourceRepair } from './source-repair.ts'
@@ -337,14 +339,17 @@ export class Fetcher {
       lane.sentAt = undefined
       lane.interrupted = false
     }
+    const lease = this.#cluster.frames.lease(memoryOf(response))
+    lease?.hold()
     let somethingNew = false
     for (const { topic, partitions } of response.topics) {
       for (const answer of partitions) {
         const asked = epochs.get(partitionId(topic, answer.partition))
         if (asked === undefined || !this.#isCurrent(asked.source, asked.epoch)) continue
-        if (this.#accept(lane, asked.source, answer)) somethingNew = true
+        if (this.#accept(lane, asked.source, answer, lease)) somethingNew = true
       }
     }
+    lease?.release()
     if (response.errorCode !== 0) {
       const now = this.#ports.clock.monotonic()
       for (const source of sources) markStale(source, now)
@@ -371,7 +376,7 @@ export class Fetcher {
   }
 
   /** @returns whether take() has more to give than before. */
-  #accept(lane: Lane, source: Source, answer: FetchAnswer): boolean {
+  #accept(lane: Lane, source: Source, answer: FetchAnswer, lease: FrameLease | undefined): boolean {
     if (answer.errorCode !== 0) {
       this.#refused(source, answer.errorCode)
       return false
@@ -394,6 +399,7 @@ export class Fetcher {
     source.told = true
     source.position = accepted.nextOffset
     const { batches, nextOffset } = accepted
+    lease?.lendTo(batches)
     const bytes = records.length
     lane.bufferedBytes += bytes
     this.#arrived.push({

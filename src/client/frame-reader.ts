@@ -10,6 +10,7 @@ const frameBytesMax = 1 << 29
 
 export class FrameReader {
   readonly #deliver: (frame: Buffer) => void
+  readonly #allocate: (bytes: number) => Buffer
   readonly #scratch = Buffer.allocUnsafeSlow(scratchBytes)
   /** Bytes in the scratch that do not make a frame yet: less than a length. */
   #kept = 0
@@ -17,8 +18,12 @@ export class FrameReader {
   #filled = 0
 
   /** `deliver` is given each frame, length included; it belongs to whoever takes it. */
-  constructor(deliver: (frame: Buffer) => void) {
+  constructor(
+    deliver: (frame: Buffer) => void,
+    allocate: (bytes: number) => Buffer = Buffer.allocUnsafeSlow,
+  ) {
     this.#deliver = deliver
+    this.#allocate = allocate
   }
 
   /** Where the next bytes of the socket go. */
@@ -49,7 +54,7 @@ export class FrameReader {
       if (length < lengthBytes || length > frameBytesMax) throw notAFrame(length)
       const whole = lengthBytes + length
       const here = Math.min(whole, end - at)
-      const frame = Buffer.allocUnsafeSlow(whole)
+      const frame = this.#allocate(whole)
       scratch.copy(frame, 0, at, at + here)
       at += here
       if (here < whole) {

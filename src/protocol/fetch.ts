@@ -64,6 +64,10 @@ export interface FetchResponse {
   readonly topics: { readonly topic: string; readonly partitions: FetchedPartition[] }[]
 }
 
+/** What an answer lies in, with the records of all its partitions; undefined: it names no partition. */
+export const memoryOf = ({ topics }: FetchResponse): ArrayBufferLike | undefined =>
+  topics[0]?.partitions[0]?.records.buffer
+
 const CONSUMER = -1
 const NO_SESSION = 0
 const FULL_FETCH = -1

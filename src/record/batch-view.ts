@@ -31,6 +31,11 @@ export interface RecordsSection {
   readonly end: number
 }
 
+/** Memory that is used again when all who read in it are done: each batch in it says so once, or never. */
+export interface BatchMemory {
+  release(): void
+}
+
 export type TimestampType = 'create' | 'log-append'
 
 export class BatchView {
@@ -41,6 +46,8 @@ export class BatchView {
   readonly end: number
   readonly place: TopicPartition
   readonly baseOffset: number
+  /** Absent: nobody waits for these bytes. */
+  memory: BatchMemory | undefined = undefined
   #section: RecordsSection | undefined
 
   /**

@@ -6,6 +6,7 @@
 // Header: key length varint | key (UTF-8) | value length varint, -1 = null | value
 import { batchCorrupt } from './batch-errors.ts'
 import type { BatchView } from './batch-view.ts'
+import { copyOf } from './copy-bytes.ts'
 import { VarintReader } from './varint.ts'
 
 export interface RecordHeader {
@@ -218,8 +219,8 @@ export class RecordCursor {
 }
 
 /**
- * Decodes `count` headers at `start`, as a RecordCursor found them (it has checked their lengths). The values are
- * views: they keep the whole response in memory as long as they are kept.
+ * Decodes `count` headers at `start`, as a RecordCursor found them (it has checked their lengths). The values are copies:
+ * who keeps one does not keep the whole answer to a fetch.
  */
 export const readHeaders = (buffer: Buffer, start: number, count: number): RecordHeader[] => {
   const reader = new VarintReader(buffer, start)
@@ -234,7 +235,7 @@ export const readHeaders = (buffer: Buffer, start: number, count: number): Recor
     if (valueLength > 0) reader.position = valueStart + valueLength
     headers.push({
       key,
-      value: valueLength < 0 ? null : buffer.subarray(valueStart, valueStart + valueLength),
+      value: valueLength < 0 ? null : copyOf(buffer, valueStart, valueStart + valueLength),
     })
   }
   return headers

@@ -14,6 +14,7 @@ const toText = (value: unknown): string => {
 /** JSON without a check: `T` is what the program claims. */
 const unchecked: Serde<unknown> = {
   name: 'json',
+  copies: true,
   encode: (value: unknown): Uint8Array => Buffer.from(toText(value), 'utf8'),
   encodeInto: (value: unknown, target: Buffer, offset: number): number =>
     writeUtf8(toText(value), target, offset),
@@ -96,6 +97,7 @@ export function json(given?: StandardSchemaV1): Serde<unknown> {
   }
   return {
     name: `json(${schema['~standard'].vendor})`,
+    copies: true,
     encode: (value: unknown): Uint8Array => Buffer.from(checked(value), 'utf8'),
     encodeInto: (value: unknown, target: Buffer, offset: number): number =>
       writeUtf8(checked(value), target, offset),

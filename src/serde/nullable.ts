@@ -18,6 +18,7 @@ export const nullable = <S extends SerdeOrSchema>(
   const serde: { -readonly [F in keyof Serde<R, W>]: Serde<R, W>[F] } = {
     name: `nullable(${inner.name})`,
     acceptsAllBytes: inner.acceptsAllBytes === true,
+    copies: inner.copies === true,
     primitive: inner.primitive === true,
     partitionSuffixBytes: inner.partitionSuffixBytes ?? 0,
     encode(value: W): Uint8Array {

@@ -26,6 +26,8 @@ export interface Serde<R, W = R> {
   encodesNull?(value: W): boolean
   /** Every sequence of bytes is valid: a value that nobody looked at may pass through as it came. */
   readonly acceptsAllBytes?: boolean
+  /** What was read keeps none of the bytes it was read from, which are written again afterwards. Absent: not known. */
+  readonly copies?: boolean
   /**
    * Values are made of primitives: what was read keeps none of the bytes it was read from, and is written as the same
    * bytes. A store reads such a value where it lies, any other from a copy.

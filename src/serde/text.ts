@@ -90,6 +90,7 @@ const checkBytes = (value: Uint8Array): void => {
 export const bytes: Serde<Uint8Array> = {
   name: 'bytes',
   acceptsAllBytes: true,
+  copies: true,
   encode(value: Uint8Array): Uint8Array {
     checkBytes(value)
     return value

@@ -1,6 +1,7 @@
 // The processors of one task, wired: each node with its instance, its context and its children.
 import { invariant } from '../base/assert.ts'
 import { MillstreamError } from '../errors.ts'
+import type { Serde } from '../serde/serde.ts'
 import type { TimerTable } from '../state/timer-table.ts'
 import type {
   AsyncWork,
@@ -297,7 +298,11 @@ const sinkOf = (
     ? new Sink(node, task, collector, outputOf)
     : new PartitionedSink(node.partition, node, task, collector, outputOf)
 
+const copies = (serde: Serde<unknown>): boolean => serde.copies === true || serde.primitive === true
+
 export class ProcessorGraph {
+  /** Nothing looks at the bytes of a record any more when it was processed, by all that is known of what is in here. */
+  readonly keepsNoRecord: boolean
   readonly #instances: {
     readonly node: ProcessorNode
     readonly instance: ProcessorInstance
@@ -335,6 +340,10 @@ export class ProcessorGraph {
     for (const node of subtopology.nodes)
       if (node.kind === 'source')
         this.#roots.set(node, node.children.map(turns === undefined ? plain : deferring))
+    this.keepsNoRecord =
+      turns === undefined &&
+      this.#instances.every(({ instance }) => instance.keepsNoRecord === true) &&
+      [...this.#roots.keys()].every(({ topic }) => copies(topic.key) && copies(topic.value))
   }
 
   init(): void {

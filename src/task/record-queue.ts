@@ -28,6 +28,8 @@ export class RecordQueue {
   readonly topic: string
   readonly partition: number
   readonly source: SourceNode
+  /** Nobody looks at a record that had its turn: the memory of a batch is let go with its last one. */
+  letsMemoryGo = false
   readonly #batches: BatchView[] = []
   readonly #cursor = new RecordCursor()
   #hasHead = false
@@ -46,6 +48,8 @@ export class RecordQueue {
   #endOffset = -1
   #bufferedBytes = 0
   #cursorBytes = 0
+  /** The batch that the cursor is in. */
+  #batch: BatchView | undefined
   readonly #gate: SchemaGate | undefined
   #gateIsShut = false
   /** The timestamp extractor met a schema that is not here: it gets the record again that the cursor is at. */
@@ -210,6 +214,7 @@ export class RecordQueue {
     this.#headAttempts = 0
     this.#bufferedBytes = 0
     this.#cursorBytes = 0
+    this.#batch = undefined
     this.#gateIsShut = false
     this.#waitsAtCursor = false
     this.#position = position
@@ -234,6 +239,8 @@ export class RecordQueue {
       if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
       else this.#heldBatches.push({ upTo: this.#taken.at(-1)?.offset as number, bytes: this.#cursorBytes })
       this.#cursorBytes = 0
+      if (this.letsMemoryGo) this.#batch?.memory?.release()
+      this.#batch = undefined
       const batch = this.#batches[0]
       if (batch === undefined) break
       this.#gateIsShut = this.#gate?.lets(batch) === false
@@ -241,6 +248,7 @@ export class RecordQueue {
       if (this.#gateIsShut) return this.#holdBack()
       this.#batches.shift()
       this.#cursorBytes = batch.sizeInBytes
+      this.#batch = batch
       cursor.reset(batch)
     }
     cursor.release()

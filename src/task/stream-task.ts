@@ -98,6 +98,7 @@ export class StreamTask implements TaskView {
     this.#turns = this.#asyncTurns(options)
     const { subtopology, collector, outputOf, globals } = options
     this.#graph = new ProcessorGraph(subtopology, this, collector, outputOf, globals, this.#turns)
+    for (const queue of this.group.queues) queue.letsMemoryGo = this.#graph.keepsNoRecord
   }
 
   get inHand(): boolean {

@@ -138,6 +138,11 @@ export interface ProcessorInstance {
   init?(context: ProcessorContext): void
   process(record: StreamRecord<unknown, unknown>): void
   close?(): void
+  /**
+   * A record is not looked at any more when `process` has returned: what is taken from it is decoded or copied. Absent: not
+   * known, so that the bytes of its records stay.
+   */
+  readonly keepsNoRecord?: boolean
 }
 
 /**

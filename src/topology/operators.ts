@@ -18,7 +18,8 @@ export interface Mapped<K, V> {
 
 /** The record in hand with what the user's function answered for it. */
 const changed = (record: AnyRecord, mapped: Mapped<unknown, unknown>): AnyRecord => {
-  if (mapped instanceof StreamRecord) return mapped
+  // A record of before, which its function kept, may have lost its bytes.
+  if (mapped instanceof StreamRecord) return mapped.checked()
   let result = record.withKeyAndValue(mapped.key, mapped.value)
   if (mapped.timestamp !== undefined) result = result.withTimestamp(mapped.timestamp)
   if (mapped.headers !== undefined) result = result.withHeaders(mapped.headers)
@@ -42,6 +43,7 @@ export abstract class Operator implements ProcessorInstance {
 }
 
 export class FilterOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #predicate: (record: AnyRecord) => boolean
   readonly #keep: boolean
 
@@ -57,6 +59,7 @@ export class FilterOperator extends Operator {
 }
 
 export class MapOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #map: (record: AnyRecord) => Mapped<unknown, unknown>
 
   constructor(map: (record: AnyRecord) => Mapped<unknown, unknown>) {
@@ -70,6 +73,7 @@ export class MapOperator extends Operator {
 }
 
 export class MapValuesOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #map: (value: unknown, record: AnyRecord) => unknown
 
   constructor(map: (value: unknown, record: AnyRecord) => unknown) {
@@ -83,6 +87,7 @@ export class MapValuesOperator extends Operator {
 }
 
 export class FlatMapOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #map: (record: AnyRecord) => Iterable<Mapped<unknown, unknown>>
 
   constructor(map: (record: AnyRecord) => Iterable<Mapped<unknown, unknown>>) {
@@ -96,6 +101,7 @@ export class FlatMapOperator extends Operator {
 }
 
 export class FlatMapValuesOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #map: (value: unknown, record: AnyRecord) => Iterable<unknown>
 
   constructor(map: (value: unknown, record: AnyRecord) => Iterable<unknown>) {
@@ -109,6 +115,7 @@ export class FlatMapValuesOperator extends Operator {
 }
 
 export class SelectKeyOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #select: (record: AnyRecord) => unknown
 
   constructor(select: (record: AnyRecord) => unknown) {
@@ -123,6 +130,7 @@ export class SelectKeyOperator extends Operator {
 
 /** Chooses the key that is grouped by. A null key belongs to no group: its record ends here, as in Kafka Streams. */
 export class GroupByOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #select: (record: AnyRecord) => unknown
 
   constructor(select: (record: AnyRecord) => unknown) {
@@ -138,11 +146,13 @@ export class GroupByOperator extends Operator {
 
 /** Keeps records without a key from the repartition topic of a group, where they belong to no partition. */
 export class DropNullKeysOperator extends Operator {
+  readonly keepsNoRecord = true
   process(record: AnyRecord): void {
     if (!record.keyIsNull) this.context.forward(record)
   }
 }
 
+/** Its function is there for what it does with records, and may keep them: so does that of `foreach`. */
 export class PeekOperator extends Operator {
   readonly #peek: (record: AnyRecord) => unknown
 
@@ -174,6 +184,7 @@ export class ForeachOperator extends Operator {
 
 /** Sends a record to the first branch whose predicate holds; where none does, it ends here. */
 export class BranchOperator extends Operator {
+  readonly keepsNoRecord = true
   readonly #names: readonly string[]
   readonly #predicates: readonly ((record: AnyRecord) => boolean)[]
 
@@ -195,6 +206,7 @@ export class BranchOperator extends Operator {
 
 /** Hands records on as they are: where streams meet, and where one named output has several children. */
 export class PassOperator extends Operator {
+  readonly keepsNoRecord = true
   process(record: AnyRecord): void {
     this.context.forward(record)
   }

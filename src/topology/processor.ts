@@ -24,7 +24,7 @@ import type {
   WindowStoreHandle,
 } from './handles.ts'
 import type { ReadOnlyStoreHandle } from './read-only-store.ts'
-import type { StreamRecord } from './stream-record.ts'
+import { StreamRecord } from './stream-record.ts'
 import { refusePromise } from './synchronous.ts'
 import type { AnyTimerStore, Timer, TimerOf, Timers, TimersOf } from './timers.ts'
 
@@ -239,6 +239,10 @@ class UserContext {
 /** A processor whose types are put aside. */
 export type LooseProcessor = Processor<unknown, unknown, unknown, unknown>
 
+/** What is no record is refused by whoever gets it. */
+const live = (given: unknown): StreamRecord<unknown, unknown> =>
+  given instanceof StreamRecord ? given.checked() : (given as StreamRecord<unknown, unknown>)
+
 /** Runs a user's processor inside a task. */
 export class UserProcessor implements ProcessorInstance {
   readonly #processor: LooseProcessor
@@ -267,8 +271,8 @@ export class UserProcessor implements ProcessorInstance {
   /** Made once per task, so that `{ forward }` may be taken out of the context without a binding per record. */
   protected forwarding(context: ProcessorContext, named: boolean): (...given: unknown[]) => void {
     return named
-      ? (output, record) => context.forward(record as StreamRecord<unknown, unknown>, output as string)
-      : (record) => context.forward(record as StreamRecord<unknown, unknown>)
+      ? (output, record) => context.forward(live(record), output as string)
+      : (record) => context.forward(live(record))
   }
 
   /** Of a processor with timers. */

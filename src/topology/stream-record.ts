@@ -16,6 +16,16 @@ const nullRefused = (field: Field, serde: Serde<unknown>): MillstreamError =>
     fix: `Where null is meant, declare the ${field} as nullable(${serde.name}).`,
   })
 
+/** The bytes were given away (ProcessorInstance.keepsNoRecord): their memory is detached, and its views are empty. */
+const isGone = (source: Buffer | undefined): boolean =>
+  source?.length === 0 && (source.buffer as ArrayBuffer).detached
+
+const recordExpired = (): MillstreamError =>
+  new MillstreamError('RECORD_EXPIRED', {
+    what: 'a record was read after its turn, and its bytes are gone',
+    fix: 'Functions of map, filter and their like get a record for the call only: keep its key and value instead, or use peek, foreach or process, whose records stay.',
+  })
+
 const decode = <T>(
   field: Field,
   source: Buffer,
@@ -27,6 +37,7 @@ const decode = <T>(
     if (serde.decodeNull !== undefined) return serde.decodeNull()
     throw nullRefused(field, serde as unknown as Serde<unknown>)
   }
+  if (isGone(source)) throw recordExpired()
   try {
     return serde.decodeFrom
       ? serde.decodeFrom(source, start, start + length)
@@ -197,13 +208,20 @@ export class StreamRecord<K, V> {
   }
 
   get headers(): readonly RecordHeader[] {
-    const headers =
-      this.#headers ??
-      (this.#headerCount === 0
-        ? noHeaders
-        : readHeaders(this.#headersSource as Buffer, this.#headersStart, this.#headerCount))
-    this.#headers = headers
-    return headers
+    this.#headers ??= this.#headerCount === 0 ? noHeaders : this.#readHeaders()
+    return this.#headers
+  }
+
+  #readHeaders(): readonly RecordHeader[] {
+    if (isGone(this.#headersSource)) throw recordExpired()
+    return readHeaders(this.#headersSource as Buffer, this.#headersStart, this.#headerCount)
+  }
+
+  /** @internal The record, whose bytes are still there. @throws RECORD_EXPIRED */
+  checked(): this {
+    const headersGone = this.#headerCount > 0 && this.#headers === undefined && isGone(this.#headersSource)
+    if (isGone(this.keySource) || isGone(this.valueSource) || headersGone) throw recordExpired()
+    return this
   }
 
   /** @internal Whether there are no headers; decodes nothing. */

@@ -229,6 +229,7 @@ export class JoinSideOperator extends TableOperator {
 
 /** New values of a table as records; a row that is taken out is a null. */
 export class ToStreamOperator extends Operator {
+  readonly keepsNoRecord = true
   process(record: AnyRecord): void {
     const { after } = record.value as AnyChange
     this.context.forward(record.withValue(after ?? null))
@@ -280,6 +281,7 @@ export class RegroupOperator extends Operator {
  * out, as in Kafka Streams: the one belongs to no group, the other adds nothing. An aggregate is as late as its latest record.
  */
 export class StreamAggregation extends KeptTable {
+  readonly keepsNoRecord = true
   readonly #next: (record: AnyRecord, present: unknown) => unknown
 
   /** @param next the next value of the record's key, given the present one (undefined: none) */

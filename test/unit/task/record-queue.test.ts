@@ -99,3 +99,37 @@ describe('a queue whose records are taken before their turn', () => {
     expect([queue.position, queue.hasTaken, queue.bufferedBytes]).toEqual([10, false, 0])
   })
 })
+
+describe('the memory of batches', () => {
+  const withMemory = (letsMemoryGo: boolean): { readonly queue: RecordQueue; readonly gone: number[] } => {
+    const gone: number[] = []
+    const queue = new RecordQueue('in', 0, source, { offset: 10, partitionTime: -1 }, () => 0)
+    queue.letsMemoryGo = letsMemoryGo
+    const batches = [batchOf(10, 2), batchOf(20, 2)]
+    for (const batch of batches) batch.memory = { release: () => gone.push(batch.baseOffset) }
+    queue.add({ batches, nextOffset: 25, highWatermark: 25, lastStableOffset: 25 })
+    return { queue, gone }
+  }
+
+  it('is let go with the last record of each, and not before', () => {
+    const { queue, gone } = withMemory(true)
+    const seen: number[][] = []
+    for (; queue.hasHead; queue.pop()) seen.push([queue.headOffset, ...gone])
+    expect(seen).toEqual([[10], [11], [20, 10], [21, 10]])
+    expect(gone).toEqual([10, 20])
+    queue.add({ batches: [], nextOffset: 30, highWatermark: 30, lastStableOffset: 30 })
+    expect(gone).toEqual([10, 20])
+  })
+
+  it('stays where records may be kept, and where a batch was thrown away', () => {
+    const kept = withMemory(false)
+    while (kept.queue.hasHead) kept.queue.pop()
+    expect(kept.gone).toEqual([])
+    const { queue, gone } = withMemory(true)
+    queue.pop()
+    queue.reset(10)
+    queue.add({ batches: [batchOf(10, 2)], nextOffset: 12, highWatermark: 12, lastStableOffset: 12 })
+    while (queue.hasHead) queue.pop()
+    expect(gone).toEqual([])
+  })
+})

@@ -74,6 +74,47 @@ describe('a record over bytes', () => {
   })
 })
 
+describe('a record whose bytes are gone', () => {
+  /** As the memory of an answer that is used again (client/frame-pool.ts). */
+  const lent = (): { readonly bytes: Buffer; readonly letGo: () => void } => {
+    const bytes = Buffer.allocUnsafeSlow(source.length + header.length)
+    bytes.set(source)
+    bytes.set(header, source.length)
+    return { bytes, letGo: () => void (bytes.buffer as ArrayBuffer).transfer() }
+  }
+  const header = Buffer.from([2, 0x68, 4, 1, 2])
+  const over = (bytes: Buffer): StreamRecord<string, number> =>
+    StreamRecord.overBytes(bytes, 5, 2, 3, string, 5, 8, int64, source.length, 1)
+
+  it('still has what was read before', () => {
+    const { bytes, letGo } = lent()
+    const record = over(bytes)
+    const read = [record.key, record.value, record.headers]
+    letGo()
+    expect([record.key, record.value, record.headers]).toEqual(read)
+    expect(read).toEqual(['key', 7, [{ key: 'h', value: Buffer.from([1, 2]) }]])
+  })
+
+  it('says so for whatever was not, and wherever it is sent on', () => {
+    const { bytes, letGo } = lent()
+    const record = over(bytes)
+    const changed = record.withKeyAndValue('other', 1)
+    letGo()
+    for (const read of [() => record.key, () => record.value, () => record.headers, () => changed.headers])
+      expect(read).toThrow(/RECORD_EXPIRED: a record was read after its turn.*keep its key and value instead/)
+    for (const one of [record, record.withKey('a'), record.withValue(1), changed])
+      expect(() => one.checked()).toThrow('RECORD_EXPIRED')
+    const whole = changed.withHeaders([])
+    expect(whole.checked()).toBe(whole)
+  })
+
+  it('is not one that has no bytes at all', () => {
+    const none = Buffer.alloc(0)
+    const record = StreamRecord.overBytes(none, 5, 0, 0, string, 0, 0, string, 0, 0)
+    expect([record.checked().key, record.value]).toEqual(['', ''])
+  })
+})
+
 describe('a record of values', () => {
   it('knows its nulls', () => {
     const record = StreamRecord.of({ key: null, value: 0, timestamp: 1 })

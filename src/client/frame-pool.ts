@@ -1,0 +1,104 @@
+// The memory of the answers to fetches, used again. A worker that reads 160 MB a second would otherwise allocate as much
+// beside the heap, and each answer outlives the collections of young objects: V8 then marks the whole heap several times a
+// second for the sake of a few large buffers (a tenth of the CPU time, docs/benchmarks.md).
+//
+//   take --an answer is read into it--> lent --every batch in it had its last record processed--> free --take-->
+//
+// Records are views of this memory (topology/stream-record.ts), so it comes back only from queues whose processors are
+// known to keep no record; what is thrown away (a seek, a task that is taken away) never comes back and is left to the
+// garbage collector. Memory that does come back is detached (ArrayBuffer.prototype.transfer, ES2024): a view that somebody
+// kept all the same is empty from then on, and can never show the bytes of a later answer.
+import { invariant } from '../base/assert.ts'
+import type { BatchMemory, BatchView } from '../record/batch-view.ts'
+
+/** What lies free, together: as much as one broker's answers that wait (bufferedBytesMax by default). */
+const freeBytesMax = 32 * 1024 * 1024
+/** So many answers are looked at together: memory of more than eight times the largest of them is let go. */
+const lookEvery = 64
+
+export class FramePool {
+  /** By size, the smallest first. */
+  readonly #free: ArrayBuffer[] = []
+  readonly #lent = new WeakSet<ArrayBufferLike>()
+  #freeBytes = 0
+  /** Answers since the last look, and the bytes of the largest of them. */
+  #taken = 0
+  #largest = 0
+
+  /** Memory for an answer of so many bytes. What is in it is not cleared. */
+  take(bytes: number): Buffer {
+    // An eighth more than it needs, since no two answers are of one size.
+    const memory =
+      this.#fitting(bytes) ?? (Buffer.allocUnsafeSlow(bytes + (bytes >>> 3)).buffer as ArrayBuffer)
+    this.#lent.add(memory)
+    if (bytes > this.#largest) this.#largest = bytes
+    this.#taken++
+    return Buffer.from(memory, 0, bytes)
+  }
+
+  /** Who reads in the answer that lies in this memory; undefined: it is none of the pool. Once per answer. */
+  lease(memory: ArrayBufferLike | undefined): FrameLease | undefined {
+    if (memory === undefined || !this.#lent.delete(memory)) return undefined
+    return new FrameLease(() => this.#giveBack(memory as ArrayBuffer))
+  }
+
+  /** Bytes that are kept for later answers. */
+  get freeBytes(): number {
+    return this.#freeBytes
+  }
+
+  #giveBack(memory: ArrayBuffer): void {
+    // Also where it is not kept: whether a record is still readable must not depend on the size of the pool.
+    const own = memory.transfer()
+    if (this.#freeBytes + own.byteLength > freeBytesMax) return
+    const at = this.#free.findIndex(({ byteLength }) => byteLength >= own.byteLength)
+    this.#free.splice(at < 0 ? this.#free.length : at, 0, own)
+    this.#freeBytes += own.byteLength
+    if (this.#taken >= lookEvery) this.#letGo()
+  }
+
+  /** A load is over: what it needed is not kept. */
+  #letGo(): void {
+    while ((this.#free.at(-1)?.byteLength ?? 0) > this.#largest * 8) this.#forget(this.#free.length - 1)
+    this.#taken = 0
+    this.#largest = 0
+  }
+
+  /** The smallest memory that is large enough. Where there is none, the smallest of all makes room for a larger one. */
+  #fitting(bytes: number): ArrayBuffer | undefined {
+    const at = this.#free.findIndex(({ byteLength }) => byteLength >= bytes)
+    const found = this.#forget(Math.max(at, 0))
+    return at < 0 ? undefined : found
+  }
+
+  #forget(index: number): ArrayBuffer | undefined {
+    const [memory] = this.#free.splice(index, 1)
+    this.#freeBytes -= memory?.byteLength ?? 0
+    return memory
+  }
+}
+
+/** Counts who still reads in an answer: its batches, and the fetcher while it hands them out. */
+export class FrameLease implements BatchMemory {
+  readonly #giveBack: () => void
+  #readers = 0
+
+  constructor(giveBack: () => void) {
+    this.#giveBack = giveBack
+  }
+
+  hold(): void {
+    this.#readers++
+  }
+
+  /** Each of these batches is read in it, until it says that it is not any more. */
+  lendTo(batches: readonly BatchView[]): void {
+    for (const batch of batches) batch.memory = this
+    this.#readers += batches.length
+  }
+
+  release(): void {
+    invariant(this.#readers > 0, 'the memory of an answer is released once by each of its readers', {})
+    if (--this.#readers === 0) this.#giveBack()
+  }
+}
