@@ -263,6 +263,10 @@ What is stateful or repartitioned is named by you. A result that is kept in a st
 record, or the later one of the two sides of a join. A table tells each change; \`toStream\` makes records of them, where
 null says that the key was taken out, so that the topic behind it has to take null (\`nullable(…)\`).
 
+**A record is for the call.** A function that gets a record may keep its key, its value or its headers, but not the record: its
+bytes may be given up for later records when it had its turn, and what was not read by then is refused with RECORD_EXPIRED.
+The records of \`peek\`, \`foreach\`, \`process\` and \`mapValuesAsync\` stay for as long as somebody keeps them.
+
 ${sections()}
 
 ## Topics by pattern

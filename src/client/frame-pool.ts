@@ -11,8 +11,8 @@
 import { invariant } from '../base/assert.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
-/** What lies free, together: as much as one broker's answers that wait (bufferedBytesMax by default). */
-const freeBytesMax = 32 * 1024 * 1024
+/** What lies free, together: two or three answers of the usual size. More is needed only when less is lent. */
+const freeBytesMax = 16 * 1024 * 1024
 /** So many answers are looked at together: memory of more than eight times the largest of them is let go. */
 const lookEvery = 64
 

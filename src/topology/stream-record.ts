@@ -53,7 +53,8 @@ const decode = <T>(
 }
 
 /**
- * A record as processors see it. `withKey`, `withValue`, `withTimestamp` and `withHeaders` answer a changed copy;
+ * A record as processors see it. A function of an operator gets it for the call: what it did not read by then may be gone.
+ * `withKey`, `withValue`, `withTimestamp` and `withHeaders` answer a changed copy;
  * what was not changed keeps its bytes, so that it is neither decoded nor encoded on its way to an output.
  */
 export class StreamRecord<K, V> {

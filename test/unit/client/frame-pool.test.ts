@@ -74,16 +74,16 @@ describe('FramePool', () => {
     expect(pool.take(90).buffer.byteLength).toBe(9000)
   })
 
-  it('keeps no more than 32 MiB, and detaches what it does not keep', () => {
+  it('keeps no more than 16 MiB, and detaches what it does not keep', () => {
     const pool = new FramePool()
-    const frames = Array.from({ length: 4 }, () => pool.take(8 * MiB))
+    const frames = Array.from({ length: 4 }, () => pool.take(4 * MiB))
     const huge = pool.take(40 * MiB)
     for (const frame of [huge, ...frames]) {
       const lease = pool.lease(frame.buffer)
       lease?.hold()
       lease?.release()
     }
-    expect(pool.freeBytes).toBe(3 * 9 * MiB)
+    expect(pool.freeBytes).toBe(3 * 4.5 * MiB)
     expect([huge.length, ...frames.map(({ length }) => length)]).toEqual([0, 0, 0, 0, 0])
   })
 
