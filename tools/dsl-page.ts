@@ -264,7 +264,9 @@ record, or the later one of the two sides of a join. A table tells each change; 
 null says that the key was taken out, so that the topic behind it has to take null (\`nullable(…)\`).
 
 **A record is for the call.** A function that gets a record may keep its key, its value or its headers, but not the record: its
-bytes may be given up for later records when it had its turn, and what was not read by then is refused with RECORD_EXPIRED.
+bytes may be given up for later records when it had its turn. To send it on then, or to read of it what was not read before, is
+refused with RECORD_EXPIRED; in a callback or behind an \`await\`, where nobody catches it, that ends the process. The test driver does
+the same with each record.
 The records of \`peek\`, \`foreach\`, \`process\` and \`mapValuesAsync\` stay for as long as somebody keeps them.
 
 ${sections()}

@@ -11,8 +11,14 @@
 import { invariant } from '../base/assert.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
-/** What lies free, together: two or three answers of the usual size. More is needed only when less is lent. */
+/** What lies free: so much and one more, whatever its size. More is needed only when less is lent. */
 const freeBytesMax = 16 * 1024 * 1024
+const freeCountMax = 64
+/**
+ * An answer gets no memory that is more than so many times too large. Whoever holds it counts its bytes, not those of its
+ * memory: a queue that waits would hold up to eight megabytes for each small answer.
+ */
+const tooLargeBy = 4
 /** So many answers are looked at together: memory of more than eight times the largest of them is let go. */
 const lookEvery = 64
 
@@ -21,15 +27,15 @@ export class FramePool {
   readonly #free: ArrayBuffer[] = []
   readonly #lent = new WeakSet<ArrayBufferLike>()
   #freeBytes = 0
+  #isUsed = false
   /** Answers since the last look, and the bytes of the largest of them. */
   #taken = 0
   #largest = 0
 
   /** Memory for an answer of so many bytes. What is in it is not cleared. */
   take(bytes: number): Buffer {
-    // An eighth more than it needs, since no two answers are of one size.
     const memory =
-      this.#fitting(bytes) ?? (Buffer.allocUnsafeSlow(bytes + (bytes >>> 3)).buffer as ArrayBuffer)
+      this.#fitting(bytes) ?? (Buffer.allocUnsafeSlow(bytes + this.#spare(bytes)).buffer as ArrayBuffer)
     this.#lent.add(memory)
     if (bytes > this.#largest) this.#largest = bytes
     this.#taken++
@@ -50,7 +56,8 @@ export class FramePool {
   #giveBack(memory: ArrayBuffer): void {
     // Also where it is not kept: whether a record is still readable must not depend on the size of the pool.
     const own = memory.transfer()
-    if (this.#freeBytes + own.byteLength > freeBytesMax) return
+    this.#isUsed = true
+    if (this.#freeBytes > freeBytesMax || this.#free.length >= freeCountMax) return
     const at = this.#free.findIndex(({ byteLength }) => byteLength >= own.byteLength)
     this.#free.splice(at < 0 ? this.#free.length : at, 0, own)
     this.#freeBytes += own.byteLength
@@ -64,11 +71,20 @@ export class FramePool {
     this.#largest = 0
   }
 
-  /** The smallest memory that is large enough. Where there is none, the smallest of all makes room for a larger one. */
+  /** The smallest memory that is large enough. Where all are too small, the smallest makes room for a larger one. */
   #fitting(bytes: number): ArrayBuffer | undefined {
     const at = this.#free.findIndex(({ byteLength }) => byteLength >= bytes)
-    const found = this.#forget(Math.max(at, 0))
-    return at < 0 ? undefined : found
+    if (at < 0) {
+      this.#forget(0)
+      return undefined
+    }
+    const { byteLength } = this.#free[at] as ArrayBuffer
+    return byteLength > bytes * tooLargeBy ? undefined : this.#forget(at)
+  }
+
+  /** No two answers are of one size. Where none comes back there is nothing to spare for. */
+  #spare(bytes: number): number {
+    return this.#isUsed ? bytes >>> 3 : 0
   }
 
   #forget(index: number): ArrayBuffer | undefined {

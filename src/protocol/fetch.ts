@@ -64,15 +64,20 @@ export interface FetchResponse {
   readonly topics: { readonly topic: string; readonly partitions: FetchedPartition[] }[]
 }
 
-/** What an answer lies in, with the records of all its partitions; undefined: it names no partition. */
-export const memoryOf = ({ topics }: FetchResponse): ArrayBufferLike | undefined =>
-  topics[0]?.partitions[0]?.records.buffer
+/** In the place of null. */
+const NO_RECORDS: Buffer = Buffer.alloc(0)
+
+/** What an answer lies in, with the records of all its partitions; undefined: it has no records, not even an empty list. */
+export const memoryOf = ({ topics }: FetchResponse): ArrayBufferLike | undefined => {
+  for (const { partitions } of topics)
+    for (const { records } of partitions) if (records !== NO_RECORDS) return records.buffer
+  return undefined
+}
 
 const CONSUMER = -1
 const NO_SESSION = 0
 const FULL_FETCH = -1
 const NOT_KNOWN = -1
-const NO_RECORDS: Buffer = Buffer.alloc(0)
 
 const readPartition = (reader: Reader): FetchedPartition => ({
   partition: reader.int32(),

@@ -176,7 +176,7 @@ export class RecordCursor {
     return true
   }
 
-  /** Headers of the current record; the values are views of the batch. Empty array where it has none. */
+  /** Headers of the current record; the values are copies. Empty array where it has none. */
   headers(): RecordHeader[] {
     return this.headerCount === 0 ? [] : readHeaders(this.buffer, this.headersStart, this.headerCount)
   }

@@ -128,7 +128,8 @@ export class StoreCodec<K, V> {
 
   #hasKey(record: KeyedRecord<K>): boolean {
     const { keySource, keySerde } = record
-    if (keySource === undefined || keySerde !== (this.#key as unknown)) return false
+    // Empty: its bytes are gone, and only the record can say so.
+    if (!keySource?.length || keySerde !== (this.#key as unknown)) return false
     if (record.keyLength < 0) throw this.nullKey()
     // A serde like JSON reads the same key from different bytes ({"a":1} and {"a": 1}), and those must be one key. A
     // primitive has one form, once its bytes were accepted: reading the key is what checks them.

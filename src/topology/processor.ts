@@ -239,7 +239,7 @@ class UserContext {
 /** A processor whose types are put aside. */
 export type LooseProcessor = Processor<unknown, unknown, unknown, unknown>
 
-/** What is no record is refused by whoever gets it. */
+/** The records of a processor stay, but a function of another task may have given it one of its own. */
 const live = (given: unknown): StreamRecord<unknown, unknown> =>
   given instanceof StreamRecord ? given.checked() : (given as StreamRecord<unknown, unknown>)
 

@@ -23,7 +23,7 @@ const isGone = (source: Buffer | undefined): boolean =>
 const recordExpired = (): MillstreamError =>
   new MillstreamError('RECORD_EXPIRED', {
     what: 'a record was read after its turn, and its bytes are gone',
-    fix: 'Functions of map, filter and their like get a record for the call only: keep its key and value instead, or use peek, foreach or process, whose records stay.',
+    fix: 'Functions of operators (map, filter, aggregate, the topic or partition of an output, …) get a record for the call only: keep its key and value instead, or use peek, foreach or process, whose records stay.',
   })
 
 const decode = <T>(
@@ -218,7 +218,7 @@ export class StreamRecord<K, V> {
     return readHeaders(this.#headersSource as Buffer, this.#headersStart, this.#headerCount)
   }
 
-  /** @internal The record, whose bytes are still there. @throws RECORD_EXPIRED */
+  /** @internal The record, whose bytes are still there, also where it was decoded: they may be copied. @throws RECORD_EXPIRED */
   checked(): this {
     const headersGone = this.#headerCount > 0 && this.#headers === undefined && isGone(this.#headersSource)
     if (isGone(this.keySource) || isGone(this.valueSource) || headersGone) throw recordExpired()

@@ -21,6 +21,7 @@ import { DriverGlobals } from './driver-globals.ts'
 import { type CommittedOffset, DriverTasks } from './driver-tasks.ts'
 import { DriverTopics } from './driver-topics.ts'
 import { driverClosed, misused } from './misused.ts'
+import { asFetched } from './topic-log.ts'
 
 const defaultRecordsMax = 100_000
 /** One task in one turn. */
@@ -211,7 +212,7 @@ export class DriverEngine {
         const fed = this.#fed.get(id)
         const fetched = this.topics.log(topic).partitions[partition]?.fetch(fed ?? position)
         if (fetched === undefined || fetched.nextOffset === fed) continue
-        task.addRecords(topic, fetched)
+        task.addRecords(topic, { ...fetched, batches: fetched.batches.map(asFetched) })
         this.#fed.set(id, fetched.nextOffset)
       }
     }

@@ -367,3 +367,26 @@ describe('a record with a processor that kept its context', () => {
     expect(driver.output(done).isEmpty).toBe(true)
   })
 })
+
+describe('a record that a function keeps for a later call', () => {
+  it('is refused in the driver as in a worker, whenever that comes to it', () => {
+    let before: StreamRecord<string, string> | undefined
+    const lagging = topology('lagging', (t) =>
+      t
+        .stream(orders)
+        .map((record) => {
+          const last = before ?? record
+          before = record
+          return last
+        })
+        .to(done),
+    )
+    const driver = testDriver(lagging)
+    const input = driver.input(orders)
+    input.send('a', 'one')
+    expect(() => input.send('b', 'two')).toThrow(
+      /RECORD_EXPIRED: a record was read after its turn.*topic orders, partition 0/,
+    )
+    driver.close()
+  })
+})
