@@ -11,8 +11,8 @@
 import { invariant } from '../base/assert.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
-/** What lies free: so much and one more, whatever its size. More is needed only when less is lent. */
-const freeBytesMax = 16 * 1024 * 1024
+/** What lies free: so much and one more, whatever its size; a worker at full speed has up to five answers of 6 MB each. */
+const freeBytesMax = 24 * 1024 * 1024
 const freeCountMax = 64
 /**
  * An answer gets no memory that is more than so many times too large. Whoever holds it counts its bytes, not those of its

@@ -79,11 +79,11 @@ describe('FramePool', () => {
     expect(pool.freeBytes).toBe(800)
   })
 
-  it('keeps 16 MiB and one more, or 64, and detaches what it does not keep', () => {
+  it('keeps 24 MiB and one more, or 64, and detaches what it does not keep', () => {
     const pool = new FramePool()
     const frames = Array.from({ length: 8 }, () => pool.take(5 * MiB))
     giveBack(pool, frames)
-    expect(pool.freeBytes).toBe(4 * 5 * MiB)
+    expect(pool.freeBytes).toBe(5 * 5 * MiB)
     expect(frames.map(({ length }) => length)).toEqual(frames.map(() => 0))
     const huge = new FramePool()
     giveBack(huge, [huge.take(40 * MiB), huge.take(MiB)])
