@@ -309,6 +309,8 @@ export class ProcessorGraph {
     readonly context: NodeContext
   }[] = []
   readonly #roots = new Map<SourceNode, readonly Receiver[]>()
+  #source: SourceNode | undefined
+  #children: readonly Receiver[] = []
 
   constructor(
     subtopology: Subtopology,
@@ -351,7 +353,11 @@ export class ProcessorGraph {
   }
 
   process(source: SourceNode, record: StreamRecord<unknown, unknown>): void {
-    const children = this.#roots.get(source) as readonly Receiver[]
+    if (source !== this.#source) {
+      this.#source = source
+      this.#children = this.#roots.get(source) as readonly Receiver[]
+    }
+    const children = this.#children
     for (let index = 0; index < children.length; index++) (children[index] as Receiver).process(record)
   }
 

@@ -234,6 +234,7 @@ export class RecordCollector {
     const serde = topic.value
     if (record.valueSource !== undefined || serde.encodeInto === undefined) return false
     const { value } = record
+    const before = builder.bytes
     let valueBytes: number
     try {
       if (isNull(serde, value)) return false
@@ -251,7 +252,7 @@ export class RecordCollector {
       throw refused('value', topic, error)
     }
     if (valueBytes < 0) return false
-    this.#collectedBytes += appendedSize(this.#keyLength, valueBytes, headers)
+    this.#collectedBytes += builder.bytes - before
     return true
   }
 

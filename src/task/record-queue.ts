@@ -153,8 +153,8 @@ export class RecordQueue {
   /** The record at hand. @throws TIMESTAMP_INVALID, or what the timestamp extractor threw. */
   head(): StreamRecord<unknown, unknown> {
     if (this.#headError !== undefined) throw this.#headError
-    this.#headRecord ??= this.#makeRecord()
-    return this.#headRecord
+    // Not kept: most records are asked for once, and to write a new object into an old one costs more than to make it again.
+    return this.#headRecord ?? this.#makeRecord()
   }
 
   /**
