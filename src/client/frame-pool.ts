@@ -114,7 +114,7 @@ export class FrameLease implements BatchMemory {
   }
 
   release(): void {
-    invariant(this.#readers > 0, 'the memory of an answer is released once by each of its readers', {})
+    invariant(this.#readers > 0, 'the memory of an answer is released once by each of its readers')
     if (--this.#readers === 0) this.#giveBack()
   }
 }

@@ -47,7 +47,6 @@ export class RecordQueue {
   #fetchedUpTo: number
   #endOffset = -1
   #bufferedBytes = 0
-  #cursorBytes = 0
   /** The batch that the cursor is in. */
   #batch: BatchView | undefined
   readonly #gate: SchemaGate | undefined
@@ -213,7 +212,6 @@ export class RecordQueue {
     this.#headVerdict = undefined
     this.#headAttempts = 0
     this.#bufferedBytes = 0
-    this.#cursorBytes = 0
     this.#batch = undefined
     this.#gateIsShut = false
     this.#waitsAtCursor = false
@@ -236,24 +234,30 @@ export class RecordQueue {
         this.#hasHead = !this.#waitsAtCursor
         return
       }
-      if (this.#taken.length === 0) this.#bufferedBytes -= this.#cursorBytes
-      else this.#heldBatches.push({ upTo: this.#taken.at(-1)?.offset as number, bytes: this.#cursorBytes })
-      this.#cursorBytes = 0
-      if (this.letsMemoryGo) this.#batch?.memory?.release()
-      this.#batch = undefined
+      this.#endBatch()
       const batch = this.#batches[0]
       if (batch === undefined) break
       this.#gateIsShut = this.#gate?.lets(batch) === false
       // The position stays where it is: before the first record of the batch.
       if (this.#gateIsShut) return this.#holdBack()
       this.#batches.shift()
-      this.#cursorBytes = batch.sizeInBytes
       this.#batch = batch
       cursor.reset(batch)
     }
     cursor.release()
     this.#hasHead = false
     this.#position = this.#fetchedUpTo
+  }
+
+  /** The cursor has passed the last record of its batch, if it was in one. */
+  #endBatch(): void {
+    const batch = this.#batch
+    if (batch === undefined) return
+    const last = this.#taken.at(-1)
+    if (last === undefined) this.#bufferedBytes -= batch.sizeInBytes
+    else this.#heldBatches.push({ upTo: last.offset, bytes: batch.sizeInBytes })
+    if (this.letsMemoryGo) batch.memory?.release()
+    this.#batch = undefined
   }
 
   #holdBack(): void {

@@ -3,6 +3,7 @@
 import type { FetchedPartition } from '../../client/fetcher.ts'
 import type { BatchBuilder } from '../../record/batch-builder.ts'
 import { BatchView } from '../../record/batch-view.ts'
+import { copyBytes } from '../../record/copy-bytes.ts'
 import { writeInt64 } from '../../record/varint.ts'
 
 /** `open`: of a transaction that is not decided. An aborted batch keeps its offsets and is passed over. */
@@ -84,7 +85,7 @@ class PartitionLog {
 export const asFetched = (batch: BatchView): BatchView => {
   // Slow means "not out of the shared pool", which must not be detached.
   const bytes = Buffer.allocUnsafeSlow(batch.sizeInBytes)
-  bytes.set(batch.buffer.subarray(batch.start, batch.end))
+  copyBytes(batch.buffer, batch.start, batch.sizeInBytes, bytes, 0)
   const fetched = new BatchView(bytes, 0, batch.place)
   fetched.memory = { release: () => void bytes.buffer.transfer() }
   return fetched

@@ -103,7 +103,7 @@ describe('operators whose records end with their turn', () => {
 const texts = topic('texts', { key: string, value: string })
 const out = topic('out', { key: string, value: string })
 
-/** Twenty texts of 100 characters, without any fault. */
+/** Sixty texts of 400 characters, without any fault. */
 const runOf = (made: Topology): Promise<unknown> =>
   simulate({
     topology: made,
