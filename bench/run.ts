@@ -25,6 +25,9 @@ WORK                    ${works.join(', ')}; default: all, of a quick run ${quic
 --latency-seconds N     how long latency is measured
 --help                  this text`
 
+/** Else the files of a turn are removed a minute after its topics, while another turn is being measured. */
+const brokerSettings = { 'log.segment.delete.delay.ms': '500' }
+
 class UsageError extends Error {}
 
 /** Between two turns: what the last one left to do (flushes, deletions) is not to fall into the next one. */
@@ -143,7 +146,12 @@ const prepareInput = async (tool: Tool, plan: Plan, topic: string): Promise<void
 const measure = async (plan: Plan, directory: string): Promise<Report> => {
   const progress = (text: string): void => say(`  ${text}`)
   const classPath = await buildJava(progress)
-  await using kafka = await startKafka({ forBenchmark: true, heapMb: 1024, onProgress: progress })
+  await using kafka = await startKafka({
+    forBenchmark: true,
+    heapMb: 1024,
+    brokerSettings,
+    onProgress: progress,
+  })
   say(`broker: ${kafka.how}`)
   const tool = await Tool.start(kafka.brokers, classPath, path.join(directory, 'tool.log'), progress)
   const prefix = `bench-${Date.now().toString(36)}`

@@ -9,36 +9,22 @@
 // garbage collector. Memory that does come back is detached (ArrayBuffer.prototype.transfer, ES2024): a view that somebody
 // kept all the same is empty from then on, and can never show the bytes of a later answer.
 import { invariant } from '../base/assert.ts'
+import { SpareMemory } from '../base/spare-memory.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
-/** What lies free: so much and one more, whatever its size; a worker at full speed has up to five answers of 6 MB each. */
-const freeBytesMax = 24 * 1024 * 1024
-const freeCountMax = 64
-/**
- * An answer gets no memory that is more than so many times too large. Whoever holds it counts its bytes, not those of its
- * memory: a queue that waits would hold up to eight megabytes for each small answer.
- */
-const tooLargeBy = 4
-/** So many answers are looked at together: memory of more than eight times the largest of them is let go. */
-const lookEvery = 64
+/** A worker at full speed has up to five answers of 6 MB each. */
+const limits = { bytesMax: 24 * 1024 * 1024, lookEvery: 64 }
 
 export class FramePool {
-  /** By size, the smallest first. */
-  readonly #free: ArrayBuffer[] = []
+  readonly #spares = new SpareMemory(limits)
   readonly #lent = new WeakSet<ArrayBufferLike>()
-  #freeBytes = 0
   #isUsed = false
-  /** Answers since the last look, and the bytes of the largest of them. */
-  #taken = 0
-  #largest = 0
 
   /** Memory for an answer of so many bytes. What is in it is not cleared. */
   take(bytes: number): Buffer {
     const memory =
-      this.#fitting(bytes) ?? (Buffer.allocUnsafeSlow(bytes + this.#spare(bytes)).buffer as ArrayBuffer)
+      this.#spares.take(bytes) ?? (Buffer.allocUnsafeSlow(bytes + this.#spare(bytes)).buffer as ArrayBuffer)
     this.#lent.add(memory)
-    if (bytes > this.#largest) this.#largest = bytes
-    this.#taken++
     return Buffer.from(memory, 0, bytes)
   }
 
@@ -50,47 +36,18 @@ export class FramePool {
 
   /** Bytes that are kept for later answers. */
   get freeBytes(): number {
-    return this.#freeBytes
+    return this.#spares.freeBytes
   }
 
   #giveBack(memory: ArrayBuffer): void {
-    // Also where it is not kept: whether a record is still readable must not depend on the size of the pool.
-    const own = memory.transfer()
     this.#isUsed = true
-    if (this.#freeBytes > freeBytesMax || this.#free.length >= freeCountMax) return
-    const at = this.#free.findIndex(({ byteLength }) => byteLength >= own.byteLength)
-    this.#free.splice(at < 0 ? this.#free.length : at, 0, own)
-    this.#freeBytes += own.byteLength
-    if (this.#taken >= lookEvery) this.#letGo()
-  }
-
-  /** A load is over: what it needed is not kept. */
-  #letGo(): void {
-    while ((this.#free.at(-1)?.byteLength ?? 0) > this.#largest * 8) this.#forget(this.#free.length - 1)
-    this.#taken = 0
-    this.#largest = 0
-  }
-
-  /** The smallest memory that is large enough. Where all are too small, the smallest makes room for a larger one. */
-  #fitting(bytes: number): ArrayBuffer | undefined {
-    const at = this.#free.findIndex(({ byteLength }) => byteLength >= bytes)
-    if (at < 0) {
-      this.#forget(0)
-      return undefined
-    }
-    const { byteLength } = this.#free[at] as ArrayBuffer
-    return byteLength > bytes * tooLargeBy ? undefined : this.#forget(at)
+    // Also where it is not kept: whether a record is still readable must not depend on the size of the pool.
+    this.#spares.keep(memory.transfer())
   }
 
   /** No two answers are of one size. Where none comes back there is nothing to spare for. */
   #spare(bytes: number): number {
     return this.#isUsed ? bytes >>> 3 : 0
-  }
-
-  #forget(index: number): ArrayBuffer | undefined {
-    const [memory] = this.#free.splice(index, 1)
-    this.#freeBytes -= memory?.byteLength ?? 0
-    return memory
   }
 }
 

@@ -6,6 +6,7 @@
 // under the same sequence). When it is acknowledged the owner may hand it back with recycle(), never earlier: a socket
 // may still hold it.
 import { invariant } from '../base/assert.ts'
+import { SpareMemory } from '../base/spare-memory.ts'
 import { MillstreamError } from '../errors.ts'
 import { batchOverheadBytes } from './batch-view.ts'
 import { type Compression, compress, compressions } from './compression.ts'
@@ -18,8 +19,11 @@ import { varintSize, varlongMax, varlongSize, writeInt64, writeVarint, writeVarl
 const recordOverheadBytesMax = 36
 const headerOverheadBytesMax = 10
 
-/** While one batch is filled, one is on its way, and at times one more waits for it. */
-const sparesMax = 2
+/** A worker at full speed has some fifty batches of 256 KiB on their way, and begins as many in a tenth of a second. */
+const spareLimits = { bytesMax: 16 * 1024 * 1024, lookEvery: 1024 }
+
+/** Memory of batches that the broker has, for the next ones: one for all builders of a worker. */
+export const batchMemory = (): SpareMemory => new SpareMemory(spareLimits)
 
 const noBytes = Buffer.alloc(0)
 
@@ -73,10 +77,11 @@ export class BatchBuilder {
   #valueLengthWidth = 2
   /** Size of the next buffer: what the last batches needed, so that a steady stream grows no buffer twice. */
   #nextBytes: number
-  readonly #spares: Buffer[] = []
+  readonly #memory: SpareMemory
 
-  /** Takes no memory before the first append; then `initialBytes`, and doubles. */
-  constructor(initialBytes: number) {
+  /** Takes no memory before the first append; then `initialBytes`, and doubles. @param memory see `recycle` */
+  constructor(initialBytes: number, memory: SpareMemory = batchMemory()) {
+    this.#memory = memory
     this.#initialBytes = Math.max(initialBytes, batchOverheadBytes)
     this.#nextBytes = this.#initialBytes
   }
@@ -123,7 +128,8 @@ export class BatchBuilder {
     if (this.#position + bodyBytes + 5 > this.#buffer.length) this.#grow(bodyBytes + 5)
 
     const target = this.#buffer
-    let at = this.#writeHead(bodyBytes, delta, count, keySource, keyStart, keyLength)
+    let at = writeVarint(target, this.#position, bodyBytes)
+    at = this.#writeHead(at, delta, count, keySource, keyStart, keyLength)
     at = writeVarint(target, at, valueLength)
     if (valueBytes > 0) {
       copyBytes(valueSource, valueStart, valueBytes, target, at)
@@ -154,31 +160,32 @@ export class BatchBuilder {
     if (count === 0) return -1
     const delta = timestamp - this.#baseTimestamp
     if ((delta | 0) !== delta) checkTimestamp(timestamp, delta)
-    const keyBytes = Math.max(keyLength, 0)
     const headersBytes = headers === undefined ? 1 : headersSize(headers)
-    const headBytes = 1 + varlongSize(delta) + varintSize(count) + varintSize(keyLength) + keyBytes
     const target = this.#buffer
-    // Where the value stands depends on its size by the widths of two varints only, and those of the last record are
-    // nearly always right.
-    const tried = this.#position + this.#lengthWidth + headBytes + this.#valueLengthWidth
-    if (tried + headersBytes + 10 > target.length) return -1
+    const start = this.#position + this.#lengthWidth
+    if (start + recordOverheadBytesMax + Math.max(keyLength, 0) + headersBytes > target.length) return -1
+    const keyEnd = this.#writeHead(start, delta, count, keySource, keyStart, keyLength)
+    // Two lengths stand before what they count. They are as wide as those of the last record, nearly always.
+    const tried = keyEnd + this.#valueLengthWidth
     const valueBytes = encoder.encodeInto(value, target, tried)
     if (valueBytes < 0) return -1
-    const bodyBytes = headBytes + varintSize(valueBytes) + valueBytes + headersBytes
-    const valueStart = this.#position + varintSize(bodyBytes) + headBytes + varintSize(valueBytes)
-    const end = valueStart + valueBytes + headersBytes
-    if (Math.max(end, tried + valueBytes) > target.length || end > bytesMax) return -1
+    const valueStart = keyEnd + varintSize(valueBytes)
+    const bodyBytes = valueStart + valueBytes + headersBytes - start
+    const end = this.#position + varintSize(bodyBytes) + bodyBytes
+    if (Math.max(end, start + bodyBytes) > target.length || end > bytesMax) return -1
     if (valueStart !== tried) {
       target.copyWithin(valueStart, tried, tried + valueBytes)
-      this.#lengthWidth = varintSize(bodyBytes)
-      this.#valueLengthWidth = varintSize(valueBytes)
+      this.#valueLengthWidth = valueStart - keyEnd
     }
-
-    let at = this.#writeHead(bodyBytes, delta, count, keySource, keyStart, keyLength)
-    at = writeVarint(target, at, valueBytes) + valueBytes
-    if (headers === undefined) target[at++] = 0
-    else at = writeHeaders(target, at, headers)
-    this.#appended(at, timestamp)
+    const valueEnd = writeVarint(target, keyEnd, valueBytes) + valueBytes
+    if (headers === undefined) target[valueEnd] = 0
+    else writeHeaders(target, valueEnd, headers)
+    if (end !== start + bodyBytes) {
+      target.copyWithin(end - bodyBytes, start, start + bodyBytes)
+      this.#lengthWidth = varintSize(bodyBytes)
+    }
+    writeVarint(target, this.#position, bodyBytes)
+    this.#appended(end, timestamp)
     return valueBytes
   }
 
@@ -232,25 +239,15 @@ export class BatchBuilder {
 
   /**
    * Takes the bytes of a sealed batch back for a later one: once per batch, and only when nobody can need them any
-   * more (the broker has acknowledged them). Two are kept; the others are left to the garbage collector.
+   * more (the broker has acknowledged them).
    */
   recycle(sealed: Buffer): void {
-    const { byteLength } = sealed.buffer
-    // Batches are never quite of one size, and those that a commit seals are not full: what was just right for the last one
-    // may be a few bytes short of `nextBytes`.
-    const isUsual = byteLength * 2 >= this.#nextBytes && byteLength <= this.#nextBytes * 4
-    if (sealed.byteOffset === 0 && isUsual && this.#spares.length < sparesMax)
-      this.#spares.push(Buffer.from(sealed.buffer as ArrayBuffer))
+    this.#memory.keep(sealed.buffer as ArrayBuffer)
   }
 
-  /** Lets go of what is kept for later batches: nothing was appended for a while. */
-  release(): void {
-    this.#spares.length = 0
-  }
-
-  /** Everything of a record that stands before its value length. @returns the position after it. */
+  /** What stands between the length of a record and that of its value. @returns the position after it. */
   #writeHead(
-    bodyBytes: number,
+    position: number,
     delta: number,
     count: number,
     keySource: Uint8Array,
@@ -258,9 +255,8 @@ export class BatchBuilder {
     keyLength: number,
   ): number {
     const target = this.#buffer
-    let at = writeVarint(target, this.#position, bodyBytes)
-    target[at++] = 0
-    at = writeVarlong(target, at, delta)
+    target[position] = 0
+    let at = writeVarlong(target, position + 1, delta)
     at = writeVarint(target, at, count)
     at = writeVarint(target, at, keyLength)
     if (keyLength <= 0) return at
@@ -285,7 +281,8 @@ export class BatchBuilder {
 
   #compressed(compression: Compression): Buffer {
     const records = compress(compression, this.#buffer.subarray(batchOverheadBytes, this.#position))
-    const batch = Buffer.allocUnsafeSlow(batchOverheadBytes + records.length)
+    const size = batchOverheadBytes + records.length
+    const batch = this.#room(size).subarray(0, size)
     records.copy(batch, batchOverheadBytes)
     this.#nextBytes = this.#usualBytes()
     return batch
@@ -298,16 +295,21 @@ export class BatchBuilder {
   }
 
   #grow(bytes: number): void {
-    const needed = this.#position + bytes
     const old = this.#buffer
-    const spare = old.length === 0 ? this.#spares.pop() : undefined
-    if (spare !== undefined && spare.length >= needed) {
-      this.#buffer = spare
-      return
-    }
-    // Slow means "not out of the shared pool": the memory is given away as a whole.
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(old.length * 2, needed, this.#nextBytes))
-    if (old.length > 0) old.copy(this.#buffer, 0, 0, this.#position)
+    this.#buffer = this.#room(Math.max(old.length * 2, this.#position + bytes, this.#nextBytes))
+    if (old.length === 0) return
+    old.copy(this.#buffer, 0, 0, this.#position)
+    this.#memory.keep(old.buffer as ArrayBuffer)
+  }
+
+  /** Memory that can be given away as a whole: at least so many bytes, and an eighth more at most where it is new. */
+  #room(bytes: number): Buffer {
+    const spare = this.#memory.take(bytes)
+    if (spare !== undefined) return Buffer.from(spare)
+    // Batches are never quite of one size. In steps, so that the memory of one fits the next one, too.
+    const step = 2 ** Math.max(0, Math.floor(Math.log2(bytes)) - 3)
+    // Slow means "not out of the shared pool of Node".
+    return Buffer.allocUnsafeSlow(Math.ceil(bytes / step) * step)
   }
 }
 

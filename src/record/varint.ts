@@ -15,13 +15,27 @@ export const varintSize = (value: number): number => {
 
 /** Writes a varint of 32 bits at `position`. @returns the position after it. */
 export const writeVarint = (target: Buffer, position: number, value: number): number => {
-  let zigzag = ((value << 1) ^ (value >> 31)) >>> 0
-  let at = position
-  while (zigzag > 0x7f) {
-    target[at++] = (zigzag & 0x7f) | 0x80
-    zigzag >>>= 7
+  const zigzag = ((value << 1) ^ (value >> 31)) >>> 0
+  if (zigzag < 0x80) {
+    target[position] = zigzag
+    return position + 1
   }
-  target[at++] = zigzag
+  if (zigzag < 0x4000) {
+    target[position] = (zigzag & 0x7f) | 0x80
+    target[position + 1] = zigzag >>> 7
+    return position + 2
+  }
+  return writeLongVarint(target, position, zigzag)
+}
+
+const writeLongVarint = (target: Buffer, position: number, zigzag: number): number => {
+  let rest = zigzag
+  let at = position
+  while (rest > 0x7f) {
+    target[at++] = (rest & 0x7f) | 0x80
+    rest >>>= 7
+  }
+  target[at++] = rest
   return at
 }
 

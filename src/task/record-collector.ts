@@ -2,7 +2,7 @@
 // record is atomic: what it appended since `beginRecord` can be taken back, and a batch leaves the collector only
 // between records. One per worker, since its producer has one batch per partition, too.
 import { MillstreamError, ensureError } from '../errors.ts'
-import { appendedSize, BatchBuilder, type ValueEncoder } from '../record/batch-builder.ts'
+import { appendedSize, BatchBuilder, batchMemory, type ValueEncoder } from '../record/batch-builder.ts'
 import { batchOverheadBytes } from '../record/batch-view.ts'
 import { partitionForKey } from '../record/murmur2.ts'
 import type { RecordHeader } from '../record/record-cursor.ts'
@@ -38,7 +38,7 @@ export interface CollectorLimits {
 class Outlet {
   readonly topic: OutputTopic
   readonly partition: number
-  builder = new BatchBuilder(8 * 1024)
+  builder: BatchBuilder
   /** Batches that the record in hand filled beyond their limit: they go when it is finished. */
   readonly overflow: BatchBuilder[] = []
   /** The record that touched it last, and what it found. */
@@ -47,9 +47,10 @@ class Outlet {
   /** Offset after the last acknowledged record, -1 as long as none was. */
   nextOffset = -1
 
-  constructor(topic: OutputTopic, partition: number) {
+  constructor(topic: OutputTopic, partition: number, builder: BatchBuilder) {
     this.topic = topic
     this.partition = partition
+    this.builder = builder
   }
 
   mark(): void {
@@ -72,11 +73,15 @@ export class RecordCollector {
   readonly #send: SendBatch
   readonly #limits: CollectorLimits
   readonly #outlets = new Map<string, Outlet[]>()
+  /** Of the topic that was written to last: nearly always the next one, too. */
+  #lastTopic: OutputTopic | undefined
+  #lastOutlets: Outlet[] = []
   /** The outlets that the record in hand touched; only the first `#touchedCount` count (truncating an array is slow). */
   readonly #touched: Outlet[] = []
   #touchedCount = 0
   /** Number of the record in hand: an outlet is marked when a record first touches it. */
   #recordNumber = 0
+  readonly #batchMemory = batchMemory()
   #keyScratch: Buffer = Buffer.allocUnsafeSlow(1024)
   #valueScratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
   #collectedBytes = 0
@@ -135,7 +140,6 @@ export class RecordCollector {
       for (const outlet of outlets) {
         if (outlet === undefined) continue
         if (outlet.builder.count > 0) this.#sendBatch(outlet, outlet.builder)
-        else outlet.builder.release()
       }
     }
     this.#collectedBytes = 0
@@ -286,20 +290,33 @@ export class RecordCollector {
     }
     if (outlet.builder.count === 0) return
     outlet.overflow.push(outlet.builder)
-    outlet.builder = new BatchBuilder(8 * 1024)
+    outlet.builder = this.#newBuilder()
   }
 
   #outlet(topic: OutputTopic, partition: number): Outlet {
+    if (topic !== this.#lastTopic) {
+      this.#lastTopic = topic
+      this.#lastOutlets = this.#outletsOf(topic)
+    }
+    const outlets = this.#lastOutlets
+    const known = outlets[partition]
+    if (known !== undefined) return known
+    const outlet = new Outlet(topic, partition, this.#newBuilder())
+    outlets[partition] = outlet
+    return outlet
+  }
+
+  #outletsOf(topic: OutputTopic): Outlet[] {
     let outlets = this.#outlets.get(topic.name)
     if (outlets === undefined) {
       outlets = Array.from({ length: topic.partitions })
       this.#outlets.set(topic.name, outlets)
     }
-    const known = outlets[partition]
-    if (known !== undefined) return known
-    const outlet = new Outlet(topic, partition)
-    outlets[partition] = outlet
-    return outlet
+    return outlets
+  }
+
+  #newBuilder(): BatchBuilder {
+    return new BatchBuilder(8 * 1024, this.#batchMemory)
   }
 
   #sendOverflow(outlet: Outlet): void {

@@ -39,12 +39,13 @@ export class RecordQueue {
   /** What becomes of the head, whatever the policy of the worker. */
   #headVerdict: 'fail' | 'skip' | undefined
   #headAttempts = 0
-  #partitionTime: number
-  #committedPartitionTime: number
+  /** Begins as a number, as the position does: in a field that began undefined V8 makes an object of each timestamp. */
+  #partitionTime = -1
+  #committedPartitionTime = -1
   readonly #now: () => number
   /** Everything below has been processed or is no data. */
-  #position: number
-  #fetchedUpTo: number
+  #position = -1
+  #fetchedUpTo = -1
   #endOffset = -1
   #bufferedBytes = 0
   /** The batch that the cursor is in. */

@@ -65,8 +65,9 @@ export class StreamTask implements TaskView {
   readonly #portions = new PortionList()
   readonly #holds = new CommitHolds()
   readonly #committed: CommittedPositions
-  #committedStreamTime: number
-  #streamTime: number
+  #committedStreamTime = -1
+  /** Begins as a number: in a field that began undefined V8 makes an object of each timestamp. */
+  #streamTime = -1
   #inHand = false
   #inInit = false
   #queueInHand: RecordPlace | undefined

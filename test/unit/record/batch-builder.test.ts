@@ -1,11 +1,17 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { appendedSize, BatchBuilder, type ValueEncoder } from '../../../src/record/batch-builder.ts'
+import {
+  appendedSize,
+  BatchBuilder,
+  batchMemory,
+  type ValueEncoder,
+} from '../../../src/record/batch-builder.ts'
 import { BatchView, batchOverheadBytes, readBatches } from '../../../src/record/batch-view.ts'
 import { compressions } from '../../../src/record/compression.ts'
 import { naiveBatch, transactionalBit } from './naive-batch.ts'
 import { appendPlain, plain, plainRecord, readPlain } from './record-arbitrary.ts'
 
+const noKey = Buffer.alloc(0)
 const place = { topic: 'orders', partition: 3 }
 const someRecords = fc.array(plainRecord, { minLength: 1, maxLength: 12 })
 const text = (value: string): Buffer => Buffer.from(value)
@@ -125,6 +131,44 @@ describe('a built batch', () => {
         expect(builder.seal(plain).equals(naive)).toBe(true)
       }),
     )
+    expect(inPlace).toBeGreaterThan(100)
+  })
+
+  it('is the same where a value just fits, or its headers do not', () => {
+    const encoder: ValueEncoder<number> = {
+      encodeInto(bytes, target, offset) {
+        if (offset + bytes > target.length) return -1
+        target.fill(0x61, offset, offset + bytes)
+        return bytes
+      },
+    }
+    const header = { key: 'h', value: Buffer.from('12345') }
+    let inPlace = 0
+    const around = (from: number, to: number): number[] =>
+      Array.from({ length: to - from }, (_, index) => from + index)
+    // The lengths of the second record are as wide as those of the first one, or narrower or wider.
+    const sizes = [
+      { room: 256, firsts: around(0, 260), seconds: [0, 40, 50, 64, 100, 200] },
+      { room: 16_384, firsts: around(8050, 8150), seconds: [8170, 8188, 8192, 8200] },
+    ]
+    for (const { room, firsts, seconds } of sizes) {
+      for (const first of firsts) {
+        for (const second of seconds) {
+          for (const headers of [undefined, [header]]) {
+            const [builder, plainly] = [new BatchBuilder(room), new BatchBuilder(room)]
+            for (const length of [first, second]) {
+              const append = (to: BatchBuilder): void =>
+                to.append(1, noKey, 0, -1, Buffer.alloc(length, 0x61), 0, length, headers)
+              append(plainly)
+              const written = builder.appendEncoded(1, noKey, 0, -1, encoder, length, headers, 100_000)
+              if (written < 0) append(builder)
+              else inPlace++
+            }
+            expect(builder.seal(plain).equals(plainly.seal(plain)), `${first}, ${second} bytes`).toBe(true)
+          }
+        }
+      }
+    }
     expect(inPlace).toBeGreaterThan(100)
   })
 
@@ -268,14 +312,27 @@ describe('ownership', () => {
     expect(seen.size).toBeLessThanOrEqual(3)
   })
 
-  it('release lets go of what was recycled', () => {
-    const builder = new BatchBuilder(1000)
+  it('what one builder is done with serves another of the same memory, compressed batches too', () => {
+    const memory = batchMemory()
+    const [one, other] = [new BatchBuilder(4096, memory), new BatchBuilder(4000, memory)]
+    appendText(one, 'first')
+    const first = one.seal(plain)
+    one.recycle(first)
+    appendText(other, 'second')
+    expect(other.seal(plain).buffer).toBe(first.buffer)
+    appendText(one, 'some text '.repeat(100))
+    const small = one.seal({ ...plain, compression: 'zstd' })
+    one.recycle(small)
+    appendText(one, 'some text '.repeat(100))
+    expect(one.seal({ ...plain, compression: 'zstd' }).buffer).toBe(small.buffer)
+  })
+
+  it('refuses a batch that came back already', () => {
+    const builder = new BatchBuilder(4096)
     appendText(builder, 'first')
-    const first = builder.seal(plain)
-    builder.recycle(first)
-    builder.release()
-    appendText(builder, 'second')
-    expect(builder.seal(plain).buffer).not.toBe(first.buffer)
+    const sealed = builder.seal(plain)
+    builder.recycle(sealed)
+    expect(() => builder.recycle(sealed)).toThrow(/^INVARIANT_BROKEN/)
   })
 
   it('a builder that one huge record blew up returns to its usual size', () => {

@@ -1,0 +1,73 @@
+// Memory beside the heap that was used and may be used again. V8 counts such memory and collects the whole heap for the
+// sake of it, several times a second where it is as much as a worker at full speed reads and writes
+// (docs/decisions/0032-memory-of-answers.md).
+import { invariant } from './assert.ts'
+
+export interface SpareLimits {
+  /** So many bytes lie free, and one piece more, whatever its size. */
+  readonly bytesMax: number
+  /** After so many calls of `take` what lay free all the while is let go. */
+  readonly lookEvery: number
+}
+
+const countMax = 64
+/** Nobody gets a piece that is more than so many times too large: what it holds is counted, not the piece. */
+const tooLargeBy = 4
+
+export class SpareMemory {
+  readonly #limits: SpareLimits
+  /** By size, the smallest first. */
+  readonly #free: ArrayBuffer[] = []
+  #freeBytes = 0
+  /** Since the last look: calls of `take`, and the bytes that were free at every moment. */
+  #asked = 0
+  #leastFree = 0
+
+  constructor(limits: SpareLimits) {
+    this.#limits = limits
+  }
+
+  /** Bytes that lie free. */
+  get freeBytes(): number {
+    return this.#freeBytes
+  }
+
+  /** The smallest piece of at least so many bytes. Where all are too small, the smallest makes room for a larger one. */
+  take(bytes: number): ArrayBuffer | undefined {
+    if (++this.#asked >= this.#limits.lookEvery) this.#letGo()
+    const at = this.#free.findIndex(({ byteLength }) => byteLength >= bytes)
+    const fits = at >= 0 && (this.#free[at] as ArrayBuffer).byteLength <= bytes * tooLargeBy
+    const found = fits ? this.#remove(at) : undefined
+    if (at < 0 && this.#free.length > 0) this.#remove(0)
+    this.#leastFree = Math.min(this.#leastFree, this.#freeBytes)
+    return found
+  }
+
+  /** Takes a piece that nobody reads or writes any more. @throws INVARIANT_BROKEN where it lies free already. */
+  keep(memory: ArrayBuffer): void {
+    invariant(!this.#free.includes(memory), 'memory comes back once')
+    if (this.#freeBytes > this.#limits.bytesMax || this.#free.length >= countMax) return
+    const at = this.#free.findIndex(({ byteLength }) => byteLength >= memory.byteLength)
+    this.#free.splice(at < 0 ? this.#free.length : at, 0, memory)
+    this.#freeBytes += memory.byteLength
+  }
+
+  /** What nobody needed since the last look, the largest pieces first. */
+  #letGo(): void {
+    let unused = this.#leastFree
+    for (let at = this.#free.length - 1; at >= 0; at--) {
+      const { byteLength } = this.#free[at] as ArrayBuffer
+      if (byteLength > unused) continue
+      unused -= byteLength
+      this.#remove(at)
+    }
+    this.#asked = 0
+    this.#leastFree = this.#freeBytes
+  }
+
+  #remove(at: number): ArrayBuffer | undefined {
+    const [memory] = this.#free.splice(at, 1)
+    this.#freeBytes -= memory?.byteLength ?? 0
+    return memory
+  }
+}
