@@ -1,16 +1,15 @@
 // Memory beside the heap that was used and may be used again. V8 counts such memory and collects the whole heap for the
 // sake of it, several times a second where it is as much as a worker at full speed reads and writes
 // (docs/decisions/0032-memory-of-answers.md).
-import { invariant } from './assert.ts'
 
 export interface SpareLimits {
-  /** So many bytes lie free, and one piece more, whatever its size. */
+  /** So many bytes lie free, and one piece more. */
   readonly bytesMax: number
+  readonly countMax: number
   /** After so many calls of `take` what lay free all the while is let go. */
   readonly lookEvery: number
 }
 
-const countMax = 64
 /** Nobody gets a piece that is more than so many times too large: what it holds is counted, not the piece. */
 const tooLargeBy = 4
 
@@ -32,24 +31,39 @@ export class SpareMemory {
     return this.#freeBytes
   }
 
-  /** The smallest piece of at least so many bytes. Where all are too small, the smallest makes room for a larger one. */
+  /** The smallest piece of at least so many bytes; undefined where that is far too large, or all are too small. */
   take(bytes: number): ArrayBuffer | undefined {
     if (++this.#asked >= this.#limits.lookEvery) this.#letGo()
-    const at = this.#free.findIndex(({ byteLength }) => byteLength >= bytes)
-    const fits = at >= 0 && (this.#free[at] as ArrayBuffer).byteLength <= bytes * tooLargeBy
+    const at = this.#placeOf(bytes)
+    const fits = at < this.#free.length && (this.#free[at] as ArrayBuffer).byteLength <= bytes * tooLargeBy
     const found = fits ? this.#remove(at) : undefined
-    if (at < 0 && this.#free.length > 0) this.#remove(0)
+    // Pieces that are too small for whoever asks must not keep the larger ones out for ever.
+    if (at === this.#free.length && this.#isFull && !fits) this.#remove(0)
     this.#leastFree = Math.min(this.#leastFree, this.#freeBytes)
     return found
   }
 
-  /** Takes a piece that nobody reads or writes any more. @throws INVARIANT_BROKEN where it lies free already. */
+  /** Takes a piece that nobody reads or writes any more: once, else two would write into it. */
   keep(memory: ArrayBuffer): void {
-    invariant(!this.#free.includes(memory), 'memory comes back once')
-    if (this.#freeBytes > this.#limits.bytesMax || this.#free.length >= countMax) return
-    const at = this.#free.findIndex(({ byteLength }) => byteLength >= memory.byteLength)
-    this.#free.splice(at < 0 ? this.#free.length : at, 0, memory)
+    if (this.#isFull) return
+    this.#free.splice(this.#placeOf(memory.byteLength), 0, memory)
     this.#freeBytes += memory.byteLength
+  }
+
+  get #isFull(): boolean {
+    return this.#freeBytes > this.#limits.bytesMax || this.#free.length >= this.#limits.countMax
+  }
+
+  /** Of the first piece that has so many bytes. */
+  #placeOf(bytes: number): number {
+    let from = 0
+    let to = this.#free.length
+    while (from < to) {
+      const middle = (from + to) >>> 1
+      if ((this.#free[middle] as ArrayBuffer).byteLength < bytes) from = middle + 1
+      else to = middle
+    }
+    return from
   }
 
   /** What nobody needed since the last look, the largest pieces first. */

@@ -13,17 +13,17 @@ import { SpareMemory } from '../base/spare-memory.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
 /** A worker at full speed has up to five answers of 6 MB each. */
-const limits = { bytesMax: 24 * 1024 * 1024, lookEvery: 64 }
+const limits = { bytesMax: 24 * 1024 * 1024, countMax: 64, lookEvery: 64 }
 
 export class FramePool {
-  readonly #spares = new SpareMemory(limits)
+  readonly #free = new SpareMemory(limits)
   readonly #lent = new WeakSet<ArrayBufferLike>()
   #isUsed = false
 
   /** Memory for an answer of so many bytes. What is in it is not cleared. */
   take(bytes: number): Buffer {
     const memory =
-      this.#spares.take(bytes) ?? (Buffer.allocUnsafeSlow(bytes + this.#spare(bytes)).buffer as ArrayBuffer)
+      this.#free.take(bytes) ?? (Buffer.allocUnsafeSlow(bytes + this.#spare(bytes)).buffer as ArrayBuffer)
     this.#lent.add(memory)
     return Buffer.from(memory, 0, bytes)
   }
@@ -36,13 +36,13 @@ export class FramePool {
 
   /** Bytes that are kept for later answers. */
   get freeBytes(): number {
-    return this.#spares.freeBytes
+    return this.#free.freeBytes
   }
 
   #giveBack(memory: ArrayBuffer): void {
     this.#isUsed = true
     // Also where it is not kept: whether a record is still readable must not depend on the size of the pool.
-    this.#spares.keep(memory.transfer())
+    this.#free.keep(memory.transfer())
   }
 
   /** No two answers are of one size. Where none comes back there is nothing to spare for. */

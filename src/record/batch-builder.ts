@@ -20,7 +20,12 @@ const recordOverheadBytesMax = 36
 const headerOverheadBytesMax = 10
 
 /** A worker at full speed has some fifty batches of 256 KiB on their way, and begins as many in a tenth of a second. */
-const spareLimits = { bytesMax: 16 * 1024 * 1024, lookEvery: 1024 }
+const spareLimits = { bytesMax: 16 * 1024 * 1024, countMax: 2048, lookEvery: 1024 }
+/** A batch of one huge record leaves nothing behind. */
+const keptBytesMax = 4 * 1024 * 1024
+
+/** Sealed, and not recycled yet: memory that came back twice would be written by two builders. */
+const sealedBatches = new WeakSet<Buffer>()
 
 /** Memory of batches that the broker has, for the next ones: one for all builders of a worker. */
 export const batchMemory = (): SpareMemory => new SpareMemory(spareLimits)
@@ -79,7 +84,7 @@ export class BatchBuilder {
   #nextBytes: number
   readonly #memory: SpareMemory
 
-  /** Takes no memory before the first append; then `initialBytes`, and doubles. @param memory see `recycle` */
+  /** Takes no memory before the first append; then for `initialBytes` or more, and doubles. @param memory shared with other builders */
   constructor(initialBytes: number, memory: SpareMemory = batchMemory()) {
     this.#memory = memory
     this.#initialBytes = Math.max(initialBytes, batchOverheadBytes)
@@ -233,16 +238,18 @@ export class BatchBuilder {
     batch.writeInt32BE(options.baseSequence, 53)
     batch.writeInt32BE(this.#count, 57)
     batch.writeUInt32BE(crc32c(batch, 21, batch.length), 17)
+    sealedBatches.add(batch)
     this.reset()
     return batch
   }
 
   /**
-   * Takes the bytes of a sealed batch back for a later one: once per batch, and only when nobody can need them any
-   * more (the broker has acknowledged them).
+   * Takes the bytes of a sealed batch back for a later one of any builder with this memory: only when nobody can need
+   * them any more (the broker has acknowledged them). @throws MillstreamError INVARIANT_BROKEN the second time.
    */
   recycle(sealed: Buffer): void {
-    this.#memory.keep(sealed.buffer as ArrayBuffer)
+    invariant(sealedBatches.delete(sealed), 'the memory of a sealed batch comes back once')
+    this.#keep(sealed)
   }
 
   /** What stands between the length of a record and that of its value. @returns the position after it. */
@@ -285,6 +292,8 @@ export class BatchBuilder {
     const batch = this.#room(size).subarray(0, size)
     records.copy(batch, batchOverheadBytes)
     this.#nextBytes = this.#usualBytes()
+    this.#keep(this.#buffer)
+    this.#buffer = noBytes
     return batch
   }
 
@@ -299,7 +308,11 @@ export class BatchBuilder {
     this.#buffer = this.#room(Math.max(old.length * 2, this.#position + bytes, this.#nextBytes))
     if (old.length === 0) return
     old.copy(this.#buffer, 0, 0, this.#position)
-    this.#memory.keep(old.buffer as ArrayBuffer)
+    this.#keep(old)
+  }
+
+  #keep({ buffer }: Buffer): void {
+    if (buffer.byteLength <= keptBytesMax) this.#memory.keep(buffer as ArrayBuffer)
   }
 
   /** Memory that can be given away as a whole: at least so many bytes, and an eighth more at most where it is new. */

@@ -72,11 +72,10 @@ describe('FramePool', () => {
     expect(pool.freeBytes).toBe(80)
   })
 
-  it('makes room for a larger one where all are too small, with an eighth to spare', () => {
+  it('makes new memory with an eighth to spare, once some came back', () => {
     const pool = new FramePool()
-    giveBack(pool, [pool.take(800), pool.take(80)])
+    giveBack(pool, [pool.take(800)])
     expect(pool.take(1000).buffer.byteLength).toBe(1125)
-    expect(pool.freeBytes).toBe(800)
   })
 
   it('keeps 24 MiB and one more, or 64, and detaches what it does not keep', () => {
