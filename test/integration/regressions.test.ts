@@ -234,6 +234,9 @@ it('kafkajs#1396: a processor that blocks the loop keeps its tasks, and nothing 
     startWorker(app.topology, {
       ...impatiently(brokerAddress(), stateDir),
       requestTimeoutMs: 5000,
+      // Longer than the processor blocks: the transaction of the other worker is open then, and the broker, which looks
+      // every 10 s, would abort it in one run of seven.
+      transactionTimeoutMs: 30_000,
       instanceId,
     })
   await using first = await start(one.path, 'one')
