@@ -1,6 +1,7 @@
 // Memory beside the heap that was used and may be used again. V8 counts such memory and collects the whole heap for the
 // sake of it, several times a second where it is as much as a worker at full speed reads and writes
 // (docs/decisions/0032-memory-of-answers.md).
+import { lowerBound } from './lower-bound.ts'
 
 export interface SpareLimits {
   /** So many bytes lie free, and one piece more. */
@@ -35,10 +36,11 @@ export class SpareMemory {
   take(bytes: number): ArrayBuffer | undefined {
     if (++this.#asked >= this.#limits.lookEvery) this.#letGo()
     const at = this.#placeOf(bytes)
-    const fits = at < this.#free.length && (this.#free[at] as ArrayBuffer).byteLength <= bytes * tooLargeBy
-    const found = fits ? this.#remove(at) : undefined
+    const nearest = this.#free[at]
     // Pieces that are too small for whoever asks must not keep the larger ones out for ever.
-    if (at === this.#free.length && this.#isFull && !fits) this.#remove(0)
+    if (nearest === undefined && this.#isFull) this.#remove(0)
+    const fits = nearest !== undefined && nearest.byteLength <= bytes * tooLargeBy
+    const found = fits ? this.#remove(at) : undefined
     this.#leastFree = Math.min(this.#leastFree, this.#freeBytes)
     return found
   }
@@ -56,14 +58,7 @@ export class SpareMemory {
 
   /** Of the first piece that has so many bytes. */
   #placeOf(bytes: number): number {
-    let from = 0
-    let to = this.#free.length
-    while (from < to) {
-      const middle = (from + to) >>> 1
-      if ((this.#free[middle] as ArrayBuffer).byteLength < bytes) from = middle + 1
-      else to = middle
-    }
-    return from
+    return lowerBound(this.#free.length, (index) => (this.#free[index] as ArrayBuffer).byteLength < bytes)
   }
 
   /** What nobody needed since the last look, the largest pieces first. */

@@ -1,5 +1,7 @@
 // The aborted transactions of a partition, in the order in which they were completed: that is how a broker keeps them,
 // and how a fetch lists them. A transaction that began first may stand behind one that began later.
+import { lowerBound } from '../base/lower-bound.ts'
+
 export interface AbortedTransaction {
   readonly producerId: number
   readonly firstOffset: number
@@ -34,13 +36,9 @@ export class AbortedIndex {
 
   /** First entry whose marker stands at `offset` or behind it. */
   #indexOf(offset: number): number {
-    let low = 0
-    let high = this.#entries.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#entries[middle] as AbortedTransaction).lastOffset < offset) low = middle + 1
-      else high = middle
-    }
-    return low
+    return lowerBound(
+      this.#entries.length,
+      (index) => (this.#entries[index] as AbortedTransaction).lastOffset < offset,
+    )
   }
 }

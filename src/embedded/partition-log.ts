@@ -4,6 +4,7 @@
 //
 // Batches are kept as they came, copied once; base offset, leader epoch and what the topic's timestamp type asks for are
 // set in place. Where there is a file, a batch stands in it before the append is answered.
+import { lowerBound } from '../base/lower-bound.ts'
 import type { TopicPartition } from '../base/topic-partition.ts'
 import { BatchView } from '../record/batch-view.ts'
 import { controlType } from '../record/control-record.ts'
@@ -408,14 +409,10 @@ export class PartitionLog implements MarkedLog {
 
   /** Index of the first batch that ends at `offset` or behind it. */
   #indexOf(offset: number): number {
-    let low = 0
-    let high = this.#batches.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#batches[middle] as BatchView).lastOffset < offset) low = middle + 1
-      else high = middle
-    }
-    return low
+    return lowerBound(
+      this.#batches.length,
+      (index) => (this.#batches[index] as BatchView).lastOffset < offset,
+    )
   }
 
   #rules(): AppendRules {

@@ -370,9 +370,8 @@ describe('ownership', () => {
         const memory = batchMemory()
         const builders = [64, 256, 256].map((bytes) => ({
           builder: new BatchBuilder(bytes, memory),
-          keys: [''],
+          keys: [] as string[],
         }))
-        for (const one of builders) one.keys = []
         const sealed: { readonly by: BatchBuilder; readonly bytes: Buffer; readonly copy: Buffer }[] = []
         let number = 0
         for (const { builder: chosen, what, compression, records, which } of steps) {
