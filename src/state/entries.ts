@@ -3,7 +3,7 @@ import type { ChangelogEntry, EngineWrite, StoredEntry } from './contracts.ts'
 import { EntryTable } from './entry-table.ts'
 import { SortedKeys } from './sorted-keys.ts'
 import { hashBytes, hashedFirst, hashedSecond } from './state-digest.ts'
-import { latin1Of, type StoreCodec } from './store-codec.ts'
+import { latin1Of, type PlacedBytes, type StoreCodec } from './store-codec.ts'
 import type { StoreMemory } from './store-memory.ts'
 
 /**
@@ -29,8 +29,8 @@ export class Entries {
     return this.#young
   }
 
-  /** Looks a key up. @returns the number of its entry in `table`, until the next look-up that makes room (`age`) */
-  locate(source: Uint8Array, start: number, length: number): number {
+  /** Looks the key up that was placed. @returns the number of its entry in `table`, until the next look-up that makes room (`age`) */
+  locate({ source, start, length }: PlacedBytes): number {
     this.#memory.makeRoom()
     hashBytes(source, start, length)
     const first = hashedFirst()

@@ -57,9 +57,17 @@ const waitingBytes = Buffer.of(waitingTag)
 
 const isKept = (entry: JoinEntry): entry is Kept => 'side' in entry
 
-const encodeProgress = ({ time, closing, kept, closed, expired }: JoinProgress): Buffer => {
+/** Of an entry that is one: how many bytes it takes. */
+export const joinProgressBytes = (entry: JoinEntry): number => {
+  const { closed, expired } = entry as JoinProgress
+  const texts = closed[0].length + closed[1].length + expired[0].length + expired[1].length
+  return timesEnd + 4 * 4 + texts
+}
+
+const encodeProgress = (progress: JoinProgress): Buffer => {
+  const { time, closing, kept, closed, expired } = progress
   const texts = [...closed, ...expired]
-  const bytes = Buffer.allocUnsafe(texts.reduce((sum, text) => sum + 4 + text.length, timesEnd))
+  const bytes = Buffer.allocUnsafe(joinProgressBytes(progress))
   bytes[0] = progressTag
   let at = 1
   for (const number of [time, closing, ...kept]) {

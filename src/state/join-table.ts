@@ -8,8 +8,10 @@ import { invariant } from '../base/assert.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord } from './contracts.ts'
 import {
+  type JoinEntry,
   type JoinEntryStore,
   type JoinProgress,
+  joinProgressBytes,
   type Kept,
   leftSide,
   type PerSide,
@@ -17,6 +19,7 @@ import {
   type Side,
   waiting,
 } from './join-entries.ts'
+import type { HotEntry } from './hot-entry.ts'
 import { JoinFilter } from './join-filter.ts'
 import { StoreCodec } from './store-codec.ts'
 import { progressKey, timeBytes, timeIn, timeKey } from './window-entries.ts'
@@ -141,12 +144,12 @@ export class JoinTable {
   readonly #expiryMs: number
   readonly #store: JoinEntryStore
   readonly #codec: StoreCodec<unknown, unknown>
-  /** As it is in the store. */
-  #progress = noProgress
+  readonly #hot: HotEntry<JoinEntry>
 
   /** @param key serde of the keys alone */
   constructor(store: JoinEntryStore, key: Serde<unknown>, shape: JoinShape) {
     this.#store = store
+    this.#hot = store.hotEntry(progressKey, joinProgressBytes)
     this.shape = shape
     const { beforeMs, afterMs, graceMs } = shape
     this.#retentionMs = Math.max(1, beforeMs + afterMs + graceMs)
@@ -171,10 +174,10 @@ export class JoinTable {
    * @returns the highest timestamp seen by now
    */
   advance(timestamp: number, joinable: boolean): number {
-    const progress = this.#read()
+    const progress = this.#progress
     const time = Math.max(progress.time, timestamp)
     const closing = joinable && timestamp === time ? time : progress.closing
-    if (time !== progress.time || closing !== progress.closing) this.#write({ ...progress, time, closing })
+    if (time !== progress.time || closing !== progress.closing) this.#hot.set({ ...progress, time, closing })
     return time
   }
 
@@ -227,7 +230,7 @@ export class JoinTable {
         if (place < next.closed[side]) next = { ...next, closed: withSide(next.closed, side, place) }
       }
     }
-    if (next !== progress) this.#write(next)
+    if (next !== progress) this.#hot.set(next)
   }
 
   /** The record is joined: it does not wait any more. */
@@ -250,7 +253,7 @@ export class JoinTable {
    * what was told alone. Fewer than `entriesMax`: these were the last.
    */
   takeClosed(entriesMax: number): JoinRecord[] {
-    const progress = this.#read()
+    const progress = this.#progress
     const walks: PerSide<WaitingWalk> = [this.#waitingOf(rightSide), this.#waitingOf(leftSide)]
     const [right, left] = walks
     const taken: Place[] = []
@@ -264,13 +267,13 @@ export class JoinTable {
     for (const walk of walks) walk.end()
     const records = taken.map((place) => this.#take(place))
     if (closed[rightSide] !== progress.closed[rightSide] || closed[leftSide] !== progress.closed[leftSide])
-      this.#write({ ...progress, closed })
+      this.#hot.set({ ...progress, closed })
     return records
   }
 
   /** Removes the next records that are past their retention. What waits stays. @returns whether there may be more */
   expire(entriesMax: number): boolean {
-    const progress = this.#read()
+    const progress = this.#progress
     let left = entriesMax
     const positions = sides.map((side) => {
       const from = progress.expired[side]
@@ -290,7 +293,7 @@ export class JoinTable {
       expired[rightSide] !== progress.expired[rightSide] ||
       expired[leftSide] !== progress.expired[leftSide]
     )
-      this.#write({ ...progress, expired })
+      this.#hot.set({ ...progress, expired })
     return left === 0
   }
 
@@ -326,7 +329,7 @@ export class JoinTable {
     const { loads } = this.#store
     if (known?.loads === loads) return known
     const lastStretch = (kept: number): number => (kept < 0 ? -1 : this.#startOf(kept))
-    const [right, left] = this.#read().kept
+    const [right, left] = this.#progress.kept
     const made = new JoinFilter(loads, [lastStretch(right), lastStretch(left)])
     filters.set(this.#store, made)
     return made
@@ -360,13 +363,7 @@ export class JoinTable {
     return { side, key, timestamp, number, value: entry.value }
   }
 
-  #read(): JoinProgress {
-    this.#progress = (this.#store.get(progressKey) as JoinProgress | undefined) ?? noProgress
-    return this.#progress
-  }
-
-  #write(progress: JoinProgress): void {
-    this.#store.put(progressKey, progress)
-    this.#progress = progress
+  get #progress(): JoinProgress {
+    return (this.#hot.get() as JoinProgress | undefined) ?? noProgress
   }
 }

@@ -29,7 +29,7 @@ export const withMarks = <M>(
     encode: (entry) => (marks.is(entry) ? marks.encode(entry) : values.encode(entry)),
     decode: (bytes) => decode(bufferOver(bytes)),
   }
-  const { encodeInto } = values
+  const { encodeInto, decodeFrom } = values
   if (encodeInto !== undefined) {
     serde.encodeInto = (entry, target, offset) => {
       if (!marks.is(entry)) return encodeInto(entry, target, offset)
@@ -38,6 +38,12 @@ export const withMarks = <M>(
       target.set(bytes, offset)
       return bytes.length
     }
+  }
+  if (decodeFrom !== undefined) {
+    serde.decodeFrom = (source, start, end) =>
+      start < end && (source[start] as number) >= firstMark
+        ? marks.decode(source.subarray(start, end))
+        : decodeFrom(source, start, end)
   }
   return serde
 }

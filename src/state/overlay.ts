@@ -1,6 +1,7 @@
 // What the open transaction wrote into a store, and the undo log of the record in hand.
 import { copyBytes } from '../record/copy-bytes.ts'
-import type { Entries } from './entries.ts'
+import { type Entries, sortedKeys } from './entries.ts'
+import type { HotEntry } from './hot-entry.ts'
 import type { SortedKeys } from './sorted-keys.ts'
 
 /** As a length in the undo log: the transaction had not written it before. */
@@ -14,8 +15,12 @@ const writeOverhead = 64
 
 export class Overlay {
   readonly #entries: Entries
+  /** What it holds of this one may be behind. */
+  hot: Pick<HotEntry<never>, 'mark' | 'undo' | 'forget'> | undefined
   /** The keys of it and of what waits for a flush, in order; undefined where nobody asks for that. */
-  dirty: SortedKeys | undefined
+  #dirty: SortedKeys | undefined
+  /** They were asked for since the last flush. */
+  #isScanned = false
   /** In the order of their first writes, each once. */
   ids: number[] = []
   #bytes = 0
@@ -39,6 +44,19 @@ export class Overlay {
     return this.#bytes
   }
 
+  /** The keys of it and of what waits for a flush, in order. */
+  sorted(waiting: readonly number[]): SortedKeys {
+    this.#isScanned = true
+    this.#dirty ??= sortedKeys(this.#entries.table, this.ids, waiting)
+    return this.#dirty
+  }
+
+  /** Nothing waits for a flush. */
+  flushed(): void {
+    this.#dirty = this.#isScanned ? sortedKeys(this.#entries.table, this.ids) : undefined
+    this.#isScanned = false
+  }
+
   /** The lists of entries that get other numbers when the caches age. */
   numbers(): number[][] {
     this.#undoIds.length = this.#undoCount
@@ -54,7 +72,7 @@ export class Overlay {
       this.#undoLengths[this.#undoCount] = firstWrite
       table.begin(id)
       this.ids.push(id)
-      if (this.dirty !== undefined && !table.isWaiting(id)) this.dirty.add(table.key(id))
+      if (this.#dirty !== undefined && !table.isWaiting(id)) this.#dirty.add(table.key(id))
     }
     this.#undoCount += 1
     table.setValue(id, source, start, length)
@@ -82,6 +100,7 @@ export class Overlay {
     this.#undoCount = 0
     this.#undoEnd = 0
     if (this.#undoBytes.length > undoBytesMax) this.#undoBytes = Buffer.allocUnsafeSlow(256)
+    this.hot?.mark()
   }
 
   /** Takes back what was written since the last `mark`. */
@@ -96,12 +115,14 @@ export class Overlay {
       }
     }
     this.#bytes = this.#bytesAtMark
+    this.hot?.undo()
     this.mark()
   }
 
   /** Takes everything back. */
   drop(): void {
     for (const id of this.ids) this.#takeBack(id)
+    this.hot?.forget()
     this.#empty()
   }
 
@@ -126,6 +147,6 @@ export class Overlay {
   #takeBack(id: number): void {
     const { table } = this.#entries
     table.takeBack(id)
-    if (this.dirty !== undefined && !table.isWaiting(id)) this.dirty.delete(table.key(id))
+    if (this.#dirty !== undefined && !table.isWaiting(id)) this.#dirty.delete(table.key(id))
   }
 }

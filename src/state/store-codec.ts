@@ -33,6 +33,13 @@ export const rawKeys: Serde<string> = {
 let scratch: Buffer = Buffer.allocUnsafeSlow(4096)
 const scratchMax = 1 << 30
 
+/** Where a key or a value stands that was placed. */
+export interface PlacedBytes {
+  readonly source: Buffer
+  readonly start: number
+  readonly length: number
+}
+
 export class StoreCodec<K, V> {
   /** Entries end with headers (headed-values.ts), which are headers in the changelog. */
   readonly keepsHeaders: boolean

@@ -2,7 +2,7 @@
 // the checkpoint, so that data, offset and digest always reach the disk together. It is not known for a store that was
 // written without one, that is being restored from nothing, or whose number of entries is another one than it says; then
 // a scan over the engine finds it out.
-import type { EngineWrite, StoreEngine } from './contracts.ts'
+import type { Checkpoint, EngineWrite, StoreEngine } from './contracts.ts'
 import { type EntryTable, unknown } from './entry-table.ts'
 import { StateDigest } from './state-digest.ts'
 
@@ -11,6 +11,10 @@ interface Scan {
   /** Key at which it goes on. */
   from: string | undefined
 }
+
+/** A checkpoint with this digest, or without any. */
+export const withDigest = ({ digest: _, ...plain }: Checkpoint, text: string | undefined): Checkpoint =>
+  text === undefined ? plain : { ...plain, digest: text }
 
 export class StoreDigest {
   readonly #engine: StoreEngine

@@ -21,14 +21,16 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { Entries, lastWrites, merged, sortedKeys, sortedWrites } from './entries.ts'
+import { Entries, lastWrites, merged, sortedWrites } from './entries.ts'
 import { absent, unknown } from './entry-table.ts'
 import { FlushPace } from './flush-pace.ts'
+import { HotEntry } from './hot-entry.ts'
+import { OpenRanges, type RangeBounds } from './open-ranges.ts'
 import { Overlay } from './overlay.ts'
 import { StoreCodec, prefixBounds } from './store-codec.ts'
-import { StoreDigest } from './store-digest.ts'
+import { StoreDigest, withDigest } from './store-digest.ts'
 import { StoreMemory } from './store-memory.ts'
-import { assertForward, rangeInvalidated, storeClosed, writtenTooLate } from './store-errors.ts'
+import { assertForward, storeClosed, writtenTooLate } from './store-errors.ts'
 
 const noBytes: Buffer = Buffer.alloc(0)
 
@@ -44,11 +46,10 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly #digest: StoreDigest | undefined
 
   readonly #overlay: Overlay
+  #hot: HotEntry<V> | undefined
   /** Committed, and not in the engine. */
   #waiting: number[] = []
   #waitingBytes = 0
-  /** Its keys in order were asked for since the last flush. */
-  #scanned = false
   /** Of what is committed, flushed or not. */
   #checkpoint: Checkpoint | undefined
   #flushedCheckpoint: Checkpoint | undefined
@@ -60,31 +61,25 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #lastRecord: KeyedRecord<K> | undefined
   #lastEntry = -1
 
-  // Grows with each write: a range that was begun before it is no longer right.
-  #version = 0
+  readonly #ranges: OpenRanges
   /** Of the overlay that the digest was last told of. */
   #digestedVersion = -1
-  readonly #openRanges = new Set<IterableIterator<unknown>>()
   #closed = false
 
   constructor(options: TransactionalStoreOptions<K, V>) {
-    this.name = options.name
-    this.#engine = options.engine
+    const { name, key, value, engine } = options
+    this.name = name
+    this.#engine = engine
     const changeBytesMax = options.changeBytesMax ?? Number.POSITIVE_INFINITY
-    this.#codec = new StoreCodec(
-      options.name,
-      options.key,
-      options.value,
-      options.engine.keyBytesMax,
-      changeBytesMax,
-    )
+    this.#codec = new StoreCodec(name, key, value, engine.keyBytesMax, changeBytesMax)
     this.#pace = new FlushPace(options.clock, options.flushIntervalMs)
     this.#memory = options.memory ?? new StoreMemory()
     this.#known = new Entries(this.#memory)
+    this.#ranges = new OpenRanges(name)
     this.#overlay = new Overlay(this.#known)
-    this.#flushedCheckpoint = this.#engine.checkpoint()
+    this.#flushedCheckpoint = engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
-    if (options.digest === true) this.#digest = new StoreDigest(this.#engine, this.#checkpoint?.digest)
+    if (options.digest === true) this.#digest = new StoreDigest(engine, this.#checkpoint?.digest)
     this.#memory.join(this)
   }
 
@@ -127,6 +122,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#delete(this.#entryOf(record))
   }
 
+  /** The one entry that is read and written by nothing else from now on. @param bytesOf about what its value takes */
+  hotEntry(this: TransactionalStore<string, V>, key: string, bytesOf: (value: V) => number): HotEntry<V> {
+    this.#hot ??= new HotEntry(key, this, bytesOf)
+    this.#overlay.hot = this.#hot
+    invariant(this.#hot.key === key, 'a store has one hot entry', { store: this.name })
+    return this.#hot
+  }
+
   range(
     from: K | undefined,
     to: K | undefined,
@@ -134,8 +137,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   ): IterableIterator<KeyValue<K, V>> {
     const low = from === undefined ? undefined : this.#codec.key(from)
     const high = to === undefined ? undefined : this.#codec.key(to)
-    this.#assertOpen()
-    return this.#entries(low, high, options?.reverse === true, this.#version)
+    return this.#within({ low, high, reverse: options?.reverse === true })
   }
 
   all(): IterableIterator<KeyValue<K, V>> {
@@ -148,14 +150,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     options?: { readonly reverse?: boolean },
   ): IterableIterator<KeyValue<K, V>> {
     const { from, to } = prefixBounds(serde, prefix)
-    this.#assertOpen()
-    return this.#entries(from, to, options?.reverse === true, this.#version)
+    return this.#within({ low: from, high: to, reverse: options?.reverse === true })
   }
 
   #entryOf(record: KeyedRecord<K>): number {
     if (record === this.#lastRecord) return this.#lastEntry
     this.#codec.placeKeyOf(record)
-    const entry = this.#placedEntry()
+    const entry = this.#known.locate(this.#codec)
     this.#lastRecord = record
     this.#lastEntry = entry
     return entry
@@ -163,12 +164,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   #entry(key: K): number {
     this.#codec.placeKey(key)
-    return this.#placedEntry()
-  }
-
-  #placedEntry(): number {
-    const { source, start, length } = this.#codec
-    return this.#known.locate(source, start, length)
+    return this.#known.locate(this.#codec)
   }
 
   /** Of the value, or `absent`. */
@@ -212,11 +208,18 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (this.#lengthOf(entry) >= 0) this.#write(entry, noBytes, 0, absent)
   }
 
+  /** Writes the bytes of the hot entry, also when the record is finished that set it. */
+  #settle(): void {
+    const sealed = this.#sealed
+    this.#sealed = false
+    this.#hot?.settle()
+    this.#sealed = sealed
+  }
+
   #write(entry: number, source: Buffer, start: number, length: number): void {
-    this.#assertOpen()
-    if (this.#sealed) throw writtenTooLate(this.name)
+    this.assertWritable()
     this.#overlay.write(entry, source, start, length)
-    this.#changed()
+    this.#ranges.changed()
   }
 
   // ---- the record in hand
@@ -232,7 +235,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   undo(): void {
     this.#overlay.undo()
     this.#lastRecord = undefined
-    this.#changed()
+    this.#ranges.changed()
   }
 
   /** The record is finished: until the next `mark` a write throws CONTEXT_EXPIRED. */
@@ -250,13 +253,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** Visits each key that the open transaction changed, once, with its last value. */
   drainChanges(visit: ChangeVisitor): void {
+    this.#settle()
     const { table } = this.#known
     const digest = this.#digest?.begin() === true ? this.#digest : undefined
     for (const id of this.#overlay.ids) {
       digest?.change(table, id)
       visit(table.arena, table.keyStart(id), table.keyLength(id), table.valueStart(id), table.valueLength(id))
     }
-    this.#digestedVersion = this.#version
+    this.#digestedVersion = this.#ranges.version
   }
 
   /**
@@ -265,9 +269,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    */
   get nextDigest(): string | undefined {
     if (this.#digest === undefined) return undefined
-    invariant(this.#digestedVersion === this.#version, 'nothing is written after the changes were drained', {
-      store: this.name,
-    })
+    invariant(
+      this.#digestedVersion === this.#ranges.version,
+      'nothing is written after the changes were drained',
+      {
+        store: this.name,
+      },
+    )
     return this.#digest.nextText
   }
 
@@ -278,15 +286,17 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   commitOverlay(checkpoint: Checkpoint): void {
     this.#assertOpen()
     assertForward(this.name, this.#checkpoint, checkpoint)
-    if (this.#digest !== undefined && this.#digestedVersion !== this.#version) this.drainChanges(() => {})
+    this.#settle()
+    if (this.#digest !== undefined && this.#digestedVersion !== this.#ranges.version)
+      this.drainChanges(() => {})
     this.#digest?.commit()
     this.#waits(this.#waitingBytes + this.#overlay.bytes)
     this.#pace.committed(this.#overlay.ids.length)
     this.#overlay.commit(this.#waiting)
     this.#known.tell()
-    this.#checkpoint = this.#withDigest(checkpoint)
+    this.#checkpoint = withDigest(checkpoint, this.#digest?.text)
     this.#lastRecord = undefined
-    this.#changed()
+    this.#ranges.changed()
     if (this.#pace.isDue) this.flush()
     this.#memory.flushExcess(this)
   }
@@ -307,17 +317,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#waitingBytes = bytes
   }
 
-  #withDigest({ digest: _, ...plain }: Checkpoint): Checkpoint {
-    const digest = this.#digest?.text
-    return digest === undefined ? plain : { ...plain, digest }
-  }
-
   /** The transaction is aborted: its writes are gone. */
   dropOverlay(): void {
     if (wrong('overlay-kept-on-revoke')) return this.#overlay.commit(this.#waiting)
     this.#overlay.drop()
     this.#lastRecord = undefined
-    this.#changed()
+    this.#ranges.changed()
   }
 
   /** Writes what is committed to the engine, with its checkpoint, in one local transaction. @throws STORE_FAILED */
@@ -326,16 +331,15 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     const checkpoint = this.#checkpoint
     if (checkpoint !== undefined && (this.#waiting.length > 0 || checkpoint !== this.#flushedCheckpoint)) {
       // What was drained stays so: another store may ask for the flush before the commit is answered (StoreMemory).
-      const drained = this.#digestedVersion === this.#version
-      this.#changed()
-      if (drained) this.#digestedVersion = this.#version
+      const drained = this.#digestedVersion === this.#ranges.version
+      this.#ranges.changed()
+      if (drained) this.#digestedVersion = this.#ranges.version
       const { table } = this.#known
       this.#engine.write(sortedWrites(table, this.#waiting), checkpoint)
       for (const id of this.#waiting) table.setWaiting(id, false)
       this.#waiting = []
       this.#waits(0)
-      this.#overlay.dirty = this.#scanned ? sortedKeys(table, this.#overlay.ids) : undefined
-      this.#scanned = false
+      this.#overlay.flushed()
       this.#flushedCheckpoint = checkpoint
     }
     invariant(this.#waiting.length === 0, 'nothing is committed without a checkpoint', { store: this.name })
@@ -361,11 +365,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       store: this.name,
     })
     assertForward(this.name, this.#checkpoint, checkpoint)
+    this.#hot?.forget()
     this.flush()
     const writes = lastWrites(entries, this.#codec)
-    this.#changed()
+    this.#ranges.changed()
     this.#digest?.restored(writes)
-    const reached = this.#withDigest(checkpoint)
+    const reached = withDigest(checkpoint, this.#digest?.text)
     this.#engine.write(writes, reached)
     if (!wrong('cache-kept-over-reload') && !wrong('standby-with-stale-cache')) this.#known.clear()
     this.#checkpoint = reached
@@ -387,7 +392,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (this.#digest === undefined) return true
     this.flush()
     if (!this.#digest.scan(entriesMax)) return false
-    if (this.#checkpoint !== undefined) this.#checkpoint = this.#withDigest(this.#checkpoint)
+    if (this.#checkpoint !== undefined) this.#checkpoint = withDigest(this.#checkpoint, this.#digest.text)
     return true
   }
 
@@ -406,7 +411,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       const bytes = convert(value)
       if (bytes === undefined) continue
       this.#codec.placeRawKey(key)
-      const entry = this.#placedEntry()
+      const entry = this.#known.locate(this.#codec)
       if (bytes === null) {
         this.#write(entry, noBytes, 0, absent)
         continue
@@ -425,7 +430,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#engine.reset(identity)
     this.#waiting = []
     this.#waits(0)
-    this.#overlay.dirty = undefined
+    this.#overlay.flushed()
     this.#known.clear()
     this.#digest?.forget()
     this.#checkpoint = undefined
@@ -452,49 +457,42 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     }
   }
 
+  /** @throws CONTEXT_EXPIRED where no record is in hand; CLOSED */
+  assertWritable(): void {
+    this.#assertOpen()
+    if (this.#sealed) throw writtenTooLate(this.name)
+  }
+
   #assertOpen(): void {
     if (this.#closed) throw storeClosed(this.name)
   }
 
-  /** Ends the ranges that are open: they would go on over data that are no longer there, and pin pages of the engine. */
-  #changed(): void {
-    this.#version += 1
-    if (this.#openRanges.size === 0) return
-    for (const range of this.#openRanges) range.return?.()
-    this.#openRanges.clear()
+  #within(bounds: RangeBounds): IterableIterator<KeyValue<K, V>> {
+    this.#assertOpen()
+    if (this.#hot?.isChanged && (bounds.high === undefined || this.#hot.key < bounds.high)) this.#settle()
+    return this.#entries(bounds, this.#ranges.version)
   }
 
-  *#entries(
-    low: string | undefined,
-    high: string | undefined,
-    reverse: boolean,
-    version: number,
-  ): IterableIterator<KeyValue<K, V>> {
-    this.#assertVersion(version)
-    this.#scanned = true
-    this.#overlay.dirty ??= sortedKeys(this.#known.table, this.#overlay.ids, this.#waiting)
-    const dirty = this.#overlay.dirty.within(low, high, reverse)
+  *#entries({ low, high, reverse }: RangeBounds, version: number): IterableIterator<KeyValue<K, V>> {
+    const ranges = this.#ranges
+    ranges.assertSame(version)
+    const dirty = this.#overlay.sorted(this.#waiting).within(low, high, reverse)
     const engine = this.#engine.range(low, high, reverse)
-    this.#openRanges.add(engine)
+    ranges.open(engine)
     try {
       for (const { key, value } of merged(dirty, engine, reverse, (written) => this.#bytesOf(written))) {
         yield { key: this.#codec.keyOf(key), value: this.#codec.value(value) }
-        this.#assertVersion(version)
+        ranges.assertSame(version)
       }
     } finally {
-      this.#openRanges.delete(engine)
-      engine.return?.()
+      ranges.close(engine)
     }
   }
 
   /** Null: it is absent. */
   #bytesOf(key: string): Buffer | null {
     this.#codec.placeRawKey(key)
-    const entry = this.#placedEntry()
+    const entry = this.#known.locate(this.#codec)
     return this.#known.table.value(entry)
-  }
-
-  #assertVersion(version: number): void {
-    if (version !== this.#version) throw rangeInvalidated(this.name)
   }
 }

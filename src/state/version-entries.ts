@@ -44,8 +44,13 @@ const markOf = (number: number, length: number): Buffer => {
   return bytes
 }
 
-const encodeProgress = ({ time, expired }: VersionProgress): Buffer => {
-  const bytes = markOf(-1 - time, headBytes + expired.length)
+/** Of an entry that is one: how many bytes it takes. */
+export const versionProgressBytes = (entry: VersionEntry): number =>
+  headBytes + (entry as VersionProgress).expired.length
+
+const encodeProgress = (progress: VersionProgress): Buffer => {
+  const { time, expired } = progress
+  const bytes = markOf(-1 - time, versionProgressBytes(progress))
   bytes.write(expired, headBytes, 'latin1')
   return bytes
 }

@@ -9,9 +9,17 @@
 // is a walk over the boundaries from the lowest one on, a few with each write, and never more than a few.
 import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord } from './contracts.ts'
+import type { HotEntry } from './hot-entry.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
-import { boundary, type Version, type VersionEntryStore, type VersionProgress } from './version-entries.ts'
+import {
+  boundary,
+  type Version,
+  type VersionEntry,
+  type VersionEntryStore,
+  type VersionProgress,
+  versionProgressBytes,
+} from './version-entries.ts'
 import { progressKey, timeBytes, timeIn, timeKey } from './window-entries.ts'
 import { byKey, lastTimeKey } from './window-table.ts'
 
@@ -42,10 +50,12 @@ export class VersionTable {
   readonly #store: VersionEntryStore
   readonly #codec: StoreCodec<unknown, unknown>
   readonly #stepMs: number
+  readonly #hot: HotEntry<VersionEntry>
 
   /** @param key serde of the keys alone @param value serde of the values alone */
   constructor(store: VersionEntryStore, key: Serde<unknown>, value: Serde<unknown>, historyMs: number) {
     this.#store = store
+    this.#hot = store.hotEntry(progressKey, versionProgressBytes)
     this.historyMs = historyMs
     this.#stepMs = Math.max(1, Math.floor(historyMs / walksPerHistory))
     const noLimit = Number.POSITIVE_INFINITY
@@ -131,7 +141,7 @@ export class VersionTable {
   }
 
   get #progress(): VersionProgress {
-    return (this.#store.get(progressKey) as VersionProgress | undefined) ?? noProgress
+    return (this.#hot.get() as VersionProgress | undefined) ?? noProgress
   }
 
   /** The earliest time as of which everything can be read. */
@@ -177,7 +187,7 @@ export class VersionTable {
     // Where the history is longer than it was: the walk has passed here.
     const isBehind = timeKey(timestamp) < expired
     if (timestamp > time || isBehind)
-      this.#store.put(progressKey, {
+      this.#hot.set({
         time: Math.max(time, timestamp),
         expired: isBehind ? timeKey(timestamp) : expired,
       })
@@ -221,7 +231,7 @@ export class VersionTable {
     }
     for (const id of passed) this.#pass(id)
     const last = passed.length === boundariesPerWrite ? `${passed.at(-1)}\u0000` : end
-    this.#store.put(progressKey, { time, expired: last })
+    this.#hot.set({ time, expired: last })
   }
 
   /** Removes a boundary, the version before it, and the one behind it where that is the end of its key. */

@@ -8,6 +8,7 @@ import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { RecordHeader } from '../record/record-cursor.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { KeyedRecord } from './contracts.ts'
+import type { HotEntry } from './hot-entry.ts'
 import { withMarks } from './marked-values.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
@@ -92,10 +93,12 @@ export const waitingEntries = (value: Serde<unknown>): Serde<Entry> =>
 export class WaitingRecords {
   readonly #store: WaitingStore
   readonly #codec: StoreCodec<unknown, unknown>
+  readonly #hot: HotEntry<Entry>
 
   /** @param key serde of the keys alone @param value serde of the values alone */
   constructor(store: WaitingStore, key: Serde<unknown>, value: Serde<unknown>) {
     this.#store = store
+    this.#hot = store.hotEntry(progressKey, () => 2 * timeBytes)
     const noLimit = Number.POSITIVE_INFINITY
     this.#codec = new StoreCodec(store.name, key, value, noLimit, noLimit)
   }
@@ -111,7 +114,7 @@ export class WaitingRecords {
     const { time, next } = this.#progress
     const key = this.#codec.rawKeyOf(record) ?? this.#codec.key(record.key)
     this.#store.put(timeKey(timestamp) + key + timeKey(next), { value: { value, headers }, timestamp })
-    this.#store.put(progressKey, { time: Math.max(time, timestamp), next: next + 1 })
+    this.#hot.set({ time: Math.max(time, timestamp), next: next + 1 })
   }
 
   /** The timestamp of the first one, or infinity. */
@@ -136,6 +139,6 @@ export class WaitingRecords {
   }
 
   get #progress(): Progress {
-    return (this.#store.get(progressKey) as Progress | undefined) ?? noProgress
+    return (this.#hot.get() as Progress | undefined) ?? noProgress
   }
 }

@@ -60,8 +60,15 @@ const decodePlace = (bytes: Buffer): Place => {
   return number === -2 ? toldPlace : gonePlace
 }
 
-const encodeProgress = ({ time, closed, expired }: Progress): Buffer => {
-  const bytes = Buffer.allocUnsafe(headBytes + closed.length + expired.length)
+/** Of an entry that is one: how many bytes it takes. */
+export const progressBytes = (entry: Entry): number => {
+  const { closed, expired } = entry as Progress
+  return headBytes + closed.length + expired.length
+}
+
+const encodeProgress = (progress: Progress): Buffer => {
+  const { time, closed, expired } = progress
+  const bytes = Buffer.allocUnsafe(progressBytes(progress))
   // Below zero, which no timestamp of a value is.
   writeInt64(bytes, 0, -1 - time)
   bytes.writeInt32BE(closed.length, timeBytes)

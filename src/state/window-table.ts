@@ -5,6 +5,7 @@ import type { Windowed } from '../serde/windowed.ts'
 import type { CalendarShape } from './calendar-table.ts'
 import type { KeyedRecord } from './contracts.ts'
 import { EarlyMarks } from './early-marks.ts'
+import type { HotEntry } from './hot-entry.ts'
 import type { JoinShape } from './join-table.ts'
 import { StoreCodec } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
@@ -13,6 +14,7 @@ import {
   type Entry,
   noProgress,
   type Progress,
+  progressBytes,
   progressKey,
   timeBytes,
   timeIn,
@@ -74,11 +76,13 @@ export abstract class WindowTable {
   protected readonly store: WindowEntryStore
   readonly #codec: StoreCodec<unknown, unknown>
   readonly #early: EarlyMarks
+  readonly #progress: HotEntry<Entry>
 
   /** @param key serde of the keys alone @param value serde of the values alone */
   constructor(store: WindowEntryStore, key: Serde<unknown>, value: Serde<unknown>) {
     this.store = store
     this.#early = new EarlyMarks(store)
+    this.#progress = store.hotEntry(progressKey, progressBytes)
     const noLimit = Number.POSITIVE_INFINITY
     this.#codec = new StoreCodec(store.name, key, value, noLimit, noLimit)
   }
@@ -110,7 +114,7 @@ export abstract class WindowTable {
   advance(timestamp: number): number {
     const { progress } = this
     if (timestamp <= progress.time) return progress.time
-    this.store.put(progressKey, { ...progress, time: timestamp })
+    this.#progress.set({ ...progress, time: timestamp })
     return timestamp
   }
 
@@ -205,12 +209,12 @@ export abstract class WindowTable {
   protected abstract remove(entry: WindowEntry): void
 
   protected get progress(): Progress {
-    return (this.store.get(progressKey) as Progress | undefined) ?? noProgress
+    return (this.#progress.get() as Progress | undefined) ?? noProgress
   }
 
   #mark(progress: Progress): void {
     const { closed, expired } = this.progress
-    if (progress.closed !== closed || progress.expired !== expired) this.store.put(progressKey, progress)
+    if (progress.closed !== closed || progress.expired !== expired) this.#progress.set(progress)
   }
 
   #walk(from: string, end: string, entriesMax: number): WindowEntry[] {

@@ -11,7 +11,8 @@ const entriesOf = (unflushed: number[] = []) => {
   const memory = new StoreMemory(share)
   const entries = new Entries(memory)
   memory.join({ committedBytes: 0, flush: () => {}, age: () => entries.age(unflushed) })
-  const locate = (key: string): number => entries.locate(Buffer.from(key), 0, key.length)
+  const locate = (key: string): number =>
+    entries.locate({ source: Buffer.from(key), start: 0, length: key.length })
   const put = (key: string, value: string): number => {
     const id = locate(key)
     entries.table.setValue(id, Buffer.from(value), 0, value.length)
