@@ -1,10 +1,12 @@
 // What a store knows of its keys in memory, in two generations. And what goes down to the engine, in its order.
-import type { ChangelogEntry, EngineWrite, StoredEntry } from './contracts.ts'
-import { EntryTable } from './entry-table.ts'
+import type { ChangelogEntry, EngineWrite, KeyedRecord, StoredEntry } from './contracts.ts'
+import { absent, EntryTable, unknown } from './entry-table.ts'
 import { SortedKeys } from './sorted-keys.ts'
 import { hashBytes, hashedFirst, hashedSecond } from './state-digest.ts'
 import { latin1Of, type PlacedBytes, type StoreCodec } from './store-codec.ts'
 import type { StoreMemory } from './store-memory.ts'
+
+const noBytes: Buffer = Buffer.alloc(0)
 
 /**
  * The entries of a store. Look-ups fill the young generation; when the memory of the worker is full it becomes the old one,
@@ -19,6 +21,9 @@ export class Entries {
   /** Of the young one: not told to the memory, and told. */
   #carriedBytes = 0
   #toldBytes = 0
+  // The record last seen, and its entry: an aggregation asks twice for the same record.
+  lastRecord: KeyedRecord<unknown> | undefined
+  lastEntry = -1
 
   constructor(memory: StoreMemory) {
     this.#memory = memory
@@ -46,6 +51,22 @@ export class Entries {
     return id
   }
 
+  /** As `locate`, with the key of this record. */
+  locateFor(record: KeyedRecord<unknown>, placed: PlacedBytes): number {
+    const entry = this.locate(placed)
+    this.lastRecord = record
+    this.lastEntry = entry
+    return entry
+  }
+
+  /** What the engine has of an entry, where that is not known; undefined: nothing. */
+  learn(id: number, bytes: Buffer | undefined): void {
+    const table = this.#young
+    if (table.valueLength(id) !== unknown) return
+    table.setValue(id, bytes ?? noBytes, 0, bytes?.length ?? absent)
+    this.tell()
+  }
+
   /** Tells the memory what the entries take by now. */
   tell(): void {
     const bytes = this.#young.bytes - this.#carriedBytes
@@ -59,6 +80,7 @@ export class Entries {
    * have from now on; an entry may be named twice. @returns what they take, bytes
    */
   age(...unflushed: readonly number[][]): number {
+    this.lastRecord = undefined
     const left = this.#young
     const young = this.#old?.emptied(left.bytes) ?? new EntryTable()
     const { arena } = left
@@ -79,6 +101,7 @@ export class Entries {
 
   /** Forgets everything. */
   clear(): void {
+    this.lastRecord = undefined
     this.#old = undefined
     this.#young = new EntryTable()
     this.#carriedBytes = 0

@@ -6,7 +6,7 @@
 // key of the progress:      FF
 import { invariant } from '../base/assert.ts'
 import type { Serde } from '../serde/serde.ts'
-import type { KeyedRecord } from './contracts.ts'
+import type { KeyedRecord, StoredEntry } from './contracts.ts'
 import {
   type JoinEntry,
   type JoinEntryStore,
@@ -244,7 +244,8 @@ export class JoinTable {
     return sides.some((side) => {
       const lowest = closed[side]
       const closes = lowest !== nothingWaits && timeIn(lowest, 1) < this.#closedBefore(side)
-      return closes || expired[side] < this.#expiryEnd(side)
+      const passed = expired[side]
+      return closes || passed.length === 1 || timeIn(passed, 1) < this.#expiryEndMs(side)
     })
   }
 
@@ -279,14 +280,14 @@ export class JoinTable {
       const from = progress.expired[side]
       const end = this.#expiryEnd(side)
       if (from >= end || left === 0) return from
-      const found: string[] = []
-      for (const { key } of this.#store.range(from, end)) {
-        found.push(key)
+      const found: StoredEntry[] = []
+      for (const entry of this.#store.rawRange(from, end)) {
+        found.push(entry)
         if (found.length === left) break
       }
-      for (const key of found) this.#store.delete(key)
+      for (const { key, value } of found) this.#store.putRaw(key, null, value)
       left -= found.length
-      return left === 0 ? `${found.at(-1)}\u0000` : end
+      return left === 0 ? `${found.at(-1)?.key}\u0000` : end
     })
     const expired = positions as unknown as PerSide<string>
     if (
@@ -309,9 +310,13 @@ export class JoinTable {
 
   /** Where the walk over what is past its retention ends. What was not told yet is not past it. */
   #expiryEnd(side: Side): string {
+    return sideKeys[side] + timeKey(this.#expiryEndMs(side))
+  }
+
+  #expiryEndMs(side: Side): number {
     const hidden = this.#visibleFrom(this.#progress.kept[side])
     const last = this.shape.outer[side] ? Math.min(hidden, this.#closedBefore(side)) : hidden
-    return sideKeys[side] + timeKey(Math.max(0, last - (last % this.#expiryMs)))
+    return Math.max(0, last - (last % this.#expiryMs))
   }
 
   /** Of the stretch that this time is in. */

@@ -17,6 +17,7 @@ import type {
   KeyedRecord,
   KeyValue,
   KeyValueStore,
+  StoredEntry,
   StoreEngine,
   StoreIdentity,
   TransactionalStoreOptions,
@@ -56,10 +57,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** No record is in hand: a write now would miss the changelog of its transaction, or land in another one. */
   #sealed = false
-
-  // Entry of the record last seen: an aggregation asks twice for the same record.
-  #lastRecord: KeyedRecord<K> | undefined
-  #lastEntry = -1
 
   readonly #ranges: OpenRanges
   /** Of the overlay that the digest was last told of. */
@@ -137,7 +134,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   ): IterableIterator<KeyValue<K, V>> {
     const low = from === undefined ? undefined : this.#codec.key(from)
     const high = to === undefined ? undefined : this.#codec.key(to)
-    return this.#within({ low, high, reverse: options?.reverse === true })
+    return this.#decoded(this.rawRange(low, high, options?.reverse))
   }
 
   all(): IterableIterator<KeyValue<K, V>> {
@@ -150,16 +147,36 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     options?: { readonly reverse?: boolean },
   ): IterableIterator<KeyValue<K, V>> {
     const { from, to } = prefixBounds(serde, prefix)
-    return this.#within({ low: from, high: to, reverse: options?.reverse === true })
+    return this.#decoded(this.rawRange(from, to, options?.reverse))
+  }
+
+  /** As `range`, with keys and values as they lie there. */
+  rawRange(
+    low: string | undefined,
+    high: string | undefined,
+    reverse = false,
+  ): IterableIterator<StoredEntry> {
+    this.#assertOpen()
+    if (this.#hot?.isChanged && (high === undefined || this.#hot.key < high)) this.#settle()
+    return this.#raw({ low, high, reverse }, this.#ranges.version)
+  }
+
+  /** Writes an entry by its bytes; null deletes it. @param present what is there, where it is at hand: it need not be read */
+  putRaw(key: string, bytes: Uint8Array | null, present?: Buffer): void {
+    this.#codec.placeRawKey(key)
+    const entry = this.#known.locate(this.#codec)
+    if (present !== undefined) this.#known.learn(entry, present)
+    if (bytes === null) return this.#write(entry, noBytes, 0, absent)
+    this.#codec.placeBytes(bytes)
+    this.#codec.checkChangeSize(key.length)
+    this.#write(entry, this.#codec.source, 0, bytes.length)
   }
 
   #entryOf(record: KeyedRecord<K>): number {
-    if (record === this.#lastRecord) return this.#lastEntry
+    const known = this.#known
+    if (record === known.lastRecord) return known.lastEntry
     this.#codec.placeKeyOf(record)
-    const entry = this.#known.locate(this.#codec)
-    this.#lastRecord = record
-    this.#lastEntry = entry
-    return entry
+    return known.locateFor(record, this.#codec)
   }
 
   #entry(key: K): number {
@@ -174,8 +191,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (length !== unknown) return length
     this.#assertOpen()
     const bytes = this.#engine.get(table.key(entry))
-    table.setValue(entry, bytes ?? noBytes, 0, bytes?.length ?? absent)
-    this.#known.tell()
+    this.#known.learn(entry, bytes)
     return bytes?.length ?? absent
   }
 
@@ -228,13 +244,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   mark(): void {
     this.#sealed = false
     this.#overlay.mark()
-    this.#lastRecord = undefined
+    this.#known.lastRecord = undefined
   }
 
   /** Takes back what was written since the last `mark`. */
   undo(): void {
     this.#overlay.undo()
-    this.#lastRecord = undefined
     this.#ranges.changed()
   }
 
@@ -295,7 +310,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#overlay.commit(this.#waiting)
     this.#known.tell()
     this.#checkpoint = withDigest(checkpoint, this.#digest?.text)
-    this.#lastRecord = undefined
     this.#ranges.changed()
     if (this.#pace.isDue) this.flush()
     this.#memory.flushExcess(this)
@@ -308,7 +322,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /** The memory of the worker is full (StoreMemory). */
   age(): number {
-    this.#lastRecord = undefined
     return this.#known.age(this.#waiting, ...this.#overlay.numbers())
   }
 
@@ -321,7 +334,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   dropOverlay(): void {
     if (wrong('overlay-kept-on-revoke')) return this.#overlay.commit(this.#waiting)
     this.#overlay.drop()
-    this.#lastRecord = undefined
     this.#ranges.changed()
   }
 
@@ -360,7 +372,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
     this.loads += 1
-    this.#lastRecord = undefined
     invariant(this.#overlay.ids.length === 0, 'no transaction is open while a store restores', {
       store: this.name,
     })
@@ -409,16 +420,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   rewrite(convert: (bytes: Buffer) => Uint8Array | null | undefined): void {
     for (const { key, value } of this.#engine.range(undefined, undefined, false)) {
       const bytes = convert(value)
-      if (bytes === undefined) continue
-      this.#codec.placeRawKey(key)
-      const entry = this.#known.locate(this.#codec)
-      if (bytes === null) {
-        this.#write(entry, noBytes, 0, absent)
-        continue
-      }
-      this.#codec.placeBytes(bytes)
-      this.#codec.checkChangeSize(key.length)
-      this.#write(entry, this.#codec.source, 0, bytes.length)
+      if (bytes !== undefined) this.putRaw(key, bytes)
     }
   }
 
@@ -467,21 +469,20 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     if (this.#closed) throw storeClosed(this.name)
   }
 
-  #within(bounds: RangeBounds): IterableIterator<KeyValue<K, V>> {
-    this.#assertOpen()
-    if (this.#hot?.isChanged && (bounds.high === undefined || this.#hot.key < bounds.high)) this.#settle()
-    return this.#entries(bounds, this.#ranges.version)
+  *#decoded(entries: IterableIterator<StoredEntry>): IterableIterator<KeyValue<K, V>> {
+    for (const { key, value } of entries)
+      yield { key: this.#codec.keyOf(key), value: this.#codec.value(value) }
   }
 
-  *#entries({ low, high, reverse }: RangeBounds, version: number): IterableIterator<KeyValue<K, V>> {
+  *#raw({ low, high, reverse }: RangeBounds, version: number): IterableIterator<StoredEntry> {
     const ranges = this.#ranges
     ranges.assertSame(version)
     const dirty = this.#overlay.sorted(this.#waiting).within(low, high, reverse)
     const engine = this.#engine.range(low, high, reverse)
     ranges.open(engine)
     try {
-      for (const { key, value } of merged(dirty, engine, reverse, (written) => this.#bytesOf(written))) {
-        yield { key: this.#codec.keyOf(key), value: this.#codec.value(value) }
+      for (const entry of merged(dirty, engine, reverse, (written) => this.#bytesOf(written))) {
+        yield entry
         ranges.assertSame(version)
       }
     } finally {

@@ -65,7 +65,7 @@ export const storeClock = new TestClock()
 export const storeOf = <V>(
   value: Serde<V>,
   engine = new MemoryEngine(),
-  extra: { flushIntervalMs?: number; memory?: StoreMemory } = {},
+  extra: { flushIntervalMs?: number; memory?: StoreMemory; changeBytesMax?: number } = {},
 ) => {
   engine.reset(identity)
   return {

@@ -7,6 +7,7 @@ import { bytes, string } from '../../../src/serde/text.ts'
 import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { StateDigest } from '../../../src/state/state-digest.ts'
+import { rawKeys } from '../../../src/state/store-codec.ts'
 import { StoreMemory } from '../../../src/state/store-memory.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
 import { at, changesOf, identity, record, storeClock as clock, storeOf, withDirectory } from './support.ts'
@@ -31,6 +32,50 @@ describe('TransactionalStore', () => {
     const { store } = storeOf(json<null>())
     store.put('k', null)
     expect([store.get('k'), store.has('k')]).toEqual([null, true])
+  })
+
+  it('reads for a record its own entry also when the memory became full in between', () => {
+    const { store } = storeOf(string)
+    store.mark()
+    for (const key of ['a', 'k', 'z']) store.put(key, key)
+    store.commitOverlay(at(1))
+    store.flush()
+    store.mark()
+    const inHand = record('k')
+    expect(store.getOf(inHand)).toBe('k')
+    store.age()
+    store.get('z')
+    store.putOf(inHand, 'new')
+    expect([store.get('k'), store.get('z'), store.get('a')]).toEqual(['new', 'z', 'a'])
+  })
+
+  it('keeps its digest where entries are removed with the bytes that a range had in hand', () => {
+    const engine = new MemoryEngine()
+    engine.reset(identity)
+    const options = { name: 'totals', key: rawKeys, value: string, engine, clock, digest: true }
+    const store = new TransactionalStore<string, string>(options)
+    expect(store.scanDigest(1)).toBe(true)
+    store.mark()
+    for (const key of ['a', 'b', 'c']) store.put(key, `${key}-value`)
+    store.commitOverlay(at(1))
+    store.close()
+    // Nothing of it is in memory.
+    const opened = new TransactionalStore<string, string>(options)
+    opened.mark()
+    for (const { key, value } of [...opened.rawRange('a', 'c')]) opened.putRaw(key, null, value)
+    opened.putRaw('d', Buffer.from('d-value'))
+    expect(drained(opened)).toEqual([
+      ['a', null],
+      ['b', null],
+      ['d', Buffer.from('d-value').toString('hex')],
+    ])
+    opened.commitOverlay(at(2))
+    const expected = new StateDigest()
+    for (const key of ['c', 'd']) {
+      expected.setKey(key)
+      expected.add(Buffer.from(`${key}-value`))
+    }
+    expect(opened.digest).toBe(expected.text)
   })
 
   it('reads for a record what its changelog brought since', () => {
