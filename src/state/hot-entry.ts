@@ -13,7 +13,8 @@ const lateBytesMax = 512
 export interface HotEntryStore<V> {
   get(key: string): V | undefined
   put(key: string, value: V): void
-  assertWritable(): void
+  /** To be called with each write. @throws CONTEXT_EXPIRED where no record is in hand; CLOSED */
+  touch(): void
 }
 
 export class HotEntry<V> {
@@ -50,7 +51,7 @@ export class HotEntry<V> {
   }
 
   set(value: V): void {
-    this.#store.assertWritable()
+    this.#store.touch()
     const isLarge = this.#bytesOf(value as never) > lateBytesMax
     if (isLarge) this.#store.put(this.key, value)
     this.#value = value

@@ -63,7 +63,12 @@ export class Overlay {
     return [this.ids, this.#undoIds]
   }
 
-  /** @param length of the bytes, or `absent` */
+  /** Before each write, also of what is not written here yet (`hot`): a transaction of such writes alone has to commit. */
+  touch(): void {
+    this.#bytes += writeOverhead
+  }
+
+  /** After `touch`. @param length of the bytes, or `absent` */
   write(id: number, source: Uint8Array, start: number, length: number): void {
     const { table } = this.#entries
     this.#undoIds[this.#undoCount] = id
@@ -76,7 +81,7 @@ export class Overlay {
     }
     this.#undoCount += 1
     table.setValue(id, source, start, length)
-    this.#bytes += writeOverhead + table.keyLength(id) + Math.max(0, length)
+    this.#bytes += table.keyLength(id) + Math.max(0, length)
   }
 
   #keep(id: number): void {

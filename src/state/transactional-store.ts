@@ -233,9 +233,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   }
 
   #write(entry: number, source: Buffer, start: number, length: number): void {
-    this.assertWritable()
+    this.touch()
     this.#overlay.write(entry, source, start, length)
-    this.#ranges.changed()
   }
 
   // ---- the record in hand
@@ -244,7 +243,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   mark(): void {
     this.#sealed = false
     this.#overlay.mark()
-    this.#known.lastRecord = undefined
   }
 
   /** Takes back what was written since the last `mark`. */
@@ -256,6 +254,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   /** The record is finished: until the next `mark` a write throws CONTEXT_EXPIRED. */
   seal(): void {
     this.#sealed = true
+    this.#known.lastRecord = undefined
     this.#codec.release()
   }
 
@@ -459,10 +458,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     }
   }
 
-  /** @throws CONTEXT_EXPIRED where no record is in hand; CLOSED */
-  assertWritable(): void {
+  /** Something is written: the transaction has to commit, and ranges that are open end. @throws CONTEXT_EXPIRED; CLOSED */
+  touch(): void {
     this.#assertOpen()
     if (this.#sealed) throw writtenTooLate(this.name)
+    this.#ranges.changed()
+    this.#overlay.touch()
   }
 
   #assertOpen(): void {

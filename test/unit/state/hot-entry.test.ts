@@ -62,7 +62,7 @@ class Model {
 
 const kinds = (
   'set set set set set-large hot hot put put delete get all below mark mark mark undo undo seal commit commit undrained drop flush ' +
-  'changelog reset'
+  'changelog reset age age'
 ).split(' ')
 const step = fc.record({
   kind: fc.constantFrom(...kinds),
@@ -141,6 +141,9 @@ const run = (steps: readonly { kind: string; key: string; value: string }[]): vo
         model.drop()
         inHand = false
         break
+      case 'age':
+        store.age()
+        break
       case 'flush':
         if (store.checkpoint() !== undefined) store.flush()
         break
@@ -205,6 +208,29 @@ describe('HotEntry', () => {
     store.seal()
     expect(() => hot.set('late')).toThrow(expect.objectContaining({ code: 'CONTEXT_EXPIRED' }))
     expect(hot.get()).toBeUndefined()
+  })
+
+  it('gives its transaction something to commit, each time, and ends ranges', () => {
+    const { store } = storeOf(string)
+    const hot = store.hotEntry(hotKey, (value) => value.length)
+    store.mark()
+    store.put('a', '1')
+    store.put('b', '2')
+    let before = store.uncommittedBytes
+    for (const value of ['1', '2']) {
+      const range = store.range('a', 'c')
+      range.next()
+      hot.set(value)
+      expect(store.uncommittedBytes).toBeGreaterThan(before)
+      before = store.uncommittedBytes
+      expect(() => range.next()).toThrow(expect.objectContaining({ code: 'RANGE_INVALIDATED' }))
+    }
+    store.mark()
+    hot.set('3')
+    store.undo()
+    expect(store.uncommittedBytes).toBe(before)
+    store.seal()
+    expect(changesOf(store)).toHaveLength(3)
   })
 
   it('is one per store', () => {
