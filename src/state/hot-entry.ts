@@ -17,17 +17,21 @@ export interface HotEntryStore<V> {
   touch(): void
 }
 
+interface State<V> {
+  readonly value: V | undefined
+  readonly isRead: boolean
+  readonly isChanged: boolean
+}
+
+const unread: State<never> = Object.freeze({ value: undefined, isRead: false, isChanged: false })
+
 export class HotEntry<V> {
   readonly key: string
   readonly #store: HotEntryStore<V>
   readonly #bytesOf: (value: never) => number
-  #value: V | undefined
-  #isRead = false
-  #isChanged = false
-  // When the record in hand began.
-  #markedValue: V | undefined
-  #markedRead = false
-  #markedChanged = false
+  #state: State<V> = unread
+  /** When the record in hand began. */
+  #marked: State<V> = unread
 
   /** @param bytesOf about how many bytes a value takes */
   constructor(key: string, store: HotEntryStore<V>, bytesOf: (value: V) => number) {
@@ -38,53 +42,43 @@ export class HotEntry<V> {
 
   /** The bytes in the store are behind. */
   get isChanged(): boolean {
-    return this.#isChanged
+    return this.#state.isChanged
   }
 
   /** The value, or undefined. It is not to be changed. */
   get(): V | undefined {
-    if (!this.#isRead) {
-      this.#value = this.#store.get(this.key)
-      this.#isRead = true
-    }
-    return this.#value
+    if (!this.#state.isRead)
+      this.#state = { value: this.#store.get(this.key), isRead: true, isChanged: false }
+    return this.#state.value
   }
 
   set(value: V): void {
     this.#store.touch()
     const isLarge = this.#bytesOf(value as never) > lateBytesMax
     if (isLarge) this.#store.put(this.key, value)
-    this.#value = value
-    this.#isRead = true
-    this.#isChanged = !isLarge
+    this.#state = { value, isRead: true, isChanged: !isLarge }
   }
 
   /** Writes its bytes where they are behind. */
   settle(): void {
-    if (!this.#isChanged) return
-    this.#store.put(this.key, this.#value as V)
-    this.#isChanged = false
+    if (!this.#state.isChanged) return
+    this.#store.put(this.key, this.#state.value as V)
+    this.#state = { ...this.#state, isChanged: false }
   }
 
   /** Begins a record. */
   mark(): void {
-    this.#markedValue = this.#value
-    this.#markedRead = this.#isRead
-    this.#markedChanged = this.#isChanged
+    this.#marked = this.#state
   }
 
   /** Takes back what was set since the last `mark`. What was written of it is taken back by the store. */
   undo(): void {
-    this.#value = this.#markedValue
-    this.#isRead = this.#markedRead
-    this.#isChanged = this.#markedChanged
+    this.#state = this.#marked
   }
 
   /** The store was changed: what it holds is to be read again. */
   forget(): void {
-    this.#value = undefined
-    this.#isRead = false
-    this.#isChanged = false
-    this.mark()
+    this.#state = unread
+    this.#marked = unread
   }
 }
