@@ -6,7 +6,7 @@
 // key of the progress:      FF
 import { invariant } from '../base/assert.ts'
 import type { Serde } from '../serde/serde.ts'
-import type { KeyedRecord, StoredEntry } from './contracts.ts'
+import type { KeyedRecord } from './contracts.ts'
 import {
   type JoinEntry,
   type JoinEntryStore,
@@ -22,7 +22,7 @@ import {
 import type { HotEntry } from './hot-entry.ts'
 import { JoinFilter } from './join-filter.ts'
 import { StoreCodec } from './store-codec.ts'
-import { progressKey, timeBytes, timeIn, timeKey } from './window-entries.ts'
+import { progressKey, removeLowest, timeBytes, timeIn, timeKey } from './window-entries.ts'
 import { lastTimeKey } from './window-table.ts'
 
 /** What the store of a join is laid out for, ms. */
@@ -220,13 +220,13 @@ export class JoinTable {
       // Later than all others of its side: none is of the same time.
       const number = timestamp > before ? 0 : this.#unusedNumber(side, key, timestamp)
       const id = this.#idOf(side, key, timestamp, number)
-      this.#store.put(id, { side, value })
+      this.#store.insert(id, { side, value })
       this.#filter().note(side, this.#startOf(timestamp), key)
       // One that waits though it is past its retention, or a grace that is longer than it was: the walk has passed here.
       if (id < next.expired[side]) next = { ...next, expired: withSide(next.expired, side, id) }
       if (waits) {
         const place = waitingId(side, key, timestamp, number)
-        this.#store.put(place, waiting)
+        this.#store.insert(place, waiting)
         if (place < next.closed[side]) next = { ...next, closed: withSide(next.closed, side, place) }
       }
     }
@@ -280,14 +280,9 @@ export class JoinTable {
       const from = progress.expired[side]
       const end = this.#expiryEnd(side)
       if (from >= end || left === 0) return from
-      const found: StoredEntry[] = []
-      for (const entry of this.#store.rawRange(from, end)) {
-        found.push(entry)
-        if (found.length === left) break
-      }
-      for (const { key, value } of found) this.#store.putRaw(key, null, value)
-      left -= found.length
-      return left === 0 ? `${found.at(-1)?.key}\u0000` : end
+      const removed = removeLowest(this.#store, from, end, left)
+      left -= removed.length
+      return left === 0 ? `${removed.at(-1)}\u0000` : end
     })
     const expired = positions as unknown as PerSide<string>
     if (

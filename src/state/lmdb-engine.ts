@@ -41,6 +41,13 @@ const keyEncoder = {
   readKey: (source: Buffer, start: number, end: number): string => latin1(source, start + 1, end),
 }
 
+/** Left to itself lmdb gives each value of a range memory of its own beside the heap, which costs more than to read it. */
+const valueEncoder = {
+  encode: (value: Buffer): Buffer => value,
+  /** @param bytes what lmdb reads into, which is longer than the value, and used again for the next one */
+  decode: (bytes: Buffer, length: number = bytes.length): Buffer => copyOf(bytes, 0, length),
+}
+
 const corruptCodes: ReadonlySet<unknown> = new Set([
   -30797, // MDB_PAGE_NOTFOUND
   -30796, // MDB_CORRUPTED
@@ -155,7 +162,7 @@ export class LmdbEngine implements StoreEngine {
         noSync: true,
         maxDbs: 1,
         cache: false,
-        encoding: 'binary',
+        encoder: valueEncoder,
         keyEncoder,
       })
     } catch (error) {

@@ -1,5 +1,8 @@
 // The ranges over a store that somebody goes through. A write ends them: they would go on over data that are no longer there,
 // and pin pages of the engine.
+import type { StoredEntry, StoreEngine } from './contracts.ts'
+import { merged } from './entries.ts'
+import type { SortedKeys } from './sorted-keys.ts'
 import { rangeInvalidated } from './store-errors.ts'
 
 /** From `low` on, below `high`; undefined: without a bound. */
@@ -11,22 +14,49 @@ export interface RangeBounds {
 
 export class OpenRanges {
   readonly #store: string
-  readonly #open = new Set<IterableIterator<unknown>>()
+  readonly #engine: StoreEngine
+  /** What they read of the engine. */
+  readonly #open = new Set<IterableIterator<StoredEntry>>()
   /** Grows with each write: a range that was begun before it is no longer right. */
   version = 0
 
-  constructor(store: string) {
+  constructor(store: string, engine: StoreEngine) {
     this.#store = store
+    this.#engine = engine
   }
 
-  /** @param below what it reads of the engine */
-  open(below: IterableIterator<unknown>): void {
+  /**
+   * What is written over what the engine holds, in one order. It throws RANGE_INVALIDATED once something was written after
+   * this call.
+   * @param dirty the keys that are written @param written the value of such a key; null: it is absent
+   */
+  over(
+    bounds: RangeBounds,
+    dirty: () => SortedKeys,
+    written: (key: string) => Buffer | null,
+  ): IterableIterator<StoredEntry> {
+    return this.#entries(bounds, dirty, written, this.version)
+  }
+
+  *#entries(
+    { low, high, reverse }: RangeBounds,
+    dirty: () => SortedKeys,
+    written: (key: string) => Buffer | null,
+    version: number,
+  ): IterableIterator<StoredEntry> {
+    this.#assertSame(version)
+    const above = dirty().within(low, high, reverse)
+    const below = this.#engine.range(low, high, reverse)
     this.#open.add(below)
-  }
-
-  close(below: IterableIterator<unknown>): void {
-    this.#open.delete(below)
-    below.return?.()
+    try {
+      for (const entry of merged(above, below, reverse, written)) {
+        yield entry
+        this.#assertSame(version)
+      }
+    } finally {
+      this.#open.delete(below)
+      below.return?.()
+    }
   }
 
   /** Something was written. */
@@ -37,8 +67,7 @@ export class OpenRanges {
     this.#open.clear()
   }
 
-  /** @throws RANGE_INVALIDATED when something was written since then */
-  assertSame(version: number): void {
+  #assertSame(version: number): void {
     if (version !== this.version) throw rangeInvalidated(this.#store)
   }
 }

@@ -78,6 +78,10 @@ export class SessionTable extends WindowTable {
     return end
   }
 
+  protected override removePlace(id: string): void {
+    this.store.delete(placeOf(id.slice(2 * timeBytes), timeIn(id, timeBytes), timeIn(id, 0)))
+  }
+
   protected idOf(key: string, start: number, end: number): string {
     return timeKey(end) + timeKey(start) + key
   }

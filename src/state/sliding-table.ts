@@ -4,7 +4,7 @@
 // key of its place:   80 · length of the key int32 · key bytes · start int64
 import type { Serde } from '../serde/serde.ts'
 import type { Timestamped } from './timestamped.ts'
-import { type Entry, place, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
+import { type Entry, place, timeBytes, timeIn, timeKey, type WindowEntryStore } from './window-entries.ts'
 import {
   byKey,
   lastTimeKey,
@@ -80,7 +80,7 @@ export class SlidingTable extends WindowTable {
     return windowFrom(id, entry, this.shape.sizeMs)
   }
 
-  protected remove({ key, start }: WindowEntry): void {
-    this.delete(key, start)
+  protected override removePlace(id: string): void {
+    this.store.delete(byKey(id.slice(timeBytes)) + timeKey(timeIn(id, 0)))
   }
 }

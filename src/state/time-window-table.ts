@@ -70,10 +70,6 @@ export class TimeWindowTable extends WindowTable {
     return windowFrom(id, entry, this.shape.sizeMs)
   }
 
-  protected remove({ id }: WindowEntry): void {
-    this.store.delete(id)
-  }
-
   protected idOf(key: string, start: number): string {
     if (start !== this.#start) {
       this.#prefix = timeKey(start)

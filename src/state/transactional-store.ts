@@ -22,12 +22,13 @@ import type {
   StoreIdentity,
   TransactionalStoreOptions,
 } from './contracts.ts'
-import { Entries, lastWrites, merged, sortedWrites } from './entries.ts'
+import { Entries, lastWrites, sortedWrites } from './entries.ts'
 import { absent, unknown } from './entry-table.ts'
 import { FlushPace } from './flush-pace.ts'
 import { HotEntry } from './hot-entry.ts'
-import { OpenRanges, type RangeBounds } from './open-ranges.ts'
+import { OpenRanges } from './open-ranges.ts'
 import { Overlay } from './overlay.ts'
+import type { SortedKeys } from './sorted-keys.ts'
 import { StoreCodec, prefixBounds } from './store-codec.ts'
 import { StoreDigest, withDigest } from './store-digest.ts'
 import { StoreMemory } from './store-memory.ts'
@@ -72,7 +73,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#pace = new FlushPace(options.clock, options.flushIntervalMs)
     this.#memory = options.memory ?? new StoreMemory()
     this.#known = new Entries(this.#memory)
-    this.#ranges = new OpenRanges(name)
+    this.#ranges = new OpenRanges(name, engine)
     this.#overlay = new Overlay(this.#known)
     this.#flushedCheckpoint = engine.checkpoint()
     this.#checkpoint = this.#flushedCheckpoint
@@ -98,6 +99,14 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   put(key: K, value: V): void {
     this.#put(this.#entry(key), value)
+  }
+
+  /** `put` of a key that is known not to be there, so that nobody reads what is. */
+  insert(key: K, value: V): void {
+    const entry = this.#entry(key)
+    this.#known.learn(entry, undefined)
+    invariant(this.#lengthOf(entry) < 0, 'what is inserted is not there', { store: this.name })
+    this.#put(entry, value)
   }
 
   delete(key: K): void {
@@ -158,7 +167,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   ): IterableIterator<StoredEntry> {
     this.#assertOpen()
     if (this.#hot?.isChanged && (high === undefined || this.#hot.key < high)) this.#settle()
-    return this.#raw({ low, high, reverse }, this.#ranges.version)
+    const dirty = (): SortedKeys => this.#overlay.sorted(this.#waiting)
+    return this.#ranges.over({ low, high, reverse }, dirty, (key) => this.#bytesOf(key))
   }
 
   /** Writes an entry by its bytes; null deletes it. @param present what is there, where it is at hand: it need not be read */
@@ -473,22 +483,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   *#decoded(entries: IterableIterator<StoredEntry>): IterableIterator<KeyValue<K, V>> {
     for (const { key, value } of entries)
       yield { key: this.#codec.keyOf(key), value: this.#codec.value(value) }
-  }
-
-  *#raw({ low, high, reverse }: RangeBounds, version: number): IterableIterator<StoredEntry> {
-    const ranges = this.#ranges
-    ranges.assertSame(version)
-    const dirty = this.#overlay.sorted(this.#waiting).within(low, high, reverse)
-    const engine = this.#engine.range(low, high, reverse)
-    ranges.open(engine)
-    try {
-      for (const entry of merged(dirty, engine, reverse, (written) => this.#bytesOf(written))) {
-        yield entry
-        ranges.assertSame(version)
-      }
-    } finally {
-      ranges.close(engine)
-    }
   }
 
   /** Null: it is absent. */

@@ -7,6 +7,7 @@
 // a place       -1 int64; -2, -3: early-marks.ts
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
+import type { StoredEntry } from './contracts.ts'
 import { withMarks } from './marked-values.ts'
 import { latin1Of } from './store-codec.ts'
 import type { Timestamped } from './timestamped.ts'
@@ -108,4 +109,24 @@ export const timeIn = (key: string, at: number): number => {
   let time = 0
   for (let index = at; index < at + timeBytes; index++) time = time * 256 + key.charCodeAt(index)
   return time
+}
+
+/**
+ * Removes the lowest entries of a range with the bytes in hand, so that none is read again.
+ * @returns their keys; fewer than `entriesMax`: these were all
+ */
+export const removeLowest = <V>(
+  store: Pick<TransactionalStore<string, V>, 'rawRange' | 'putRaw'>,
+  from: string,
+  to: string,
+  entriesMax: number,
+): string[] => {
+  const found: StoredEntry[] = []
+  if (from >= to || entriesMax === 0) return []
+  for (const entry of store.rawRange(from, to)) {
+    found.push(entry)
+    if (found.length === entriesMax) break
+  }
+  for (const { key, value } of found) store.putRaw(key, null, value)
+  return found.map(({ key }) => key)
 }

@@ -16,6 +16,7 @@ import {
   type Progress,
   progressBytes,
   progressKey,
+  removeLowest,
   timeBytes,
   timeIn,
   timeKey,
@@ -135,7 +136,8 @@ export abstract class WindowTable {
     const { progress } = this
     const end = timeKey(Math.max(0, last + 1))
     const taken = this.#walk(progress.closed, end, entriesMax)
-    this.#mark({ ...progress, closed: afterWalk(progress.closed, taken, end, entriesMax) })
+    const stop = taken.length === entriesMax ? taken.at(-1)?.id : undefined
+    this.#mark({ ...progress, closed: afterWalk(progress.closed, stop, end) })
     return taken
   }
 
@@ -187,10 +189,11 @@ export abstract class WindowTable {
   expire(entriesMax: number): boolean {
     const { progress } = this
     const end = timeKey(Math.max(0, this.lastExpired + 1))
-    const taken = this.#walk(progress.expired, end, entriesMax)
-    for (const entry of taken) this.remove(entry)
-    this.#mark({ ...progress, expired: afterWalk(progress.expired, taken, end, entriesMax) })
-    return taken.length === entriesMax
+    const removed = removeLowest(this.store, progress.expired, end, entriesMax)
+    for (const id of removed) this.removePlace(id)
+    const stop = removed.length === entriesMax ? removed.at(-1) : undefined
+    this.#mark({ ...progress, expired: afterWalk(progress.expired, stop, end) })
+    return removed.length === entriesMax
   }
 
   /** The time that stands first in the key of the lowest window from there on, or infinity. */
@@ -206,7 +209,9 @@ export abstract class WindowTable {
   /** The key of a window in the store. */
   protected abstract idOf(key: string, start: number, end: number): string
   protected abstract entryOf(id: string, entry: Entry): WindowEntry
-  protected abstract remove(entry: WindowEntry): void
+
+  /** What else says where the window is that had this key in the store. */
+  protected removePlace(_id: string): void {}
 
   protected get progress(): Progress {
     return (this.#progress.get() as Progress | undefined) ?? noProgress
@@ -238,9 +243,8 @@ export const byKey = (key: string): string => {
   return `${lastTimeKey}${bytes}${key}`
 }
 
-/** Where a walk goes on that begins at `from` and ends at `end`. */
-const afterWalk = (from: string, taken: readonly WindowEntry[], end: string, entriesMax: number): string => {
-  const last = taken.length === entriesMax ? taken.at(-1) : undefined
-  if (last !== undefined) return `${last.id}\u0000`
+/** Where a walk goes on that came from `from` to `end`, or was broken off after `stop`. */
+const afterWalk = (from: string, stop: string | undefined, end: string): string => {
+  if (stop !== undefined) return `${stop}\u0000`
   return from > end ? from : end
 }

@@ -119,6 +119,38 @@ describe('TransactionalStore', () => {
     expect(store.uncommittedBytes).toBe(0)
   })
 
+  it('asks nobody about a key that is inserted, keeps its digest, and refuses one that it knows', () => {
+    const asked: string[] = []
+    class Engine extends MemoryEngine {
+      override get(key: string): Buffer | undefined {
+        asked.push(key)
+        return super.get(key)
+      }
+    }
+    const engine = new Engine()
+    engine.reset(identity)
+    const options = { name: 'totals', key: rawKeys, value: string, engine, clock, digest: true }
+    const store = new TransactionalStore<string, string>(options)
+    expect(store.scanDigest(1)).toBe(true)
+    store.mark()
+    store.insert('a', 'undone')
+    store.undo()
+    store.insert('a', 'one')
+    store.insert('b', 'two')
+    expect(code(() => store.insert('b', 'three'))).toBe('INVARIANT_BROKEN')
+    const changes = ['one', 'two'].map((text) => Buffer.from(text).toString('hex'))
+    expect(drained(store)).toEqual([
+      ['a', changes[0]],
+      ['b', changes[1]],
+    ])
+    store.commitOverlay(at(1))
+    expect(asked).toEqual([])
+    const known = store.digest
+    store.forgetDigest()
+    expect(store.scanDigest(9)).toBe(true)
+    expect(store.digest).toBe(known)
+  })
+
   describe('takes the old value of a key for its digest from below the overlay', () => {
     const counted = (store: TransactionalStore<string, number>): string => {
       const digest = new StateDigest()
@@ -411,6 +443,31 @@ describe('TransactionalStore', () => {
     reading.next()
     store.get('b')
     expect(reading.next().value?.key).toBe('b')
+  })
+
+  it('ends what a range reads of the engine with the write, not only when somebody reads on', () => {
+    let open = 0
+    class Engine extends MemoryEngine {
+      override *range(...bounds: Parameters<MemoryEngine['range']>): ReturnType<MemoryEngine['range']> {
+        open += 1
+        try {
+          yield* super.range(...bounds)
+        } finally {
+          open -= 1
+        }
+      }
+    }
+    const engine = new Engine()
+    engine.reset(identity)
+    engine.write(
+      ['a', 'b'].map((key) => ({ key, value: int64.encode(1) })),
+      at(1),
+    )
+    const store = new TransactionalStore({ name: 'totals', key: string, value: int64, engine, clock })
+    store.all().next()
+    expect(open).toBe(1)
+    store.put('c', 1)
+    expect(open).toBe(0)
   })
 
   it('restores from the changelog: the last value wins, caches are forgotten', () => {
