@@ -5,6 +5,7 @@
 // A third is for what waits to be flushed; when it is full the largest store flushes. A third each is for the two
 // generations of the read caches, which age together: when the young ones are full, all become old, and the old ones go.
 // So the total is about the budget, and one transaction more. What waits is estimated (overlay.ts), what is cached is counted.
+import { FlushTurns } from './flush-pace.ts'
 
 const defaultBytesMax = 128 << 20
 
@@ -19,6 +20,8 @@ export interface MemoryUser {
 }
 
 export class StoreMemory {
+  /** Of the stores under this budget. */
+  readonly turns: FlushTurns = new FlushTurns()
   readonly #shareBytes: number
   readonly #users = new Set<MemoryUser>()
   #waitingBytes = 0

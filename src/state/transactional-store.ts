@@ -70,8 +70,8 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#engine = engine
     const changeBytesMax = options.changeBytesMax ?? Number.POSITIVE_INFINITY
     this.#codec = new StoreCodec(name, key, value, engine.keyBytesMax, changeBytesMax)
-    this.#pace = new FlushPace(options.clock, options.flushIntervalMs)
     this.#memory = options.memory ?? new StoreMemory()
+    this.#pace = new FlushPace(options.clock, this.#memory.turns, options.flushIntervalMs)
     this.#known = new Entries(this.#memory)
     this.#ranges = new OpenRanges(name, engine)
     this.#overlay = new Overlay(this.#known)
@@ -238,8 +238,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #settle(): void {
     const sealed = this.#sealed
     this.#sealed = false
-    this.#hot?.settle()
-    this.#sealed = sealed
+    try {
+      this.#hot?.settle()
+    } finally {
+      this.#sealed = sealed
+    }
   }
 
   #write(entry: number, source: Buffer, start: number, length: number): void {
@@ -315,12 +318,12 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       this.drainChanges(() => {})
     this.#digest?.commit()
     this.#waits(this.#waitingBytes + this.#overlay.bytes)
-    this.#pace.committed(this.#overlay.ids.length)
+    const isDue = this.#pace.committed(this.#overlay.ids.length)
     this.#overlay.commit(this.#waiting)
     this.#known.tell()
     this.#checkpoint = withDigest(checkpoint, this.#digest?.text)
     this.#ranges.changed()
-    if (this.#pace.isDue) this.flush()
+    if (isDue) this.flush()
     this.#memory.flushExcess(this)
   }
 
@@ -381,7 +384,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   applyChangelog(entries: readonly ChangelogEntry[], checkpoint: Checkpoint): void {
     this.#assertOpen()
     this.loads += 1
-    invariant(this.#overlay.ids.length === 0, 'no transaction is open while a store restores', {
+    invariant(this.#overlay.bytes === 0, 'no transaction is open while a store restores', {
       store: this.name,
     })
     assertForward(this.name, this.#checkpoint, checkpoint)
