@@ -109,6 +109,9 @@ const scan = async (
   if (durationMs > 0) log.debug('a store was read for its digest', { task, store: store.name, durationMs })
 }
 
+/** How many entries a store of this digest has. */
+export const entriesIn = (digest: string): string => digest.slice(0, digest.indexOf('.'))
+
 const divergences = async (
   stores: readonly RestoredStore[],
   options: DigestCheckOptions<never>,
@@ -122,6 +125,7 @@ const divergences = async (
     const found = store.digest
     const state = committedState(witnesses, store.name)
     // A digest goes by the bytes, which are others where headers were turned on or off since.
+    store.doubted = state === undefined && found !== undefined && entriesIn(found) !== '0'
     const isComparable = state === undefined || !turnedHeaders(state.layout, restored.code)
     const committed = (isComparable && state?.digest) || kept
     if (found === undefined || committed === undefined || committed === found) continue
@@ -140,9 +144,6 @@ const placeOf = ({ restored, committed, found, changelogEnd }: Divergence) => ({
   committedChangelogEnd: changelogEnd,
   changelogOffset: restored.store.checkpoint()?.changelogOffset,
 })
-
-/** How many entries a store of this digest has. */
-export const entriesIn = (digest: string): string => digest.slice(0, digest.indexOf('.'))
 
 const divergedError = (divergence: Divergence): MillstreamError => {
   const { committed, found } = divergence

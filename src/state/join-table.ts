@@ -218,7 +218,8 @@ export class JoinTable {
     let next = kept === before ? progress : { ...progress, kept: withSide(progress.kept, side, kept) }
     if (waits || timestamp >= this.#visibleFrom(kept)) {
       // Later than all others of its side: none is of the same time.
-      const number = timestamp > before ? 0 : this.#unusedNumber(side, key, timestamp)
+      const isLatest = timestamp > before
+      const number = isLatest ? 0 : this.#unusedNumber(side, key, timestamp)
       const id = this.#idOf(side, key, timestamp, number)
       this.#store.insert(id, { side, value })
       this.#filter().note(side, this.#startOf(timestamp), key)
@@ -226,7 +227,9 @@ export class JoinTable {
       if (id < next.expired[side]) next = { ...next, expired: withSide(next.expired, side, id) }
       if (waits) {
         const place = waitingId(side, key, timestamp, number)
-        this.#store.insert(place, waiting)
+        // The place of another one, too: of a record that is kept elsewhere since the window was another one (0020).
+        if (isLatest) this.#store.insert(place, waiting)
+        else this.#store.put(place, waiting)
         if (place < next.closed[side]) next = { ...next, closed: withSide(next.closed, side, place) }
       }
     }
@@ -358,8 +361,9 @@ export class JoinTable {
     const kept = this.#idOf(side, key, timestamp, number)
     const entry = this.#store.get(kept) as Kept | undefined
     invariant(entry !== undefined, 'what waits is kept', { store: this.#store.name, timestamp })
-    this.#store.delete(kept)
+    // In this order: of a changelog without transactions a beginning may be all there is.
     this.#store.delete(id)
+    this.#store.delete(kept)
     return { side, key, timestamp, number, value: entry.value }
   }
 

@@ -40,6 +40,11 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   readonly name: string
   /** Grows when something else than its own transactions changes what it holds. */
   loads: number = 0
+  /**
+   * Nothing vouches for what it holds: a changelog that was written without transactions may hold writes of records that were
+   * never committed, and are there though nobody has put them yet.
+   */
+  doubted: boolean = false
   readonly #engine: StoreEngine
   readonly #codec: StoreCodec<K, V>
   readonly #memory: StoreMemory
@@ -101,11 +106,13 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#put(this.#entry(key), value)
   }
 
-  /** `put` of a key that is known not to be there, so that nobody reads what is. */
+  /** `put` of a key that is known not to be there, so that nobody reads what is, unless the store is `doubted`. */
   insert(key: K, value: V): void {
     const entry = this.#entry(key)
-    this.#known.learn(entry, undefined)
-    invariant(this.#lengthOf(entry) < 0, 'what is inserted is not there', { store: this.name })
+    if (!this.doubted) {
+      this.#known.learn(entry, undefined)
+      invariant(this.#lengthOf(entry) < 0, 'what is inserted is not there', { store: this.name })
+    }
     this.#put(entry, value)
   }
 
@@ -308,7 +315,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
 
   /**
    * The transaction is committed in Kafka: its writes become committed state, up to `checkpoint`.
-   * @throws STORE_FAILED when the flush fails; what was committed stays readable, and the next commit flushes again.
+   * @throws STORE_FAILED when the flush fails; what was committed stays readable, and a later commit flushes again.
    */
   commitOverlay(checkpoint: Checkpoint): void {
     this.#assertOpen()

@@ -5,6 +5,7 @@
 // a window      timestamp int64 (ms since the epoch) · value
 // progress      key FF; -1 - time int64 · length int32 · closed · expired
 // a place       -1 int64; -2, -3: early-marks.ts
+import { invariant } from '../base/assert.ts'
 import { readInt64, writeInt64 } from '../record/varint.ts'
 import type { Serde } from '../serde/serde.ts'
 import type { StoredEntry } from './contracts.ts'
@@ -121,8 +122,9 @@ export const removeLowest = <V>(
   to: string,
   entriesMax: number,
 ): string[] => {
+  invariant(entriesMax > 0, 'a walk goes on')
   const found: StoredEntry[] = []
-  if (from >= to || entriesMax === 0) return []
+  if (from >= to) return []
   for (const entry of store.rawRange(from, to)) {
     found.push(entry)
     if (found.length === entriesMax) break

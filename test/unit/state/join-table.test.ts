@@ -140,6 +140,27 @@ describe('the store of a join', () => {
     expect(entries()).toBe(2)
   })
 
+  it('keeps its digest where what waits is there already, of a record that an earlier window kept elsewhere', () => {
+    const value = joinEntries(string as Serde<unknown>, int64 as Serde<unknown>)
+    const options = { name: 'kept', key: rawKeys, value, engine, clock: new TestClock(), digest: true }
+    const commit = (shapeThen: JoinShape, offset: number): void => {
+      const opened = new TransactionalStore<string, JoinEntry>(options)
+      while (!opened.scanDigest(9));
+      const before = new JoinTable(opened, string as Serde<unknown>, shapeThen)
+      opened.mark()
+      before.advance(15, true)
+      before.keep(leftSide, 'k', 15, 'l15', true)
+      opened.commitOverlay(at(offset))
+      const told = opened.digest
+      opened.forgetDigest()
+      while (!opened.scanDigest(9));
+      expect(opened.digest).toBe(told)
+      opened.close()
+    }
+    commit(shape, 1)
+    commit({ ...shape, beforeMs: 1, afterMs: 1 }, 2)
+  })
+
   it('does not remove what waits and is found no more', () => {
     left(10, true)
     table.advance(1000, false)

@@ -151,6 +151,29 @@ describe('TransactionalStore', () => {
     expect(store.digest).toBe(known)
   })
 
+  it('looks for what is inserted where nothing vouches for what it holds', () => {
+    const engine = new MemoryEngine()
+    engine.reset(identity)
+    engine.write([{ key: 'a', value: Buffer.from('never committed') }], at(1))
+    const store = new TransactionalStore({
+      name: 'totals',
+      key: rawKeys,
+      value: string,
+      engine,
+      clock,
+      digest: true,
+    })
+    while (!store.scanDigest(9));
+    store.doubted = true
+    store.mark()
+    store.insert('a', 'one')
+    store.commitOverlay(at(2))
+    const told = store.digest
+    store.forgetDigest()
+    while (!store.scanDigest(9));
+    expect([store.get('a'), store.digest]).toEqual(['one', told])
+  })
+
   describe('takes the old value of a key for its digest from below the overlay', () => {
     const counted = (store: TransactionalStore<string, number>): string => {
       const digest = new StateDigest()
