@@ -2,6 +2,7 @@
 // the checkpoint, so that data, offset and digest always reach the disk together. It is not known for a store that was
 // written without one, that is being restored from nothing, or whose number of entries is another one than it says; then
 // a scan over the engine finds it out.
+import { invariant } from '../base/assert.ts'
 import type { Checkpoint, EngineWrite, StoreEngine } from './contracts.ts'
 import { type EntryTable, unknown } from './entry-table.ts'
 import { StateDigest } from './state-digest.ts'
@@ -22,6 +23,8 @@ export class StoreDigest {
   /** Undefined where it is not known. */
   #committed: StateDigest | undefined
   #scan: Scan | undefined
+  /** Of the overlay that it was last told of. */
+  #toldVersion = -1
 
   /** @param text as it lies beside the data of the engine */
   constructor(engine: StoreEngine, text: string | undefined) {
@@ -35,8 +38,18 @@ export class StoreDigest {
     return this.#committed?.text
   }
 
-  /** Of what will be committed, after `begin` and a `change` for each key. */
-  get nextText(): string | undefined {
+  /** It was told each change that the store had at this version of its overlay. */
+  told(version: number): void {
+    this.#toldVersion = version
+  }
+
+  isTold(version: number): boolean {
+    return version === this.#toldVersion
+  }
+
+  /** Of what will be committed, after `begin`, a `change` for each key, and `told`; undefined where it is not known. */
+  nextTextAt(version: number, store: string): string | undefined {
+    invariant(this.isTold(version), 'nothing is written after the changes were drained', { store })
     return this.#committed === undefined ? undefined : this.#next.text
   }
 

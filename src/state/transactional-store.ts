@@ -65,8 +65,6 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
   #sealed = false
 
   readonly #ranges: OpenRanges
-  /** Of the overlay that the digest was last told of. */
-  #digestedVersion = -1
   #closed = false
 
   constructor(options: TransactionalStoreOptions<K, V>) {
@@ -294,7 +292,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
       digest?.change(table, id)
       visit(table.arena, table.keyStart(id), table.keyLength(id), table.valueStart(id), table.valueLength(id))
     }
-    this.#digestedVersion = this.#ranges.version
+    this.#digest?.told(this.#ranges.version)
   }
 
   /**
@@ -302,15 +300,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
    * it is not known.
    */
   get nextDigest(): string | undefined {
-    if (this.#digest === undefined) return undefined
-    invariant(
-      this.#digestedVersion === this.#ranges.version,
-      'nothing is written after the changes were drained',
-      {
-        store: this.name,
-      },
-    )
-    return this.#digest.nextText
+    return this.#digest?.nextTextAt(this.#ranges.version, this.name)
   }
 
   /**
@@ -321,8 +311,7 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     this.#assertOpen()
     assertForward(this.name, this.#checkpoint, checkpoint)
     this.#settle()
-    if (this.#digest !== undefined && this.#digestedVersion !== this.#ranges.version)
-      this.drainChanges(() => {})
+    if (this.#digest?.isTold(this.#ranges.version) === false) this.drainChanges(() => {})
     this.#digest?.commit()
     this.#waits(this.#waitingBytes + this.#overlay.bytes)
     const isDue = this.#pace.committed(this.#overlay.ids.length)
@@ -362,9 +351,9 @@ export class TransactionalStore<K, V> implements KeyValueStore<K, V> {
     const checkpoint = this.#checkpoint
     if (checkpoint !== undefined && (this.#waiting.length > 0 || checkpoint !== this.#flushedCheckpoint)) {
       // What was drained stays so: another store may ask for the flush before the commit is answered (StoreMemory).
-      const drained = this.#digestedVersion === this.#ranges.version
+      const isTold = this.#digest?.isTold(this.#ranges.version)
       this.#ranges.changed()
-      if (drained) this.#digestedVersion = this.#ranges.version
+      if (isTold === true) this.#digest?.told(this.#ranges.version)
       const { table } = this.#known
       this.#engine.write(sortedWrites(table, this.#waiting), checkpoint)
       for (const id of this.#waiting) table.setWaiting(id, false)
