@@ -71,10 +71,11 @@ const lostCommits =
       const losses = lossesOf(bench, side)
       for (const proxy of proxies) proxy.rules = losses.rules
       const wanted = bench.short ? 10 : 60
-      await bench.until(`${wanted} lost commits`, () => losses.lost >= wanted, 120_000)
+      // One time in sixty none of the first ten was to be looked up.
+      const isEnough = (): boolean => losses.lost >= wanted && losses.lookedUp > 0
+      await bench.until(`${wanted} lost commits, one of them looked up`, isEnough, 120_000)
       for (const proxy of proxies) proxy.rules = {}
       await bench.finish()
-      bench.expect(losses.lookedUp > 0, 'outcomes that were looked up', 'some', losses.lookedUp)
       return `${losses.lost} commits without an answer, ${losses.lookedUp} of them silenced until the producer began anew`
     } finally {
       await takeAway(bench, proxies)
