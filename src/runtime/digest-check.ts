@@ -124,8 +124,8 @@ const divergences = async (
     if (store.digest === undefined) await scan(restored, options)
     const found = store.digest
     const state = committedState(witnesses, store.name)
-    // A digest goes by the bytes, which are others where headers were turned on or off since.
     store.doubted = state === undefined && found !== undefined && entriesIn(found) !== '0'
+    // A digest goes by the bytes, which are others where headers were turned on or off since.
     const isComparable = state === undefined || !turnedHeaders(state.layout, restored.code)
     const committed = (isComparable && state?.digest) || kept
     if (found === undefined || committed === undefined || committed === found) continue

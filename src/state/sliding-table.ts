@@ -14,6 +14,8 @@ import {
   WindowTable,
 } from './window-table.ts'
 
+const placeOf = (key: string, start: number): string => byKey(key) + timeKey(start)
+
 export class SlidingTable extends WindowTable {
   readonly shape: SlidingShape
 
@@ -24,12 +26,12 @@ export class SlidingTable extends WindowTable {
 
   put(key: string, start: number, value: unknown, timestamp: number): void {
     this.store.put(this.idOf(key, start), { value, timestamp })
-    this.store.put(byKey(key) + timeKey(start), place)
+    this.store.put(placeOf(key, start), place)
   }
 
   delete(key: string, start: number): void {
     this.store.delete(this.idOf(key, start))
-    this.store.delete(byKey(key) + timeKey(start))
+    this.store.delete(placeOf(key, start))
   }
 
   getWindow(key: string, start: number): Timestamped<unknown> | undefined {
@@ -81,6 +83,6 @@ export class SlidingTable extends WindowTable {
   }
 
   protected override removePlace(id: string): void {
-    this.store.delete(byKey(id.slice(timeBytes)) + timeKey(timeIn(id, 0)))
+    this.store.delete(placeOf(id.slice(timeBytes), timeIn(id, 0)))
   }
 }

@@ -136,8 +136,8 @@ export abstract class WindowTable {
     const { progress } = this
     const end = timeKey(Math.max(0, last + 1))
     const taken = this.#walk(progress.closed, end, entriesMax)
-    const stop = taken.length === entriesMax ? taken.at(-1)?.id : undefined
-    this.#mark({ ...progress, closed: afterWalk(progress.closed, stop, end) })
+    const ids = taken.map(({ id }) => id)
+    this.#mark({ ...progress, closed: afterWalk(progress.closed, ids, end, entriesMax) })
     return taken
   }
 
@@ -191,8 +191,7 @@ export abstract class WindowTable {
     const end = timeKey(Math.max(0, this.lastExpired + 1))
     const removed = removeLowest(this.store, progress.expired, end, entriesMax)
     for (const id of removed) this.removePlace(id)
-    const stop = removed.length === entriesMax ? removed.at(-1) : undefined
-    this.#mark({ ...progress, expired: afterWalk(progress.expired, stop, end) })
+    this.#mark({ ...progress, expired: afterWalk(progress.expired, removed, end, entriesMax) })
     return removed.length === entriesMax
   }
 
@@ -243,8 +242,8 @@ export const byKey = (key: string): string => {
   return `${lastTimeKey}${bytes}${key}`
 }
 
-/** Where a walk goes on that came from `from` to `end`, or was broken off after `stop`. */
-const afterWalk = (from: string, stop: string | undefined, end: string): string => {
-  if (stop !== undefined) return `${stop}\u0000`
+/** Where a walk goes on that began at `from`, passed these keys, and ends at `end`. */
+const afterWalk = (from: string, passed: readonly string[], end: string, entriesMax: number): string => {
+  if (passed.length === entriesMax) return `${passed.at(-1)}\u0000`
   return from > end ? from : end
 }

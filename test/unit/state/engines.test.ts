@@ -7,7 +7,7 @@ import { nodePorts } from '../../../src/base/node-ports.ts'
 import type { EngineWrite, StoreEngine } from '../../../src/state/contracts.ts'
 import { LmdbEngine } from '../../../src/state/lmdb-engine.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
-import { at, identity, withDirectory } from './support.ts'
+import { at, code, identity, withDirectory } from './support.ts'
 
 const lmdb = (directory: string): LmdbEngine => new LmdbEngine({ directory, disk: nodePorts.disk })
 const writes = (entries: Record<string, string | null>): EngineWrite[] =>
@@ -133,14 +133,6 @@ describe('engine lmdb on disk', () => {
     opened.close()
   }
   const file = (): string => path.join(directory, 'data.mdb')
-  const code = (run: () => unknown): string => {
-    try {
-      run()
-      return 'none'
-    } catch (error) {
-      return (error as { code: string }).code
-    }
-  }
 
   it('is there again after close and open', () => {
     filled()

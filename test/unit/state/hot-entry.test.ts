@@ -2,8 +2,9 @@
 // changelog gets its last value, once per transaction.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { Serde } from '../../../src/serde/serde.ts'
 import { string } from '../../../src/serde/text.ts'
-import { at, changesOf, storeOf } from './support.ts'
+import { at, changesOf, code, storeOf } from './support.ts'
 
 const hotKey = '\u00ff'
 const large = 'x'.repeat(2000)
@@ -231,6 +232,23 @@ describe('HotEntry', () => {
     expect(store.uncommittedBytes).toBe(before)
     store.seal()
     expect(changesOf(store)).toHaveLength(3)
+  })
+
+  it('leaves the store sealed where its bytes cannot be made', () => {
+    const refusing: Serde<string> = {
+      ...string,
+      encode: () => {
+        throw new Error('not this one')
+      },
+    }
+    const { encodeInto: _, ...slow } = refusing
+    const { store } = storeOf(slow)
+    const hot = store.hotEntry('k', (value) => value.length)
+    store.mark()
+    hot.set('v')
+    store.seal()
+    expect(code(() => store.drainChanges(() => {}))).toBe('SERIALIZATION_FAILED')
+    expect(code(() => hot.set('w'))).toBe('CONTEXT_EXPIRED')
   })
 
   it('is one per store', () => {

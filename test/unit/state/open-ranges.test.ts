@@ -4,16 +4,7 @@ import { int64 } from '../../../src/serde/numbers.ts'
 import { string } from '../../../src/serde/text.ts'
 import { MemoryEngine } from '../../../src/state/memory-engine.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
-import { at, identity, storeOf, TestClock } from './support.ts'
-
-const code = (run: () => unknown): string => {
-  try {
-    run()
-    return 'none'
-  } catch (error) {
-    return (error as { code: string }).code
-  }
-}
+import { at, code, identity, storeOf, TestClock } from './support.ts'
 
 describe('a write', () => {
   it('ends a range that is read on after a write', () => {

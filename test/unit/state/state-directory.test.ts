@@ -5,7 +5,7 @@ import { nodePorts } from '../../../src/base/node-ports.ts'
 import type { Disk } from '../../../src/base/ports.ts'
 import { openStoreEngine } from '../../../src/state/open-store-engine.ts'
 import { StateDirectory } from '../../../src/state/state-directory.ts'
-import { at, identity, withDirectory } from './support.ts'
+import { at, code, identity, withDirectory } from './support.ts'
 
 const { disk } = nodePorts
 const openRoot = (
@@ -13,14 +13,6 @@ const openRoot = (
   changes: { applicationId?: string; clusterId?: string } = {},
 ): StateDirectory =>
   new StateDirectory({ disk, stateDir, applicationId: 'orders', clusterId: 'cluster-1', ...changes })
-const code = (run: () => unknown): string => {
-  try {
-    run()
-    return 'none'
-  } catch (error) {
-    return (error as { code: string }).code
-  }
-}
 
 describe('StateDirectory', () => {
   it('is held by one at a time', () =>

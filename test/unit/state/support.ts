@@ -36,6 +36,16 @@ export const withDirectory = <T>(use: (directory: string) => T): T => {
   }
 }
 
+/** The code of what it throws, or `none`. */
+export const code = (run: () => unknown): string => {
+  try {
+    run()
+    return 'none'
+  } catch (error) {
+    return (error as { code: string }).code
+  }
+}
+
 export class TestClock implements Clock {
   ms = 0
   now(): number {
@@ -57,6 +67,15 @@ export const changesOf = (store: {
     changes.push([key, value])
   })
   return changes
+}
+
+/** The digest of what a store holds, found out anew. Nothing of it waits for a commit. */
+export const scannedDigest = (
+  store: Pick<TransactionalStore<never, never>, 'digest' | 'forgetDigest' | 'scanDigest'>,
+): string | undefined => {
+  store.forgetDigest()
+  while (!store.scanDigest(9));
+  return store.digest
 }
 
 export const storeClock = new TestClock()

@@ -10,18 +10,20 @@ import { StateDigest } from '../../../src/state/state-digest.ts'
 import { rawKeys } from '../../../src/state/store-codec.ts'
 import { StoreMemory } from '../../../src/state/store-memory.ts'
 import { TransactionalStore } from '../../../src/state/transactional-store.ts'
-import { at, changesOf, identity, record, storeClock as clock, storeOf, withDirectory } from './support.ts'
+import {
+  at,
+  changesOf,
+  code,
+  identity,
+  record,
+  scannedDigest,
+  storeClock as clock,
+  storeOf,
+  withDirectory,
+} from './support.ts'
 
 const drained = (store: Parameters<typeof changesOf>[0]): [string, string | null][] =>
   changesOf(store).map(([key, value]) => [key, value === null ? null : value.toString('hex')])
-const code = (run: () => unknown): string => {
-  try {
-    run()
-    return 'none'
-  } catch (error) {
-    return (error as { code: string }).code
-  }
-}
 
 afterEach(() => {
   clock.ms = 0
@@ -145,10 +147,7 @@ describe('TransactionalStore', () => {
     ])
     store.commitOverlay(at(1))
     expect(asked).toEqual([])
-    const known = store.digest
-    store.forgetDigest()
-    expect(store.scanDigest(9)).toBe(true)
-    expect(store.digest).toBe(known)
+    expect(store.digest).toBe(scannedDigest(store))
   })
 
   it('looks for what is inserted where nothing vouches for what it holds', () => {
@@ -168,10 +167,7 @@ describe('TransactionalStore', () => {
     store.mark()
     store.insert('a', 'one')
     store.commitOverlay(at(2))
-    const told = store.digest
-    store.forgetDigest()
-    while (!store.scanDigest(9));
-    expect([store.get('a'), store.digest]).toEqual(['one', told])
+    expect([store.get('a'), store.digest]).toEqual(['one', scannedDigest(store)])
   })
 
   describe('takes the old value of a key for its digest from below the overlay', () => {
