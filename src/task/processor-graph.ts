@@ -178,14 +178,19 @@ class NodeContext implements ProcessorContext {
 
   forward(record: StreamRecord<unknown, unknown>, output?: string): void {
     if (!this.#task.inHand) throw this.#expired('forward')
-    if (output !== undefined) {
-      const child = this.outputs.get(output)
-      if (child === undefined) throw this.#undeclared(output)
-      child.process(record)
-      return
-    }
+    if (output !== undefined) return this.#child(output).process(record)
     const { children } = this
     for (let index = 0; index < children.length; index++) (children[index] as Receiver).process(record)
+  }
+
+  #child(output: string): Receiver {
+    const child = this.outputs.get(output)
+    if (child !== undefined) return child
+    throw new MillstreamError('OUTPUT_NOT_DECLARED', {
+      what: `the processor forwarded to the output ${output}, which it did not declare`,
+      where: { processor: this.#node.name, declared: [...this.outputs.keys()].join(' ') },
+      fix: 'Name the output in the outputs of the processor.',
+    })
   }
 
   store(name: string): ReturnType<ProcessorContext['store']> {
@@ -276,14 +281,6 @@ class NodeContext implements ProcessorContext {
       what: `${call} was called when no record was in hand`,
       where: { processor: this.#node.name, task: this.#task.id },
       fix: 'Forward inside process or a punctuator, before it returns; asynchronous work does not belong into them.',
-    })
-  }
-
-  #undeclared(output: string): MillstreamError {
-    return new MillstreamError('OUTPUT_NOT_DECLARED', {
-      what: `the processor forwarded to the output ${output}, which it did not declare`,
-      where: { processor: this.#node.name, declared: [...this.outputs.keys()].join(' ') },
-      fix: 'Name the output in the outputs of the processor.',
     })
   }
 }

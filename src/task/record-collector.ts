@@ -161,7 +161,7 @@ export class RecordCollector {
 
   /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. @returns where */
   collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): number {
-    this.#encodeKey(topic, record)
+    this.#placeKey(topic, record)
     const partition =
       this.#keyLength < 0
         ? spare % topic.partitions
@@ -172,7 +172,7 @@ export class RecordCollector {
 
   /** As `collect`, to a partition that the topic has. */
   collectTo(topic: OutputTopic, record: StreamRecord<unknown, unknown>, partition: number): void {
-    this.#encodeKey(topic, record)
+    this.#placeKey(topic, record)
     this.#appendRecord(topic, partition, record)
   }
 
@@ -331,20 +331,23 @@ export class RecordCollector {
     })
   }
 
-  #encodeKey(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
+  #placeKey(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
     const serde = topic.key
+    const source = record.keySource
     if (
-      record.keySource !== undefined &&
-      record.keySerde === serde &&
-      serde.acceptsAllBytes &&
-      record.keyLength >= 0
-    ) {
-      this.#key = record.keySource
-      this.#keyStart = record.keyStart
-      this.#keyLength = record.keyLength
-      return
-    }
-    const { key } = record
+      source === undefined ||
+      record.keySerde !== serde ||
+      serde.acceptsAllBytes !== true ||
+      record.keyLength < 0
+    )
+      return this.#encodeKey(topic, record.key)
+    this.#key = source
+    this.#keyStart = record.keyStart
+    this.#keyLength = record.keyLength
+  }
+
+  #encodeKey(topic: OutputTopic, key: unknown): void {
+    const serde = topic.key
     this.#key = this.#keyScratch
     this.#keyStart = 0
     try {

@@ -23,6 +23,16 @@ export interface QueueStart {
   readonly partitionTime: number
 }
 
+/** What a record at hand has that others have not: in one place, so that going on to the next record forgets it at once. */
+class OddHead {
+  /** With the timestamp that was extracted or chosen for it. */
+  record: StreamRecord<unknown, unknown> | undefined
+  error: MillstreamError | undefined
+  /** What becomes of it, whatever the policy of the worker. */
+  verdict: 'fail' | 'skip' | undefined
+  attempts = 0
+}
+
 export class RecordQueue {
   /** The topic as the broker knows it. */
   readonly topic: string
@@ -33,12 +43,9 @@ export class RecordQueue {
   readonly #batches: BatchView[] = []
   readonly #cursor = new RecordCursor()
   #hasHead = false
-  #headRecord: StreamRecord<unknown, unknown> | undefined
   #headTimestamp = -1
-  #headError: MillstreamError | undefined
-  /** What becomes of the head, whatever the policy of the worker. */
-  #headVerdict: 'fail' | 'skip' | undefined
-  #headAttempts = 0
+  /** Undefined for nearly every record. */
+  #odd: OddHead | undefined
   /** Begins as a number, as the position does: in a field that began undefined V8 makes an object of each timestamp. */
   #partitionTime = -1
   #committedPartitionTime = -1
@@ -102,12 +109,12 @@ export class RecordQueue {
 
   /** The topic says what becomes of the record at hand. */
   get headVerdict(): 'fail' | 'skip' | undefined {
-    return this.#headVerdict
+    return this.#odd?.verdict
   }
 
   /** The record at hand has failed. @returns how often by now */
   countFailure(): number {
-    return ++this.#headAttempts
+    return ++this.#oddHead.attempts
   }
 
   /** Timestamp of the record at hand by its extractor, ms; what could not be extracted is an error of `head`. */
@@ -152,9 +159,9 @@ export class RecordQueue {
 
   /** The record at hand. @throws TIMESTAMP_INVALID, or what the timestamp extractor threw. */
   head(): StreamRecord<unknown, unknown> {
-    if (this.#headError !== undefined) throw this.#headError
+    if (this.#odd?.error !== undefined) throw this.#odd.error
     // Not kept: most records are asked for once, and to write a new object into an old one costs more than to make it again.
-    return this.#headRecord ?? this.#makeRecord()
+    return this.#odd?.record ?? this.#makeRecord()
   }
 
   /**
@@ -208,10 +215,7 @@ export class RecordQueue {
     this.#heldBatches.length = 0
     this.#cursor.release()
     this.#hasHead = false
-    this.#headRecord = undefined
-    this.#headError = undefined
-    this.#headVerdict = undefined
-    this.#headAttempts = 0
+    this.#odd = undefined
     this.#bufferedBytes = 0
     this.#batch = undefined
     this.#gateIsShut = false
@@ -221,33 +225,39 @@ export class RecordQueue {
     this.#endOffset = -1
   }
 
+  // The loop over all records: what is rare is in functions of its own, so that V8 inlines what is not.
   #advance(): void {
-    this.#headRecord = undefined
-    this.#headError = undefined
-    this.#headVerdict = undefined
-    this.#headAttempts = 0
+    this.#odd = undefined
     const cursor = this.#cursor
-    for (;;) {
+    do {
       while (this.#waitsAtCursor || cursor.next()) {
         // A fetch may start inside a batch: what lies below the position was processed before.
         if (cursor.offset < this.#position) continue
-        this.#headTimestamp = this.#timestampOfHead()
+        const { timestamp } = cursor
+        const isPlain = timestamp >= 0 && this.source.timestampExtractor === undefined
+        this.#headTimestamp = isPlain && Number.isSafeInteger(timestamp) ? timestamp : this.#otherTimestamp()
         this.#hasHead = !this.#waitsAtCursor
         return
       }
-      this.#endBatch()
-      const batch = this.#batches[0]
-      if (batch === undefined) break
-      this.#gateIsShut = this.#gate?.lets(batch) === false
-      // The position stays where it is: before the first record of the batch.
-      if (this.#gateIsShut) return this.#holdBack()
-      this.#batches.shift()
-      this.#batch = batch
-      cursor.reset(batch)
+    } while (this.#nextBatch())
+  }
+
+  /** Goes before the first record of the next batch. @returns false where there is none, or it is held back */
+  #nextBatch(): boolean {
+    this.#endBatch()
+    const batch = this.#batches[0]
+    this.#gateIsShut = batch !== undefined && this.#gate?.lets(batch) === false
+    if (batch === undefined || this.#gateIsShut) {
+      this.#cursor.release()
+      this.#hasHead = false
+      // Held back: the position stays where it is, before the first record of the batch.
+      if (!this.#gateIsShut) this.#position = this.#fetchedUpTo
+      return false
     }
-    cursor.release()
-    this.#hasHead = false
-    this.#position = this.#fetchedUpTo
+    this.#batches.shift()
+    this.#batch = batch
+    this.#cursor.reset(batch)
+    return true
   }
 
   /** The cursor has passed the last record of its batch, if it was in one. */
@@ -261,31 +271,27 @@ export class RecordQueue {
     this.#batch = undefined
   }
 
-  #holdBack(): void {
-    this.#cursor.release()
-    this.#hasHead = false
-  }
-
-  #timestampOfHead(): number {
+  /** Timestamp of the record at the cursor where it has an extractor, or its own is none. */
+  #otherTimestamp(): number {
     const extractor = this.source.timestampExtractor
-    let timestamp = this.#cursor.timestamp
-    if (extractor !== undefined) {
-      this.#waitsAtCursor = false
-      try {
-        timestamp = extractor(this.#makeRecord(), this.#partitionTime)
-      } catch (error) {
-        // When its batch came up the schema was known not to exist; that is not remembered for ever.
-        this.#waitsAtCursor = isSchemaPending(error)
-        if (this.#waitsAtCursor) return this.#partitionTime
-        this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
-          what: 'the timestamp extractor threw',
-          cause: error,
-        })
-        return this.#partitionTime
-      }
+    if (extractor === undefined) return this.#instead(this.#cursor.timestamp)
+    const record = this.#makeRecord()
+    let timestamp: number
+    this.#waitsAtCursor = false
+    try {
+      timestamp = extractor(record, this.#partitionTime)
+    } catch (error) {
+      // When its batch came up the schema was known not to exist; that is not remembered for ever.
+      this.#waitsAtCursor = isSchemaPending(error)
+      if (this.#waitsAtCursor) return this.#partitionTime
+      this.#oddHead.error = new MillstreamError('TIMESTAMP_INVALID', {
+        what: 'the timestamp extractor threw',
+        cause: error,
+      })
+      return this.#partitionTime
     }
     if (!Number.isSafeInteger(timestamp) || timestamp < 0) return this.#instead(timestamp)
-    if (extractor !== undefined) this.#headRecord = this.#makeRecord().withTimestamp(timestamp)
+    this.#oddHead.record = record.withTimestamp(timestamp)
     return timestamp
   }
 
@@ -295,16 +301,21 @@ export class RecordQueue {
     const found =
       policy === 'partition-time' ? this.#partitionTime : policy === 'wall-clock' ? this.#now() : -1
     if (found >= 0) {
-      this.#headRecord = this.#makeRecord().withTimestamp(found)
+      this.#oddHead.record = this.#makeRecord().withTimestamp(found)
       return found
     }
-    if (policy !== undefined) this.#headVerdict = policy === 'skip' ? 'skip' : 'fail'
+    if (policy !== undefined) this.#oddHead.verdict = policy === 'skip' ? 'skip' : 'fail'
     const without = policy === 'partition-time' ? ', and no record of its partition before it has one' : ''
-    this.#headError = new MillstreamError('TIMESTAMP_INVALID', {
+    this.#oddHead.error = new MillstreamError('TIMESTAMP_INVALID', {
       what: `the record has the timestamp ${String(timestamp)}${without}`,
       fix: 'Let the producer set it, or give the topic a timestamp extractor, or onInvalidTimestamp.',
     })
     return this.#partitionTime
+  }
+
+  get #oddHead(): OddHead {
+    this.#odd ??= new OddHead()
+    return this.#odd
   }
 
   #makeRecord(): StreamRecord<unknown, unknown> {

@@ -26,6 +26,20 @@ const recordExpired = (): MillstreamError =>
     fix: 'Functions of operators (map, filter, aggregate, the topic or partition of an output, …) get a record for the call only: keep its key and value instead, or use peek, foreach or process, whose records stay.',
   })
 
+const decodeFailed = (field: Field, length: number, serde: Serde<unknown, never>, cause: unknown): Error =>
+  isSchemaPending(cause)
+    ? ensureError(cause)
+    : new MillstreamError('DESERIALIZATION_FAILED', {
+        what: `the serde ${serde.name} refused the ${field} of ${length} bytes: ${ensureError(cause).message}`,
+        fix: 'Check what the producer writes against the serde of the topic, or choose the policy skip for such records.',
+        cause,
+      })
+
+const decodeNull = <T>(field: Field, serde: Serde<T, never>): T => {
+  if (serde.decodeNull !== undefined) return serde.decodeNull()
+  throw nullRefused(field, serde as unknown as Serde<unknown>)
+}
+
 const decode = <T>(
   field: Field,
   source: Buffer,
@@ -33,22 +47,14 @@ const decode = <T>(
   length: number,
   serde: Serde<T, never>,
 ): T => {
-  if (length < 0) {
-    if (serde.decodeNull !== undefined) return serde.decodeNull()
-    throw nullRefused(field, serde as unknown as Serde<unknown>)
-  }
+  if (length < 0) return decodeNull(field, serde)
   if (isGone(source)) throw recordExpired()
   try {
     return serde.decodeFrom
       ? serde.decodeFrom(source, start, start + length)
       : serde.decode(source.subarray(start, start + length))
   } catch (error) {
-    if (isSchemaPending(error)) throw error
-    throw new MillstreamError('DESERIALIZATION_FAILED', {
-      what: `the serde ${serde.name} refused the ${field} of ${length} bytes: ${ensureError(error).message}`,
-      fix: 'Check what the producer writes against the serde of the topic, or choose the policy skip for such records.',
-      cause: error,
-    })
+    throw decodeFailed(field, length, serde, error)
   }
 }
 
