@@ -12,8 +12,11 @@ import { invariant } from '../base/assert.ts'
 import { SpareMemory } from '../base/spare-memory.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
-/** A worker at full speed has up to five answers of 6 MB each. */
-const limits = { bytesMax: 24 * 1024 * 1024, countMax: 64, lookEvery: 64 }
+/**
+ * A worker at full speed has up to eight answers of 6 MB each: what waits to be processed (bufferedBytesMax) and what is
+ * being read. Each that is not kept is one more that comes new, and V8 collects the heap for every 8 MB that do.
+ */
+const limits = { bytesMax: 48 * 1024 * 1024, countMax: 64, lookEvery: 64 }
 
 export class FramePool {
   readonly #free = new SpareMemory(limits)

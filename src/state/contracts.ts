@@ -213,10 +213,16 @@ export interface StoreEngine {
 /** What the store needs of a record to find its key: `StreamRecord` has this shape. */
 export interface KeyedRecord<K> {
   readonly key: K
-  readonly keySource: Buffer | undefined
+  readonly keyBytes: KeyBytes<K> | undefined
+}
+
+/** Where the key of a record stands in the bytes of its batch, and the serde that reads it there. */
+export interface KeyBytes<K> {
+  readonly source: Buffer
   readonly keyStart: number
+  /** -1: null. */
   readonly keyLength: number
-  readonly keySerde: Serde<K, never> | undefined
+  readonly keySerde: Serde<K, never>
 }
 
 /** One record of the changelog; `value` null deletes. The bytes may be reused after the call. */

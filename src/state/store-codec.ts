@@ -6,7 +6,7 @@ import { batchOverheadBytes } from '../record/batch-view.ts'
 import { copyOf } from '../record/copy-bytes.ts'
 import type { Serde } from '../serde/serde.ts'
 import { bufferOver } from '../serde/text.ts'
-import type { KeyedRecord } from './contracts.ts'
+import type { KeyBytes, KeyedRecord } from './contracts.ts'
 import { keepsHeaders, splitHeaders } from './headed-values.ts'
 import { latin1, writeLatin1 } from './latin1.ts'
 
@@ -93,8 +93,9 @@ export class StoreCodec<K, V> {
 
   /** Places the key of a record, without encoding it where its bytes are at hand. @throws as `placeKey`; DESERIALIZATION_FAILED */
   placeKeyOf(record: KeyedRecord<K>): void {
-    if (this.#hasKey(record)) this.#placed(record.keySource as Buffer, record.keyStart, record.keyLength)
-    else this.placeKey(record.key)
+    const bytes = this.#keyBytesOf(record)
+    if (bytes === undefined) this.placeKey(record.key)
+    else this.#placed(bytes.source, bytes.keyStart, bytes.keyLength)
   }
 
   #place<T>(serde: Serde<T>, value: T): void {
@@ -129,22 +130,24 @@ export class StoreCodec<K, V> {
 
   /** The key bytes of the record where they are what our serde would write. @throws DESERIALIZATION_FAILED */
   rawKeyOf(record: KeyedRecord<K>): string | undefined {
-    if (!this.#hasKey(record)) return undefined
-    return latin1(record.keySource as Buffer, record.keyStart, record.keyStart + record.keyLength)
+    const bytes = this.#keyBytesOf(record)
+    return bytes && latin1(bytes.source, bytes.keyStart, bytes.keyStart + bytes.keyLength)
   }
 
-  #hasKey(record: KeyedRecord<K>): boolean {
-    const { keySource, keySerde } = record
+  #keyBytesOf(record: KeyedRecord<K>): KeyBytes<K> | undefined {
+    const bytes = record.keyBytes
     // Empty: its bytes are gone, and only the record can say so.
-    if (!keySource?.length || keySerde !== (this.#key as unknown)) return false
-    if (record.keyLength < 0) throw this.nullKey()
+    if (bytes === undefined || bytes.source.length === 0) return undefined
+    const serde = bytes.keySerde
+    if (serde !== (this.#key as unknown)) return undefined
+    if (bytes.keyLength < 0) throw this.nullKey()
     // A serde like JSON reads the same key from different bytes ({"a":1} and {"a": 1}), and those must be one key. A
     // primitive has one form, once its bytes were accepted: reading the key is what checks them.
-    if (keySerde?.acceptsAllBytes !== true) {
-      if (keySerde?.primitive !== true) return false
+    if (serde.acceptsAllBytes !== true) {
+      if (serde.primitive !== true) return undefined
       void record.key
     }
-    return true
+    return bytes
   }
 
   nullKey(): MillstreamError {

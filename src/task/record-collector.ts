@@ -7,7 +7,7 @@ import { batchOverheadBytes } from '../record/batch-view.ts'
 import { partitionForKey } from '../record/murmur2.ts'
 import type { RecordHeader } from '../record/record-cursor.ts'
 import type { Serde } from '../serde/serde.ts'
-import type { StreamRecord } from '../topology/stream-record.ts'
+import type { RecordBytes, StreamRecord } from '../topology/stream-record.ts'
 
 /** An output, changelog or repartition topic as the worker found it on the broker. */
 export interface OutputTopic {
@@ -86,13 +86,8 @@ export class RecordCollector {
   #valueScratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
   #collectedBytes = 0
   #collectedBytesAtMark = 0
-  // Where the encoded key and value stand.
-  #key: Buffer = noBytes
-  #keyStart = 0
-  #keyLength = -1
-  #value: Buffer = noBytes
-  #valueStart = 0
-  #valueLength = -1
+  /** Of the key or value that was encoded last; -1: it is null. */
+  #encodedLength = -1
 
   constructor(send: SendBatch, limits: CollectorLimits) {
     this.#send = send
@@ -117,21 +112,14 @@ export class RecordCollector {
       if (outlet.overflow.length > 0) this.#sendOverflow(outlet)
       if (outlet.builder.bytes >= this.#limits.batchBytes) this.#sendBatch(outlet, outlet.builder)
     }
-    this.#settle()
+    this.#touchedCount = 0
   }
 
   /** The record failed: what it appended is taken back, and only that. */
   undoRecord(): void {
     for (let index = 0; index < this.#touchedCount; index++) (this.#touched[index] as Outlet).undo()
-    this.#settle()
-    this.#collectedBytes = this.#collectedBytesAtMark
-  }
-
-  #settle(): void {
     this.#touchedCount = 0
-    // They may be a whole answer to a fetch, or the memory of a store.
-    this.#key = noBytes
-    this.#value = noBytes
+    this.#collectedBytes = this.#collectedBytesAtMark
   }
 
   /** Sends everything that is collected: between records, before the offsets. */
@@ -161,19 +149,27 @@ export class RecordCollector {
 
   /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. @returns where */
   collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): number {
-    this.#placeKey(topic, record)
+    const bytes = keyAsWritten(topic, record)
+    const key = bytes === undefined ? this.#encodeKey(topic, record.key) : bytes.source
+    const start = bytes === undefined ? 0 : bytes.keyStart
+    const length = bytes === undefined ? this.#encodedLength : bytes.keyLength
     const partition =
-      this.#keyLength < 0
+      length < 0
         ? spare % topic.partitions
-        : partitionForKey(this.#key, this.#keyStart, this.#keyLength - topic.keySuffixBytes, topic.partitions)
-    this.#appendRecord(topic, partition, record)
+        : partitionForKey(key, start, length - topic.keySuffixBytes, topic.partitions)
+    this.#appendRecord(topic, partition, record, key, start, length)
     return partition
   }
 
   /** As `collect`, to a partition that the topic has. */
   collectTo(topic: OutputTopic, record: StreamRecord<unknown, unknown>, partition: number): void {
-    this.#placeKey(topic, record)
-    this.#appendRecord(topic, partition, record)
+    const bytes = keyAsWritten(topic, record)
+    if (bytes !== undefined) {
+      this.#appendRecord(topic, partition, record, bytes.source, bytes.keyStart, bytes.keyLength)
+      return
+    }
+    const key = this.#encodeKey(topic, record.key)
+    this.#appendRecord(topic, partition, record, key, 0, this.#encodedLength)
   }
 
   /** Appends a change of a store to its changelog. @param valueLength -1 deletes the key */
@@ -189,13 +185,8 @@ export class RecordCollector {
     timestamp: number,
     headers?: readonly RecordHeader[],
   ): void {
-    this.#key = key
-    this.#keyStart = keyStart
-    this.#keyLength = keyLength
-    this.#value = value
-    this.#valueStart = valueStart
-    this.#valueLength = valueLength
-    this.#append(this.#touch(topic, partition), timestamp, headers)
+    const outlet = this.#touch(topic, partition)
+    this.#append(outlet, timestamp, key, keyStart, keyLength, value, valueStart, valueLength, headers)
   }
 
   /** Offset after the last acknowledged record of a partition, -1 when none was in this transaction. */
@@ -221,32 +212,48 @@ export class RecordCollector {
     return outlet
   }
 
-  #appendRecord(topic: OutputTopic, partition: number, record: StreamRecord<unknown, unknown>): void {
+  #appendRecord(
+    topic: OutputTopic,
+    partition: number,
+    record: StreamRecord<unknown, unknown>,
+    key: Buffer,
+    keyStart: number,
+    keyLength: number,
+  ): void {
     const outlet = this.#touch(topic, partition)
     const headers = record.withoutHeaders ? undefined : record.headers
-    if (this.#appendInPlace(outlet, record, headers)) return
-    this.#encodeValue(topic, record)
-    this.#append(outlet, record.timestamp, headers)
+    const { timestamp } = record
+    const bytes = valueAsWritten(topic, record)
+    if (bytes !== undefined) {
+      const { source, valueStart, valueLength } = bytes
+      this.#append(outlet, timestamp, key, keyStart, keyLength, source, valueStart, valueLength, headers)
+    } else if (!this.#appendInPlace(outlet, timestamp, key, keyStart, keyLength, record.value, headers)) {
+      const value = this.#encodeValue(topic, record.value)
+      this.#append(outlet, timestamp, key, keyStart, keyLength, value, 0, this.#encodedLength, headers)
+    }
   }
 
   /** The usual way of a value that a processor made. @returns false where it has to go through the scratch. */
   #appendInPlace(
     { builder, topic }: Outlet,
-    record: StreamRecord<unknown, unknown>,
+    timestamp: number,
+    key: Buffer,
+    keyStart: number,
+    keyLength: number,
+    value: unknown,
     headers: readonly RecordHeader[] | undefined,
   ): boolean {
     const serde = topic.value
-    if (record.valueSource !== undefined || serde.encodeInto === undefined) return false
-    const { value } = record
+    if (serde.encodeInto === undefined) return false
     const before = builder.bytes
     let valueBytes: number
     try {
       if (isNull(serde, value)) return false
       valueBytes = builder.appendEncoded(
-        record.timestamp,
-        this.#key,
-        this.#keyStart,
-        this.#keyLength,
+        timestamp,
+        key,
+        keyStart,
+        keyLength,
         serde as ValueEncoder<unknown>,
         value,
         headers,
@@ -260,19 +267,20 @@ export class RecordCollector {
     return true
   }
 
-  #append(outlet: Outlet, timestamp: number, headers: readonly RecordHeader[] | undefined): void {
-    const size = appendedSize(this.#keyLength, this.#valueLength, headers)
+  #append(
+    outlet: Outlet,
+    timestamp: number,
+    key: Buffer,
+    keyStart: number,
+    keyLength: number,
+    value: Buffer,
+    valueStart: number,
+    valueLength: number,
+    headers: readonly RecordHeader[] | undefined,
+  ): void {
+    const size = appendedSize(keyLength, valueLength, headers)
     if (outlet.builder.bytes + size > outlet.topic.batchBytesMax) this.#makeRoom(outlet, size)
-    outlet.builder.append(
-      timestamp,
-      this.#key,
-      this.#keyStart,
-      this.#keyLength,
-      this.#value,
-      this.#valueStart,
-      this.#valueLength,
-      headers,
-    )
+    outlet.builder.append(timestamp, key, keyStart, keyLength, value, valueStart, valueLength, headers)
     this.#collectedBytes += size
   }
 
@@ -331,95 +339,62 @@ export class RecordCollector {
     })
   }
 
-  #placeKey(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
+  /** @returns bytes that begin with the key, `#encodedLength` of them */
+  #encodeKey(topic: OutputTopic, key: unknown): Buffer {
     const serde = topic.key
-    const source = record.keySource
-    if (
-      source === undefined ||
-      record.keySerde !== serde ||
-      serde.acceptsAllBytes !== true ||
-      record.keyLength < 0
-    )
-      return this.#encodeKey(topic, record.key)
-    this.#key = source
-    this.#keyStart = record.keyStart
-    this.#keyLength = record.keyLength
-  }
-
-  #encodeKey(topic: OutputTopic, key: unknown): void {
-    const serde = topic.key
-    this.#key = this.#keyScratch
-    this.#keyStart = 0
+    this.#encodedLength = -1
     try {
-      if (isNull(serde, key)) {
-        this.#keyLength = -1
-        return
-      }
-      this.#keyLength =
-        serde.encodeInto === undefined ? this.#keepKey(serde.encode(key)) : this.#encodeKeyInto(serde, key)
+      if (isNull(serde, key)) return noBytes
+      if (serde.encodeInto === undefined) return this.#encoded(serde.encode(key))
+      this.#keyScratch = this.#encodedInto(this.#keyScratch, serde, key)
+      return this.#keyScratch
     } catch (error) {
       throw refused('key', topic, error)
     }
   }
 
-  #encodeValue(topic: OutputTopic, record: StreamRecord<unknown, unknown>): void {
+  /** @returns bytes that begin with the value, `#encodedLength` of them */
+  #encodeValue(topic: OutputTopic, value: unknown): Buffer {
     const serde = topic.value
-    if (
-      record.valueSource !== undefined &&
-      record.valueSerde === serde &&
-      serde.acceptsAllBytes &&
-      record.valueLength >= 0
-    ) {
-      this.#value = record.valueSource
-      this.#valueStart = record.valueStart
-      this.#valueLength = record.valueLength
-      return
-    }
-    const { value } = record
-    this.#value = this.#valueScratch
-    this.#valueStart = 0
+    this.#encodedLength = -1
     try {
-      if (isNull(serde, value)) {
-        this.#valueLength = -1
-        return
-      }
-      this.#valueLength =
-        serde.encodeInto === undefined
-          ? this.#keepValue(serde.encode(value))
-          : this.#encodeValueInto(serde, value)
+      if (isNull(serde, value)) return noBytes
+      if (serde.encodeInto === undefined) return this.#encoded(serde.encode(value))
+      this.#valueScratch = this.#encodedInto(this.#valueScratch, serde, value)
+      return this.#valueScratch
     } catch (error) {
       throw refused('value', topic, error)
     }
   }
 
-  #keepKey(bytes: Uint8Array): number {
-    this.#key = bytes as Buffer
-    return bytes.length
+  #encoded(bytes: Uint8Array): Buffer {
+    this.#encodedLength = bytes.length
+    return bytes as Buffer
   }
 
-  #keepValue(bytes: Uint8Array): number {
-    this.#value = bytes as Buffer
-    return bytes.length
-  }
-
-  #encodeKeyInto(serde: Serde<unknown>, key: unknown): number {
-    for (;;) {
-      const length = serde.encodeInto?.(key, this.#keyScratch, 0) ?? -1
-      if (length >= 0) return length
-      this.#keyScratch = Buffer.allocUnsafeSlow(this.#keyScratch.length * 2)
-      this.#key = this.#keyScratch
-    }
-  }
-
-  #encodeValueInto(serde: Serde<unknown>, value: unknown): number {
-    for (;;) {
-      const length = serde.encodeInto?.(value, this.#valueScratch, 0) ?? -1
-      if (length >= 0) return length
-      this.#valueScratch = Buffer.allocUnsafeSlow(this.#valueScratch.length * 2)
-      this.#value = this.#valueScratch
+  /** @returns the scratch, or a larger one where it was too small */
+  #encodedInto(scratch: Buffer, serde: Serde<unknown>, value: unknown): Buffer {
+    for (let target = scratch; ; target = Buffer.allocUnsafeSlow(target.length * 2)) {
+      this.#encodedLength = serde.encodeInto?.(value, target, 0) ?? -1
+      if (this.#encodedLength >= 0) return target
     }
   }
 }
+
+/** Where the key of the record stands as the serde of the topic would write it. */
+const keyAsWritten = (
+  { key }: OutputTopic,
+  { keyBytes }: StreamRecord<unknown, unknown>,
+): RecordBytes<unknown, unknown> | undefined =>
+  keyBytes?.keySerde === key && key.acceptsAllBytes && keyBytes.keyLength >= 0 ? keyBytes : undefined
+
+const valueAsWritten = (
+  { value }: OutputTopic,
+  { valueBytes }: StreamRecord<unknown, unknown>,
+): RecordBytes<unknown, unknown> | undefined =>
+  valueBytes?.valueSerde === value && value.acceptsAllBytes && valueBytes.valueLength >= 0
+    ? valueBytes
+    : undefined
 
 const isNull = (serde: Serde<unknown>, value: unknown): boolean => {
   if (serde.encodesNull !== undefined) return serde.encodesNull(value)

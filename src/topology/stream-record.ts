@@ -16,15 +16,88 @@ const nullRefused = (field: Field, serde: Serde<unknown>): MillstreamError =>
     fix: `Where null is meant, declare the ${field} as nullable(${serde.name}).`,
   })
 
-/** The bytes were given away (ProcessorInstance.keepsNoRecord): their memory is detached, and its views are empty. */
-const isGone = (source: Buffer | undefined): boolean =>
-  source?.length === 0 && (source.buffer as ArrayBuffer).detached
+/**
+ * Where key, value and headers of a record stand in the bytes of its batch, and the serdes that read them. Shared by the
+ * records that were made of it, for what they did not change.
+ * @internal
+ */
+export class RecordBytes<K, V> {
+  readonly source: Buffer
+  readonly keyStart: number
+  /** -1: null. */
+  readonly keyLength: number
+  readonly keySerde: Serde<K, never>
+  readonly valueStart: number
+  /** -1: null. */
+  readonly valueLength: number
+  readonly valueSerde: Serde<V, never>
+  readonly headersStart: number
+  readonly headerCount: number
+
+  constructor(
+    source: Buffer,
+    keyStart: number,
+    keyLength: number,
+    keySerde: Serde<K, never>,
+    valueStart: number,
+    valueLength: number,
+    valueSerde: Serde<V, never>,
+    headersStart: number,
+    headerCount: number,
+  ) {
+    this.source = source
+    this.keyStart = keyStart
+    this.keyLength = keyLength
+    this.keySerde = keySerde
+    this.valueStart = valueStart
+    this.valueLength = valueLength
+    this.valueSerde = valueSerde
+    this.headersStart = headersStart
+    this.headerCount = headerCount
+  }
+
+  /** They were given away (ProcessorInstance.keepsNoRecord): their memory is detached, and its views are empty. */
+  get areGone(): boolean {
+    return this.source.length === 0 && (this.source.buffer as ArrayBuffer).detached
+  }
+
+  key(): K {
+    return this.#decode('key', this.keyStart, this.keyLength, this.keySerde)
+  }
+
+  value(): V {
+    return this.#decode('value', this.valueStart, this.valueLength, this.valueSerde)
+  }
+
+  headers(): readonly RecordHeader[] {
+    if (this.areGone) throw recordExpired()
+    return readHeaders(this.source, this.headersStart, this.headerCount)
+  }
+
+  #decode<T>(field: Field, start: number, length: number, serde: Serde<T, never>): T {
+    if (length < 0) return decodeNull(field, serde)
+    const { source } = this
+    if (this.areGone) throw recordExpired()
+    try {
+      return serde.decodeFrom
+        ? serde.decodeFrom(source, start, start + length)
+        : serde.decode(source.subarray(start, start + length))
+    } catch (error) {
+      throw decodeFailed(field, length, serde, error)
+    }
+  }
+}
 
 const recordExpired = (): MillstreamError =>
   new MillstreamError('RECORD_EXPIRED', {
     what: 'a record was read after its turn, and its bytes are gone',
     fix: 'Functions of operators (map, filter, aggregate, the topic or partition of an output, …) get a record for the call only: keep its key and value instead, or use peek, foreach or process, whose records stay.',
   })
+
+const decodeNull = <T>(field: Field, serde: Serde<T, never>): T => {
+  if (serde.decodeNull !== undefined) return serde.decodeNull()
+  throw nullRefused(field, serde as unknown as Serde<unknown>)
+}
 
 const decodeFailed = (field: Field, length: number, serde: Serde<unknown, never>, cause: unknown): Error =>
   isSchemaPending(cause)
@@ -35,29 +108,6 @@ const decodeFailed = (field: Field, length: number, serde: Serde<unknown, never>
         cause,
       })
 
-const decodeNull = <T>(field: Field, serde: Serde<T, never>): T => {
-  if (serde.decodeNull !== undefined) return serde.decodeNull()
-  throw nullRefused(field, serde as unknown as Serde<unknown>)
-}
-
-const decode = <T>(
-  field: Field,
-  source: Buffer,
-  start: number,
-  length: number,
-  serde: Serde<T, never>,
-): T => {
-  if (length < 0) return decodeNull(field, serde)
-  if (isGone(source)) throw recordExpired()
-  try {
-    return serde.decodeFrom
-      ? serde.decodeFrom(source, start, start + length)
-      : serde.decode(source.subarray(start, start + length))
-  } catch (error) {
-    throw decodeFailed(field, length, serde, error)
-  }
-}
-
 /**
  * A record as processors see it. A function of an operator gets it for the call: what it did not read by then may be gone.
  * `withKey`, `withValue`, `withTimestamp` and `withHeaders` answer a changed copy;
@@ -67,55 +117,31 @@ export class StreamRecord<K, V> {
   /** Milliseconds since the epoch. */
   readonly timestamp: number
 
-  // The bytes behind key and value, where they came from a batch and were not replaced (source undefined: replaced).
+  // Undefined where key, value or headers were replaced, or never had bytes.
   // Internal: read by the task and the stores only.
-  /** @internal */ readonly keySource: Buffer | undefined
-  /** @internal */ readonly keyStart: number
-  /** @internal */ readonly keyLength: number
-  /** @internal */ readonly keySerde: Serde<K, never> | undefined
-  /** @internal */ readonly valueSource: Buffer | undefined
-  /** @internal */ readonly valueStart: number
-  /** @internal */ readonly valueLength: number
-  /** @internal */ readonly valueSerde: Serde<V, never> | undefined
+  /** @internal */ readonly keyBytes: RecordBytes<K, unknown> | undefined
+  /** @internal */ readonly valueBytes: RecordBytes<unknown, V> | undefined
+  readonly #headerBytes: RecordBytes<unknown, unknown> | undefined
   #key: K | typeof undecoded
   #value: V | typeof undecoded
   #headers: readonly RecordHeader[] | undefined
-  readonly #headersSource: Buffer | undefined
-  readonly #headersStart: number
-  readonly #headerCount: number
 
   /** @internal Use `StreamRecord.of`. */
   constructor(
     timestamp: number,
-    keySource: Buffer | undefined,
-    keyStart: number,
-    keyLength: number,
-    keySerde: Serde<K, never> | undefined,
+    keyBytes: RecordBytes<K, unknown> | undefined,
     key: K | typeof undecoded,
-    valueSource: Buffer | undefined,
-    valueStart: number,
-    valueLength: number,
-    valueSerde: Serde<V, never> | undefined,
+    valueBytes: RecordBytes<unknown, V> | undefined,
     value: V | typeof undecoded,
-    headersSource: Buffer | undefined,
-    headersStart: number,
-    headerCount: number,
+    headerBytes: RecordBytes<unknown, unknown> | undefined,
     headers: readonly RecordHeader[] | undefined,
   ) {
     this.timestamp = timestamp
-    this.keySource = keySource
-    this.keyStart = keyStart
-    this.keyLength = keyLength
-    this.keySerde = keySerde
-    this.valueSource = valueSource
-    this.valueStart = valueStart
-    this.valueLength = valueLength
-    this.valueSerde = valueSerde
+    this.keyBytes = keyBytes
     this.#key = key
+    this.valueBytes = valueBytes
     this.#value = value
-    this.#headersSource = headersSource
-    this.#headersStart = headersStart
-    this.#headerCount = headerCount
+    this.#headerBytes = headerBytes
     this.#headers = headers
   }
 
@@ -126,23 +152,8 @@ export class StreamRecord<K, V> {
     timestamp: number
     headers?: readonly RecordHeader[]
   }): StreamRecord<K, V> {
-    return new StreamRecord<K, V>(
-      record.timestamp,
-      undefined,
-      0,
-      -1,
-      undefined,
-      record.key,
-      undefined,
-      0,
-      -1,
-      undefined,
-      record.value,
-      undefined,
-      0,
-      0,
-      record.headers ?? noHeaders,
-    )
+    const { timestamp, key, value, headers = noHeaders } = record
+    return new StreamRecord<K, V>(timestamp, undefined, key, undefined, value, undefined, headers)
   }
 
   /** @internal A record over the bytes of a batch: nothing is decoded. */
@@ -158,100 +169,68 @@ export class StreamRecord<K, V> {
     headersStart: number,
     headerCount: number,
   ): StreamRecord<K, V> {
-    return new StreamRecord<K, V>(
-      timestamp,
+    const bytes = new RecordBytes<K, V>(
       source,
       keyStart,
       keyLength,
       keySerde,
-      undecoded,
-      source,
       valueStart,
       valueLength,
       valueSerde,
-      undecoded,
-      source,
       headersStart,
       headerCount,
-      undefined,
     )
+    const headers = headerCount === 0 ? noHeaders : undefined
+    return new StreamRecord<K, V>(timestamp, bytes, undecoded, bytes, undecoded, bytes, headers)
   }
 
   /** @throws DESERIALIZATION_FAILED when the serde of the topic refuses the bytes. */
   get key(): K {
-    if (this.#key === undecoded)
-      this.#key = decode(
-        'key',
-        this.keySource as Buffer,
-        this.keyStart,
-        this.keyLength,
-        this.keySerde as Serde<K, never>,
-      )
+    if (this.#key === undecoded) this.#key = (this.keyBytes as RecordBytes<K, unknown>).key()
     return this.#key as K
   }
 
   /** @throws DESERIALIZATION_FAILED when the serde of the topic refuses the bytes. */
   get value(): V {
-    if (this.#value === undecoded) {
-      this.#value = decode(
-        'value',
-        this.valueSource as Buffer,
-        this.valueStart,
-        this.valueLength,
-        this.valueSerde as Serde<V, never>,
-      )
-    }
+    if (this.#value === undecoded) this.#value = (this.valueBytes as RecordBytes<unknown, V>).value()
     return this.#value as V
   }
 
   /** Whether the key is null; decodes nothing. */
   get keyIsNull(): boolean {
-    return this.keySource === undefined ? this.#key === null : this.keyLength < 0
+    return this.keyBytes === undefined ? this.#key === null : this.keyBytes.keyLength < 0
   }
 
   /** Whether the value is null; decodes nothing. */
   get valueIsNull(): boolean {
-    return this.valueSource === undefined ? this.#value === null : this.valueLength < 0
+    return this.valueBytes === undefined ? this.#value === null : this.valueBytes.valueLength < 0
   }
 
   get headers(): readonly RecordHeader[] {
-    this.#headers ??= this.#headerCount === 0 ? noHeaders : this.#readHeaders()
+    this.#headers ??= (this.#headerBytes as RecordBytes<unknown, unknown>).headers()
     return this.#headers
-  }
-
-  #readHeaders(): readonly RecordHeader[] {
-    if (isGone(this.#headersSource)) throw recordExpired()
-    return readHeaders(this.#headersSource as Buffer, this.#headersStart, this.#headerCount)
   }
 
   /** @internal The record, whose bytes are still there, also where it was decoded: they may be copied. @throws RECORD_EXPIRED */
   checked(): this {
-    const headersGone = this.#headerCount > 0 && this.#headers === undefined && isGone(this.#headersSource)
-    if (isGone(this.keySource) || isGone(this.valueSource) || headersGone) throw recordExpired()
+    const headersGone = this.#headers === undefined && this.#headerBytes?.areGone === true
+    if (this.keyBytes?.areGone || this.valueBytes?.areGone || headersGone) throw recordExpired()
     return this
   }
 
   /** @internal Whether there are no headers; decodes nothing. */
   get withoutHeaders(): boolean {
-    return this.#headers === undefined ? this.#headerCount === 0 : this.#headers.length === 0
+    return this.#headers?.length === 0
   }
 
   withKey<K2>(key: K2): StreamRecord<K2, V> {
     return new StreamRecord<K2, V>(
       this.timestamp,
       undefined,
-      0,
-      -1,
-      undefined,
       key,
-      this.valueSource,
-      this.valueStart,
-      this.valueLength,
-      this.valueSerde,
+      this.valueBytes,
       this.#value,
-      this.#headersSource,
-      this.#headersStart,
-      this.#headerCount,
+      this.#headerBytes,
       this.#headers,
     )
   }
@@ -264,19 +243,11 @@ export class StreamRecord<K, V> {
   withValueAt<V2>(value: V2, timestamp: number): StreamRecord<K, V2> {
     return new StreamRecord<K, V2>(
       timestamp,
-      this.keySource,
-      this.keyStart,
-      this.keyLength,
-      this.keySerde,
+      this.keyBytes,
       this.#key,
       undefined,
-      0,
-      -1,
-      undefined,
       value,
-      this.#headersSource,
-      this.#headersStart,
-      this.#headerCount,
+      this.#headerBytes,
       this.#headers,
     )
   }
@@ -286,18 +257,10 @@ export class StreamRecord<K, V> {
     return new StreamRecord<K2, V2>(
       this.timestamp,
       undefined,
-      0,
-      -1,
-      undefined,
       key,
       undefined,
-      0,
-      -1,
-      undefined,
       value,
-      this.#headersSource,
-      this.#headersStart,
-      this.#headerCount,
+      this.#headerBytes,
       this.#headers,
     )
   }
@@ -306,19 +269,11 @@ export class StreamRecord<K, V> {
   withTimestamp(timestamp: number): StreamRecord<K, V> {
     return new StreamRecord<K, V>(
       timestamp,
-      this.keySource,
-      this.keyStart,
-      this.keyLength,
-      this.keySerde,
+      this.keyBytes,
       this.#key,
-      this.valueSource,
-      this.valueStart,
-      this.valueLength,
-      this.valueSerde,
+      this.valueBytes,
       this.#value,
-      this.#headersSource,
-      this.#headersStart,
-      this.#headerCount,
+      this.#headerBytes,
       this.#headers,
     )
   }
@@ -326,19 +281,11 @@ export class StreamRecord<K, V> {
   withHeaders(headers: readonly RecordHeader[]): StreamRecord<K, V> {
     return new StreamRecord<K, V>(
       this.timestamp,
-      this.keySource,
-      this.keyStart,
-      this.keyLength,
-      this.keySerde,
+      this.keyBytes,
       this.#key,
-      this.valueSource,
-      this.valueStart,
-      this.valueLength,
-      this.valueSerde,
+      this.valueBytes,
       this.#value,
       undefined,
-      0,
-      0,
       headers,
     )
   }

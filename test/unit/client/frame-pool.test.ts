@@ -78,15 +78,15 @@ describe('FramePool', () => {
     expect(pool.take(1000).buffer.byteLength).toBe(1125)
   })
 
-  it('keeps 24 MiB and one more, or 64, and detaches what it does not keep', () => {
+  it('keeps 48 MiB and one more, or 64, and detaches what it does not keep', () => {
     const pool = new FramePool()
-    const frames = Array.from({ length: 8 }, () => pool.take(5 * MiB))
+    const frames = Array.from({ length: 12 }, () => pool.take(5 * MiB))
     giveBack(pool, frames)
-    expect(pool.freeBytes).toBe(5 * 5 * MiB)
+    expect(pool.freeBytes).toBe(10 * 5 * MiB)
     expect(frames.map(({ length }) => length)).toEqual(frames.map(() => 0))
     const huge = new FramePool()
-    giveBack(huge, [huge.take(40 * MiB), huge.take(MiB)])
-    expect(huge.freeBytes).toBe(40 * MiB)
+    giveBack(huge, [huge.take(60 * MiB), huge.take(MiB)])
+    expect(huge.freeBytes).toBe(60 * MiB)
     const small = new FramePool()
     giveBack(
       small,

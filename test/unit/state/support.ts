@@ -105,9 +105,6 @@ export const record = (key: string, from: Serde<string> = string) => {
   const source = Buffer.from(`--${key}--`)
   return {
     key,
-    keySource: source,
-    keyStart: 2,
-    keyLength: source.length - 4,
-    keySerde: from as Serde<string, never>,
+    keyBytes: { source, keyStart: 2, keyLength: source.length - 4, keySerde: from as Serde<string, never> },
   }
 }

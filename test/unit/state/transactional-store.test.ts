@@ -383,8 +383,10 @@ describe('TransactionalStore', () => {
     expect([store.get('grün'), store.getOf(record('grün'))]).toEqual([1, 1])
     // Bytes of another serde say nothing: the key is encoded again.
     expect(store.getOf({ ...record('xxx', other), key: 'grün' })).toBe(1)
-    expect(code(() => store.getOf({ ...record('a'), keyLength: -1 }))).toBe('SERIALIZATION_FAILED')
-    const made = { key: 'made', keySource: undefined, keyStart: 0, keyLength: -1, keySerde: undefined }
+    expect(code(() => store.getOf({ key: 'a', keyBytes: { ...record('a').keyBytes, keyLength: -1 } }))).toBe(
+      'SERIALIZATION_FAILED',
+    )
+    const made = { key: 'made', keyBytes: undefined }
     store.putOf(made, 2)
     expect([store.getOf(made), store.get('made')]).toEqual([2, 2])
   })
@@ -395,10 +397,12 @@ describe('TransactionalStore', () => {
     const store = new TransactionalStore({ name: 'totals', key, value: int64, engine, clock })
     const spelled = (text: string) => ({
       key: JSON.parse(text) as unknown,
-      keySource: Buffer.from(text),
-      keyStart: 0,
-      keyLength: text.length,
-      keySerde: key as Serde<unknown, never>,
+      keyBytes: {
+        source: Buffer.from(text),
+        keyStart: 0,
+        keyLength: text.length,
+        keySerde: key as Serde<unknown, never>,
+      },
     })
     store.putOf(spelled('{"a": 1}'), 5)
     expect(store.getOf(spelled('{"a":1}'))).toBe(5)

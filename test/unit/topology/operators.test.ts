@@ -87,13 +87,13 @@ describe('stateless operators', () => {
       stream
         .mapValues((value) => value)
         .peek((record) => {
-          kept.push(record.keySource !== undefined, record.valueSource !== undefined)
+          kept.push(record.keyBytes !== undefined, record.valueBytes !== undefined)
         })
         .foreach(() => undefined)
       stream
         .selectKey((record) => record.key)
         .foreach((record) => {
-          kept.push(record.keySource !== undefined, record.valueSource !== undefined)
+          kept.push(record.keyBytes !== undefined, record.valueBytes !== undefined)
         })
     })
     runner.send('plain', 'k', 'v')
@@ -243,7 +243,7 @@ describe('aggregations', () => {
         .count(totals)
         .toStream()
         .foreach((record) => {
-          kept = record.keySource
+          kept = record.keyBytes?.source
         })
     })
     runner.send('plain', 'k', 'v')

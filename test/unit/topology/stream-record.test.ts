@@ -41,11 +41,20 @@ describe('a record over bytes', () => {
     const record = StreamRecord.overBytes(source, 5, 2, 3, string, 5, 8, int64, 0, 0)
     const other = record.withValue('x').withTimestamp(9)
     expect([other.key, other.value, other.timestamp]).toEqual(['key', 'x', 9])
-    expect([other.keySource, other.keySerde, other.valueSource]).toEqual([source, string, undefined])
+    expect([other.keyBytes?.source, other.keyBytes?.keySerde, other.valueBytes]).toEqual([
+      source,
+      string,
+      undefined,
+    ])
     const moved = record.withKey(1)
-    expect([moved.key, moved.value, moved.keySource, moved.valueSource]).toEqual([1, 7, undefined, source])
+    expect([moved.key, moved.value, moved.keyBytes, moved.valueBytes?.source]).toEqual([
+      1,
+      7,
+      undefined,
+      source,
+    ])
     const both = record.withHeaders([{ key: 'h', value: null }]).withKeyAndValue('a', 'b')
-    expect([both.key, both.value, both.keySource, both.valueSource, both.headers.length]).toEqual([
+    expect([both.key, both.value, both.keyBytes, both.valueBytes, both.headers.length]).toEqual([
       'a',
       'b',
       undefined,
