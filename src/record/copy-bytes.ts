@@ -14,10 +14,7 @@ export const copyBytes = (
   // Without this check a wrong length would put bytes of an older batch into this one.
   if (start + length > source.length)
     throw new RangeError(`a record claims bytes up to ${start + length} of ${source.length}`)
-  if (length > loopCopyBytesMax) {
-    target.set(source.subarray(start, start + length), position)
-    return
-  }
+  if (length > loopCopyBytesMax) return copyMany(source, start, length, target, position)
   const end = start + length
   let from = start
   let to = position
@@ -30,6 +27,14 @@ export const copyBytes = (
   }
   while (from < end) target[to++] = source[from++] as number
 }
+
+const copyMany = (
+  source: Uint8Array,
+  start: number,
+  length: number,
+  target: Buffer,
+  position: number,
+): void => target.set(source.subarray(start, start + length), position)
 
 /** `memory[start, end)` as bytes of their own. */
 export const copyOf = (memory: Buffer, start: number, end: number): Buffer => {

@@ -16,7 +16,7 @@ const source: SourceNode = {
   timestampExtractor: undefined,
 }
 
-const batchOf = (baseOffset: number, records: number): BatchView => {
+const batchOf = (baseOffset: number, records: number, timestamp = 0): BatchView => {
   const builder = new BatchBuilder(1024)
   const value = Buffer.from('value')
   for (let number = 0; number < records; number++)
@@ -29,6 +29,7 @@ const batchOf = (baseOffset: number, records: number): BatchView => {
     compression: 'none',
   })
   writeInt64(bytes, 0, baseOffset)
+  if (timestamp !== 0) writeInt64(bytes, 27, timestamp)
   return new BatchView(bytes, 0, { topic: 'in', partition: 0 })
 }
 
@@ -131,5 +132,20 @@ describe('the memory of batches', () => {
     queue.add({ batches: [batchOf(10, 2)], nextOffset: 12, highWatermark: 12, lastStableOffset: 12 })
     while (queue.hasHead) queue.pop()
     expect(gone).toEqual([])
+  })
+})
+
+describe('a queue whose record has a timestamp that is none', () => {
+  it.each([-1, 2 ** 53, 2 ** 60])('refuses %d, and that record alone', (timestamp) => {
+    const queue = new RecordQueue('in', 0, source, { offset: 10, partitionTime: -1 }, () => 0)
+    queue.add({
+      batches: [batchOf(10, 1, timestamp), batchOf(11, 1)],
+      nextOffset: 12,
+      highWatermark: 12,
+      lastStableOffset: 12,
+    })
+    expect(() => queue.head()).toThrow('TIMESTAMP_INVALID')
+    queue.pop()
+    expect([queue.head().timestamp, queue.headTimestamp]).toEqual([0, 0])
   })
 })

@@ -98,6 +98,7 @@ describe('a record whose bytes are gone', () => {
   it('still has what was read before', () => {
     const { bytes, letGo } = lent()
     const record = over(bytes)
+    expect(record.withoutHeaders).toBe(false)
     const read = [record.key, record.value, record.headers]
     letGo()
     expect([record.key, record.value, record.headers]).toEqual(read)

@@ -1,0 +1,158 @@
+import { describe, expect, it } from 'vitest'
+import { int64, json, nullable, type Serde, string } from '../../../src/index.ts'
+import { BatchView } from '../../../src/record/batch-view.ts'
+import { RecordCursor } from '../../../src/record/record-cursor.ts'
+import { type OutputTopic, RecordCollector } from '../../../src/task/record-collector.ts'
+import { StreamRecord } from '../../../src/topology/stream-record.ts'
+
+const outputOf = (key: Serde<unknown>, value: Serde<unknown>): OutputTopic => ({
+  name: 'out',
+  partitions: 1,
+  batchBytesMax: 1e6,
+  key,
+  value,
+  keySuffixBytes: 0,
+})
+
+type Written = readonly [key: string | null, value: string | null]
+
+/** What stands in the batch, as text. */
+const textOf = (bytes: Buffer): Written[] => {
+  const cursor = new RecordCursor()
+  cursor.reset(new BatchView(bytes, 0, { topic: 'out', partition: 0 }))
+  const part = (start: number, length: number): string | null =>
+    length < 0 ? null : cursor.buffer.toString('latin1', start, start + length)
+  const written: Written[] = []
+  while (cursor.next())
+    written.push([part(cursor.keyStart, cursor.keyLength), part(cursor.valueStart, cursor.valueLength)])
+  return written
+}
+
+const seal = {
+  producerId: -1,
+  producerEpoch: -1,
+  baseSequence: -1,
+  transactional: false,
+  compression: 'none',
+} as const
+
+/** Collects the records, each twice: the first record of a batch goes another way than those behind it. */
+const written = (output: OutputTopic, ...records: StreamRecord<unknown, unknown>[]): Written[] => {
+  const all: Written[] = []
+  const collector = new RecordCollector(
+    (_topic, _partition, builder) => all.push(...textOf(builder.seal(seal))),
+    {
+      batchBytes: 1e6,
+    },
+  )
+  for (const record of [...records, ...records]) {
+    collector.beginRecord()
+    collector.collect(output, record, 0)
+    collector.collectTo(output, record, 0)
+    collector.finishRecord()
+  }
+  collector.flush()
+  return all
+}
+
+/** A record over these texts, read with these serdes. */
+const over = (
+  key: string,
+  value: string,
+  serdes: { readonly key: Serde<unknown>; readonly value: Serde<unknown> },
+) => {
+  const bytes = Buffer.from(key + value)
+  return StreamRecord.overBytes(
+    bytes,
+    5,
+    0,
+    key.length,
+    serdes.key,
+    key.length,
+    value.length,
+    serdes.value,
+    0,
+    0,
+  )
+}
+
+const anyString = string as Serde<unknown>
+const anyJson = json() as Serde<unknown>
+const times = (one: Written, count = 4): Written[] => Array.from({ length: count }, () => one)
+
+describe('a record that is collected', () => {
+  it('keeps its bytes where the serde of the topic reads any', () => {
+    const strings = { key: anyString, value: anyString }
+    const invalid = StreamRecord.overBytes(
+      Buffer.from([0x6b, 0xff]),
+      5,
+      0,
+      1,
+      anyString,
+      1,
+      1,
+      anyString,
+      0,
+      0,
+    )
+    expect(written(outputOf(anyString, anyString), over('key', 'value', strings))).toEqual(
+      times(['key', 'value']),
+    )
+    // Decoded and encoded again it would be three bytes.
+    expect(written(outputOf(anyString, anyString), invalid)).toEqual(times(['k', '\xff']))
+  })
+
+  it('is written anew where one value has several spellings', () => {
+    const spelled = over('{"a": 1}', '[1, 2]', { key: anyJson, value: anyJson })
+    expect(written(outputOf(anyJson, anyJson), spelled)).toEqual(times(['{"a":1}', '[1,2]']))
+  })
+
+  it('is written anew where the topic has other serdes', () => {
+    const record = over('7', '8', { key: anyJson, value: anyJson })
+    expect(written(outputOf(anyString, anyString), record.withKey('k').withValue('v'))).toEqual(
+      times(['k', 'v']),
+    )
+    const texts = over('key', 'value', { key: anyString, value: anyString })
+    expect(written(outputOf(anyJson, anyJson), texts)).toEqual(times(['"key"', '"value"']))
+  })
+
+  it('may have nulls, and keys and values that outgrow the memory in which they are encoded', () => {
+    const nulls = StreamRecord.of({ key: null, value: null, timestamp: 1 })
+    const output = outputOf(nullable(string) as Serde<unknown>, nullable(string) as Serde<unknown>)
+    const [key, value] = ['k'.repeat(3000), 'v'.repeat(100_000)]
+    const long = StreamRecord.of({ key, value, timestamp: 1 })
+    expect(written(output, nulls.withKey('k'), nulls.withValue('v'))).toEqual([
+      ...times(['k', null], 2),
+      ...times([null, 'v'], 2),
+      ...times(['k', null], 2),
+      ...times([null, 'v'], 2),
+    ])
+    expect(written(output, nulls, long, nulls)).toEqual(
+      [nulls, long, nulls, nulls, long, nulls].flatMap((record) =>
+        times(record === long ? [key, value] : [null, null], 2),
+      ),
+    )
+  })
+
+  it('says which part its topic does not take', () => {
+    const record = StreamRecord.of({ key: 'a', value: 'no number', timestamp: 1 })
+    expect(() => written(outputOf(anyString, int64 as unknown as Serde<unknown>), record)).toThrow(
+      /SERIALIZATION_FAILED: the value cannot be written/,
+    )
+    expect(() => written(outputOf(int64 as unknown as Serde<unknown>, anyString), record)).toThrow(
+      /SERIALIZATION_FAILED: the key cannot be written/,
+    )
+  })
+  it('is refused where bytes that are there say something else, or nothing, in the serdes of the topic', () => {
+    const numbers = over('7', '8', { key: anyJson, value: anyJson })
+    const none = StreamRecord.overBytes(Buffer.alloc(0), 5, 0, -1, anyString, 0, -1, anyString, 0, 0)
+    const output = outputOf(anyString, anyString)
+    for (const [record, reason] of [
+      [numbers.withValue('v'), /SERIALIZATION_FAILED: the key/],
+      [numbers.withKey('k'), /SERIALIZATION_FAILED: the value/],
+      [none.withValue('v'), /DESERIALIZATION_FAILED: the key is null/],
+      [none.withKey('k'), /DESERIALIZATION_FAILED: the value is null/],
+    ] as const)
+      expect(() => written(output, record)).toThrow(reason)
+  })
+})
