@@ -13,8 +13,9 @@ import { SpareMemory } from '../base/spare-memory.ts'
 import type { BatchMemory, BatchView } from '../record/batch-view.ts'
 
 /**
- * A worker at full speed has up to eight answers of 6 MB each: what waits to be processed (bufferedBytesMax) and what is
- * being read. Each that is not kept is one more that comes new, and V8 collects the heap for every 8 MB that do.
+ * At full speed a worker was seen with up to eight answers of 6 MB each: those that wait, until the last partition in them
+ * is through, and those that are being read. Each that is not kept is one more that comes new, and V8 collects the heap for
+ * every 8 MB that do.
  */
 const limits = { bytesMax: 48 * 1024 * 1024, countMax: 64, lookEvery: 64 }
 

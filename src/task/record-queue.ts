@@ -275,11 +275,10 @@ export class RecordQueue {
   #otherTimestamp(): number {
     const extractor = this.source.timestampExtractor
     if (extractor === undefined) return this.#instead(this.#cursor.timestamp)
-    const record = this.#makeRecord()
     let timestamp: number
     this.#waitsAtCursor = false
     try {
-      timestamp = extractor(record, this.#partitionTime)
+      timestamp = extractor(this.#makeRecord(), this.#partitionTime)
     } catch (error) {
       // When its batch came up the schema was known not to exist; that is not remembered for ever.
       this.#waitsAtCursor = isSchemaPending(error)
@@ -291,7 +290,8 @@ export class RecordQueue {
       return this.#partitionTime
     }
     if (!Number.isSafeInteger(timestamp) || timestamp < 0) return this.#instead(timestamp)
-    this.#oddHead.record = record.withTimestamp(timestamp)
+    // Not of the record that the extractor had: it may have changed what was decoded for it.
+    this.#oddHead.record = this.#makeRecord().withTimestamp(timestamp)
     return timestamp
   }
 

@@ -20,7 +20,10 @@ export class RetryPause {
 
   /** Whether something still waits. */
   get lasts(): boolean {
-    if (this.#untilMs === 0) return false
+    return this.#untilMs !== 0 && this.#stillLasts()
+  }
+
+  #stillLasts(): boolean {
     if (this.#clock.monotonic() < this.#untilMs) return true
     this.#untilMs = 0
     return false

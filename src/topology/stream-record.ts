@@ -152,7 +152,9 @@ export class StreamRecord<K, V> {
     timestamp: number
     headers?: readonly RecordHeader[]
   }): StreamRecord<K, V> {
-    const { timestamp, key, value, headers = noHeaders } = record
+    const { timestamp, key, value } = record
+    // Also where a caller without types has null.
+    const headers = record.headers ?? noHeaders
     return new StreamRecord<K, V>(timestamp, undefined, key, undefined, value, undefined, headers)
   }
 
@@ -286,7 +288,7 @@ export class StreamRecord<K, V> {
       this.valueBytes,
       this.#value,
       undefined,
-      headers,
+      headers ?? noHeaders,
     )
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { int64, json, nullable, type Serde, string } from '../../../src/index.ts'
 import { BatchView } from '../../../src/record/batch-view.ts'
+import { partitionForKey } from '../../../src/record/murmur2.ts'
 import { RecordCursor } from '../../../src/record/record-cursor.ts'
 import { type OutputTopic, RecordCollector } from '../../../src/task/record-collector.ts'
 import { StreamRecord } from '../../../src/topology/stream-record.ts'
@@ -61,14 +62,14 @@ const over = (
   value: string,
   serdes: { readonly key: Serde<unknown>; readonly value: Serde<unknown> },
 ) => {
-  const bytes = Buffer.from(key + value)
+  const bytes = Buffer.from(`--${key}-${value}`)
   return StreamRecord.overBytes(
     bytes,
     5,
-    0,
+    2,
     key.length,
     serdes.key,
-    key.length,
+    key.length + 3,
     value.length,
     serdes.value,
     0,
@@ -108,10 +109,6 @@ describe('a record that is collected', () => {
   })
 
   it('is written anew where the topic has other serdes', () => {
-    const record = over('7', '8', { key: anyJson, value: anyJson })
-    expect(written(outputOf(anyString, anyString), record.withKey('k').withValue('v'))).toEqual(
-      times(['k', 'v']),
-    )
     const texts = over('key', 'value', { key: anyString, value: anyString })
     expect(written(outputOf(anyJson, anyJson), texts)).toEqual(times(['"key"', '"value"']))
   })
@@ -154,5 +151,33 @@ describe('a record that is collected', () => {
       [none.withKey('k'), /DESERIALIZATION_FAILED: the value is null/],
     ] as const)
       expect(() => written(output, record)).toThrow(reason)
+  })
+  it('has its timestamp and headers, in the partition of its key, and is gone where it was undone', () => {
+    const output = { ...outputOf(anyString, anyString), partitions: 7 }
+    const found: unknown[] = []
+    const collector = new RecordCollector(
+      (_topic, partition, builder) => {
+        const cursor = new RecordCursor()
+        cursor.reset(new BatchView(builder.seal(seal), 0, { topic: 'out', partition }))
+        while (cursor.next()) found.push([partition, cursor.timestamp, cursor.headers()])
+      },
+      { batchBytes: 1e6 },
+    )
+    const texts = { key: anyString, value: anyString }
+    const headers = [{ key: 'h', value: Buffer.from('x') }]
+    const record = over('some key', 'value', texts).withTimestamp(8).withHeaders(headers)
+    const partition = partitionForKey(Buffer.from('some key'), 0, 8, 7)
+    collector.beginRecord()
+    expect(collector.collect(output, record, 0)).toBe(partition)
+    expect(collector.collect(output, record.withKey('some key').withValue('made'), 0)).toBe(partition)
+    collector.finishRecord()
+    collector.beginRecord()
+    collector.collect(output, record, 0)
+    collector.undoRecord()
+    collector.flush()
+    expect(found).toEqual([
+      [partition, 8, headers],
+      [partition, 8, headers],
+    ])
   })
 })

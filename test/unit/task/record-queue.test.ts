@@ -4,7 +4,7 @@ import { BatchBuilder } from '../../../src/record/batch-builder.ts'
 import { BatchView } from '../../../src/record/batch-view.ts'
 import { writeInt64 } from '../../../src/record/varint.ts'
 import { RecordQueue } from '../../../src/task/record-queue.ts'
-import { string, topic } from '../../../src/index.ts'
+import { json, string, topic } from '../../../src/index.ts'
 import type { SourceNode } from '../../../src/topology/contracts.ts'
 
 const source: SourceNode = {
@@ -16,18 +16,20 @@ const source: SourceNode = {
   timestampExtractor: undefined,
 }
 
+const seal = {
+  producerId: -1,
+  producerEpoch: -1,
+  baseSequence: -1,
+  transactional: false,
+  compression: 'none',
+} as const
+
 const batchOf = (baseOffset: number, records: number, timestamp = 0): BatchView => {
   const builder = new BatchBuilder(1024)
   const value = Buffer.from('value')
   for (let number = 0; number < records; number++)
     builder.append(number, value, 0, -1, value, 0, value.length, undefined)
-  const bytes = builder.seal({
-    producerId: -1,
-    producerEpoch: -1,
-    baseSequence: -1,
-    transactional: false,
-    compression: 'none',
-  })
+  const bytes = builder.seal(seal)
   writeInt64(bytes, 0, baseOffset)
   if (timestamp !== 0) writeInt64(bytes, 27, timestamp)
   return new BatchView(bytes, 0, { topic: 'in', partition: 0 })
@@ -147,5 +149,26 @@ describe('a queue whose record has a timestamp that is none', () => {
     expect(() => queue.head()).toThrow('TIMESTAMP_INVALID')
     queue.pop()
     expect([queue.head().timestamp, queue.headTimestamp]).toEqual([0, 0])
+  })
+})
+
+describe('a queue with a timestamp extractor', () => {
+  it('hands on what stands in the batch, also where the extractor changed what it had', () => {
+    const numbers = { key: string, value: json() }
+    const extract = ({ value }: { readonly value: unknown }): number => (value as number[]).splice(0).length
+    const extracting = {
+      ...source,
+      topic: topic('in', numbers) as never,
+      timestampExtractor: extract as never,
+    }
+    const queue = new RecordQueue('in', 0, extracting, { offset: 10, partitionTime: -1 }, () => 0)
+    const value = Buffer.from('[1,2,3]')
+    const builder = new BatchBuilder(1024)
+    builder.append(0, value, 0, -1, value, 0, value.length, undefined)
+    const bytes = builder.seal(seal)
+    writeInt64(bytes, 0, 10)
+    const batch = new BatchView(bytes, 0, { topic: 'in', partition: 0 })
+    queue.add({ batches: [batch], nextOffset: 11, highWatermark: 11, lastStableOffset: 11 })
+    expect([queue.headTimestamp, queue.head().timestamp, queue.head().value]).toEqual([3, 3, [1, 2, 3]])
   })
 })

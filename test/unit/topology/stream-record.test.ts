@@ -126,6 +126,13 @@ describe('a record whose bytes are gone', () => {
 })
 
 describe('a record of values', () => {
+  it('has no headers where a caller without types gives none', () => {
+    const none = null as never
+    const record = StreamRecord.of({ key: 1, value: 2, timestamp: 1, headers: none })
+    for (const one of [record, record.withHeaders(none)])
+      expect([one.headers, one.withoutHeaders]).toEqual([[], true])
+  })
+
   it('knows its nulls', () => {
     const record = StreamRecord.of({ key: null, value: 0, timestamp: 1 })
     expect([
