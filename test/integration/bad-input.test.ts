@@ -305,7 +305,8 @@ describe('a batch that the broker refuses although the worker thought it fits', 
     {
       await using test = await startWorker(app.topology, settings)
       await untilCommitted(judge, app, 1)
-      await judge.produce(app.input, values('b', 'x'.repeat(3000), 'c'))
+      // First: what comes before it may be committed without it.
+      await judge.produce(app.input, values('x'.repeat(3000), 'b', 'c'))
       const error = await test.failed()
       expect(error).toMatchObject({ code: 'RECORD_TOO_LARGE', where: { topic: app.output, partition: 0 } })
       expect(error.message).toMatch(/Produce was answered MESSAGE_TOO_LARGE.*Raise max.message.bytes/)
