@@ -82,12 +82,10 @@ export class RecordCollector {
   /** Number of the record in hand: an outlet is marked when a record first touches it. */
   #recordNumber = 0
   readonly #batchMemory = batchMemory()
-  #keyScratch: Buffer = Buffer.allocUnsafeSlow(1024)
-  #valueScratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
+  readonly #keyScratch = new Scratch(1024)
+  readonly #valueScratch = new Scratch(16 * 1024)
   #collectedBytes = 0
   #collectedBytesAtMark = 0
-  /** Of the key or value that was encoded last; -1: it is null. */
-  #encodedLength = -1
 
   constructor(send: SendBatch, limits: CollectorLimits) {
     this.#send = send
@@ -152,7 +150,7 @@ export class RecordCollector {
     const bytes = keyAsWritten(topic, record)
     const key = bytes === undefined ? this.#encodeKey(topic, record.key) : bytes.source
     const start = bytes === undefined ? 0 : bytes.keyStart
-    const length = bytes === undefined ? this.#encodedLength : bytes.keyLength
+    const length = bytes === undefined ? this.#keyScratch.length : bytes.keyLength
     const partition =
       length < 0
         ? spare % topic.partitions
@@ -169,7 +167,7 @@ export class RecordCollector {
       return
     }
     const key = this.#encodeKey(topic, record.key)
-    this.#appendRecord(topic, partition, record, key, 0, this.#encodedLength)
+    this.#appendRecord(topic, partition, record, key, 0, this.#keyScratch.length)
   }
 
   /** Appends a change of a store to its changelog. @param valueLength -1 deletes the key */
@@ -229,7 +227,7 @@ export class RecordCollector {
       this.#append(outlet, timestamp, key, keyStart, keyLength, source, valueStart, valueLength, headers)
     } else if (!this.#appendInPlace(outlet, timestamp, key, keyStart, keyLength, record.value, headers)) {
       const value = this.#encodeValue(topic, record.value)
-      this.#append(outlet, timestamp, key, keyStart, keyLength, value, 0, this.#encodedLength, headers)
+      this.#append(outlet, timestamp, key, keyStart, keyLength, value, 0, this.#valueScratch.length, headers)
     }
   }
 
@@ -339,44 +337,48 @@ export class RecordCollector {
     })
   }
 
-  /** @returns bytes that begin with the key, `#encodedLength` of them */
+  /** @returns bytes that begin with the key, `#keyScratch.length` of them */
   #encodeKey(topic: OutputTopic, key: unknown): Buffer {
-    const serde = topic.key
-    this.#encodedLength = -1
     try {
-      if (isNull(serde, key)) return noBytes
-      if (serde.encodeInto === undefined) return this.#encoded(serde.encode(key))
-      this.#keyScratch = this.#encodedInto(this.#keyScratch, serde, key)
-      return this.#keyScratch
+      return this.#keyScratch.encode(topic.key, key)
     } catch (error) {
       throw refused('key', topic, error)
     }
   }
 
-  /** @returns bytes that begin with the value, `#encodedLength` of them */
+  /** @returns bytes that begin with the value, `#valueScratch.length` of them */
   #encodeValue(topic: OutputTopic, value: unknown): Buffer {
-    const serde = topic.value
-    this.#encodedLength = -1
     try {
-      if (isNull(serde, value)) return noBytes
-      if (serde.encodeInto === undefined) return this.#encoded(serde.encode(value))
-      this.#valueScratch = this.#encodedInto(this.#valueScratch, serde, value)
-      return this.#valueScratch
+      return this.#valueScratch.encode(topic.value, value)
     } catch (error) {
       throw refused('value', topic, error)
     }
   }
+}
 
-  #encoded(bytes: Uint8Array): Buffer {
-    this.#encodedLength = bytes.length
-    return bytes as Buffer
+/** Memory in which one thing after the other is encoded. */
+class Scratch {
+  /** Of what was encoded last; -1: it is null. */
+  length = -1
+  #bytes: Buffer
+
+  constructor(bytes: number) {
+    this.#bytes = Buffer.allocUnsafeSlow(bytes)
   }
 
-  /** @returns the scratch, or a larger one where it was too small */
-  #encodedInto(scratch: Buffer, serde: Serde<unknown>, value: unknown): Buffer {
-    for (let target = scratch; ; target = Buffer.allocUnsafeSlow(target.length * 2)) {
-      this.#encodedLength = serde.encodeInto?.(value, target, 0) ?? -1
-      if (this.#encodedLength >= 0) return target
+  /** @returns bytes that begin with it, until the next call */
+  encode(serde: Serde<unknown>, value: unknown): Buffer {
+    this.length = -1
+    if (isNull(serde, value)) return noBytes
+    if (serde.encodeInto === undefined) {
+      const bytes = serde.encode(value) as Buffer
+      this.length = bytes.length
+      return bytes
+    }
+    for (;;) {
+      this.length = serde.encodeInto(value, this.#bytes, 0)
+      if (this.length >= 0) return this.#bytes
+      this.#bytes = Buffer.allocUnsafeSlow(this.#bytes.length * 2)
     }
   }
 }

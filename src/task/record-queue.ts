@@ -319,18 +319,6 @@ export class RecordQueue {
   }
 
   #makeRecord(): StreamRecord<unknown, unknown> {
-    const cursor = this.#cursor
-    return StreamRecord.overBytes(
-      cursor.buffer,
-      cursor.timestamp,
-      cursor.keyStart,
-      cursor.keyLength,
-      this.source.topic.key,
-      cursor.valueStart,
-      cursor.valueLength,
-      this.source.topic.value,
-      cursor.headersStart,
-      cursor.headerCount,
-    )
+    return StreamRecord.overBytes(this.#cursor, this.source.topic)
   }
 }

@@ -1,6 +1,6 @@
 // A record on its way through the processors: immutable, decoded lazily, in place over the bytes of its batch.
 import { MillstreamError, ensureError, isSchemaPending } from '../errors.ts'
-import { type RecordHeader, readHeaders } from '../record/record-cursor.ts'
+import { type RecordCursor, type RecordHeader, readHeaders } from '../record/record-cursor.ts'
 import type { Serde } from '../serde/serde.ts'
 
 const noHeaders: readonly RecordHeader[] = Object.freeze([])
@@ -15,6 +15,24 @@ const nullRefused = (field: Field, serde: Serde<unknown>): MillstreamError =>
     what: `the ${field} is null, which the serde ${serde.name} does not take`,
     fix: `Where null is meant, declare the ${field} as nullable(${serde.name}).`,
   })
+
+/** Where a record stands: what a cursor says of the one that it is at. @internal */
+export type RecordPlace = Pick<
+  RecordCursor,
+  | 'buffer'
+  | 'timestamp'
+  | 'keyStart'
+  | 'keyLength'
+  | 'valueStart'
+  | 'valueLength'
+  | 'headersStart'
+  | 'headerCount'
+>
+
+interface RecordSerdes<K, V> {
+  readonly key: Serde<K, never>
+  readonly value: Serde<V, never>
+}
 
 /**
  * Where key, value and headers of a record stand in the bytes of its batch, and the serdes that read them. Shared by the
@@ -34,26 +52,16 @@ export class RecordBytes<K, V> {
   readonly headersStart: number
   readonly headerCount: number
 
-  constructor(
-    source: Buffer,
-    keyStart: number,
-    keyLength: number,
-    keySerde: Serde<K, never>,
-    valueStart: number,
-    valueLength: number,
-    valueSerde: Serde<V, never>,
-    headersStart: number,
-    headerCount: number,
-  ) {
-    this.source = source
-    this.keyStart = keyStart
-    this.keyLength = keyLength
-    this.keySerde = keySerde
-    this.valueStart = valueStart
-    this.valueLength = valueLength
-    this.valueSerde = valueSerde
-    this.headersStart = headersStart
-    this.headerCount = headerCount
+  constructor(at: RecordPlace, serdes: RecordSerdes<K, V>) {
+    this.source = at.buffer
+    this.keyStart = at.keyStart
+    this.keyLength = at.keyLength
+    this.keySerde = serdes.key
+    this.valueStart = at.valueStart
+    this.valueLength = at.valueLength
+    this.valueSerde = serdes.value
+    this.headersStart = at.headersStart
+    this.headerCount = at.headerCount
   }
 
   /** They were given away (ProcessorInstance.keepsNoRecord): their memory is detached, and its views are empty. */
@@ -159,31 +167,10 @@ export class StreamRecord<K, V> {
   }
 
   /** @internal A record over the bytes of a batch: nothing is decoded. */
-  static overBytes<K, V>(
-    source: Buffer,
-    timestamp: number,
-    keyStart: number,
-    keyLength: number,
-    keySerde: Serde<K, never>,
-    valueStart: number,
-    valueLength: number,
-    valueSerde: Serde<V, never>,
-    headersStart: number,
-    headerCount: number,
-  ): StreamRecord<K, V> {
-    const bytes = new RecordBytes<K, V>(
-      source,
-      keyStart,
-      keyLength,
-      keySerde,
-      valueStart,
-      valueLength,
-      valueSerde,
-      headersStart,
-      headerCount,
-    )
-    const headers = headerCount === 0 ? noHeaders : undefined
-    return new StreamRecord<K, V>(timestamp, bytes, undecoded, bytes, undecoded, bytes, headers)
+  static overBytes<K, V>(at: RecordPlace, serdes: RecordSerdes<K, V>): StreamRecord<K, V> {
+    const bytes = new RecordBytes(at, serdes)
+    const headers = bytes.headerCount === 0 ? noHeaders : undefined
+    return new StreamRecord<K, V>(at.timestamp, bytes, undecoded, bytes, undecoded, bytes, headers)
   }
 
   /** @throws DESERIALIZATION_FAILED when the serde of the topic refuses the bytes. */

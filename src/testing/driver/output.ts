@@ -94,18 +94,7 @@ export class DriverOutput<K, V> implements TestOutput<K, V> {
     this.#place.pass()
     const { partition } = this.#place
     const { buffer, offset, timestamp, keyStart, keyLength } = cursor
-    const record = StreamRecord.overBytes(
-      buffer,
-      timestamp,
-      keyStart,
-      keyLength,
-      this.#serdes.key,
-      cursor.valueStart,
-      cursor.valueLength,
-      this.#serdes.value,
-      cursor.headersStart,
-      cursor.headerCount,
-    )
+    const record = StreamRecord.overBytes(cursor, this.#serdes)
     const bytes = keyLength < 0 ? 'null' : `=${buffer.toString('latin1', keyStart, keyStart + keyLength)}`
     try {
       const { key, value, headers } = record

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { string } from '../../../src/serde/text.ts'
 import { StoreCodec } from '../../../src/state/store-codec.ts'
-import { StreamRecord } from '../../../src/topology/stream-record.ts'
+import type { StreamRecord } from '../../../src/topology/stream-record.ts'
+import { recordOver } from '../../support/record-over.ts'
 
 describe('the key of a record whose bytes are gone', () => {
   const codec = new StoreCodec('totals', string, string, 100, 1000)
   const gone = (look: (record: StreamRecord<string, string>) => void): StreamRecord<string, string> => {
     const bytes = Buffer.allocUnsafeSlow(3)
     bytes.write('key')
-    const record = StreamRecord.overBytes(bytes, 0, 0, 3, string, 0, 3, string, 0, 0)
+    const record = recordOver(bytes, 0, 0, 3, string, 0, 3, string, 0, 0)
     look(record)
     bytes.buffer.transfer()
     return record

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { int64, json, nullable, type Serde, string } from '../../../src/index.ts'
 import { BatchView } from '../../../src/record/batch-view.ts'
 import { partitionForKey } from '../../../src/record/murmur2.ts'
-import { RecordCursor } from '../../../src/record/record-cursor.ts'
 import { type OutputTopic, RecordCollector } from '../../../src/task/record-collector.ts'
 import { StreamRecord } from '../../../src/topology/stream-record.ts'
+import { plain, readPlain } from '../record/record-arbitrary.ts'
+import { recordOver } from '../../support/record-over.ts'
 
 const outputOf = (key: Serde<unknown>, value: Serde<unknown>): OutputTopic => ({
   name: 'out',
@@ -17,31 +18,20 @@ const outputOf = (key: Serde<unknown>, value: Serde<unknown>): OutputTopic => ({
 
 type Written = readonly [key: string | null, value: string | null]
 
-/** What stands in the batch, as text. */
-const textOf = (bytes: Buffer): Written[] => {
-  const cursor = new RecordCursor()
-  cursor.reset(new BatchView(bytes, 0, { topic: 'out', partition: 0 }))
-  const part = (start: number, length: number): string | null =>
-    length < 0 ? null : cursor.buffer.toString('latin1', start, start + length)
-  const written: Written[] = []
-  while (cursor.next())
-    written.push([part(cursor.keyStart, cursor.keyLength), part(cursor.valueStart, cursor.valueLength)])
-  return written
-}
+const inBatch = (bytes: Buffer, partition = 0) =>
+  readPlain(new BatchView(bytes, 0, { topic: 'out', partition }))
 
-const seal = {
-  producerId: -1,
-  producerEpoch: -1,
-  baseSequence: -1,
-  transactional: false,
-  compression: 'none',
-} as const
+/** Text with a character per byte. */
+const textOf = (bytes: Uint8Array | null): string | null => bytes && Buffer.from(bytes).toString('latin1')
 
 /** Collects the records, each twice: the first record of a batch goes another way than those behind it. */
 const written = (output: OutputTopic, ...records: StreamRecord<unknown, unknown>[]): Written[] => {
   const all: Written[] = []
   const collector = new RecordCollector(
-    (_topic, _partition, builder) => all.push(...textOf(builder.seal(seal))),
+    (_topic, _partition, builder) =>
+      all.push(
+        ...inBatch(builder.seal(plain)).map(({ key, value }): Written => [textOf(key), textOf(value)]),
+      ),
     {
       batchBytes: 1e6,
     },
@@ -63,18 +53,7 @@ const over = (
   serdes: { readonly key: Serde<unknown>; readonly value: Serde<unknown> },
 ) => {
   const bytes = Buffer.from(`--${key}-${value}`)
-  return StreamRecord.overBytes(
-    bytes,
-    5,
-    2,
-    key.length,
-    serdes.key,
-    key.length + 3,
-    value.length,
-    serdes.value,
-    0,
-    0,
-  )
+  return recordOver(bytes, 5, 2, key.length, serdes.key, key.length + 3, value.length, serdes.value, 0, 0)
 }
 
 const anyString = string as Serde<unknown>
@@ -84,18 +63,7 @@ const times = (one: Written, count = 4): Written[] => Array.from({ length: count
 describe('a record that is collected', () => {
   it('keeps its bytes where the serde of the topic reads any', () => {
     const strings = { key: anyString, value: anyString }
-    const invalid = StreamRecord.overBytes(
-      Buffer.from([0x6b, 0xff]),
-      5,
-      0,
-      1,
-      anyString,
-      1,
-      1,
-      anyString,
-      0,
-      0,
-    )
+    const invalid = recordOver(Buffer.from([0x6b, 0xff]), 5, 0, 1, anyString, 1, 1, anyString, 0, 0)
     expect(written(outputOf(anyString, anyString), over('key', 'value', strings))).toEqual(
       times(['key', 'value']),
     )
@@ -140,9 +108,10 @@ describe('a record that is collected', () => {
       /SERIALIZATION_FAILED: the key cannot be written/,
     )
   })
+
   it('is refused where bytes that are there say something else, or nothing, in the serdes of the topic', () => {
     const numbers = over('7', '8', { key: anyJson, value: anyJson })
-    const none = StreamRecord.overBytes(Buffer.alloc(0), 5, 0, -1, anyString, 0, -1, anyString, 0, 0)
+    const none = recordOver(Buffer.alloc(0), 5, 0, -1, anyString, 0, -1, anyString, 0, 0)
     const output = outputOf(anyString, anyString)
     for (const [record, reason] of [
       [numbers.withValue('v'), /SERIALIZATION_FAILED: the key/],
@@ -152,19 +121,19 @@ describe('a record that is collected', () => {
     ] as const)
       expect(() => written(output, record)).toThrow(reason)
   })
+
   it('has its timestamp and headers, in the partition of its key, and is gone where it was undone', () => {
     const output = { ...outputOf(anyString, anyString), partitions: 7 }
     const found: unknown[] = []
     const collector = new RecordCollector(
       (_topic, partition, builder) => {
-        const cursor = new RecordCursor()
-        cursor.reset(new BatchView(builder.seal(seal), 0, { topic: 'out', partition }))
-        while (cursor.next()) found.push([partition, cursor.timestamp, cursor.headers()])
+        for (const { timestamp, headers } of inBatch(builder.seal(plain), partition))
+          found.push([partition, timestamp, headers])
       },
       { batchBytes: 1e6 },
     )
     const texts = { key: anyString, value: anyString }
-    const headers = [{ key: 'h', value: Buffer.from('x') }]
+    const headers = [{ key: 'h', value: Uint8Array.of(0x78) }]
     const record = over('some key', 'value', texts).withTimestamp(8).withHeaders(headers)
     const partition = partitionForKey(Buffer.from('some key'), 0, 8, 7)
     collector.beginRecord()

@@ -5,6 +5,7 @@ import { BatchView } from '../../../src/record/batch-view.ts'
 import { writeInt64 } from '../../../src/record/varint.ts'
 import { RecordQueue } from '../../../src/task/record-queue.ts'
 import { json, string, topic } from '../../../src/index.ts'
+import { plain } from '../record/record-arbitrary.ts'
 import type { SourceNode } from '../../../src/topology/contracts.ts'
 
 const source: SourceNode = {
@@ -16,20 +17,12 @@ const source: SourceNode = {
   timestampExtractor: undefined,
 }
 
-const seal = {
-  producerId: -1,
-  producerEpoch: -1,
-  baseSequence: -1,
-  transactional: false,
-  compression: 'none',
-} as const
-
 const batchOf = (baseOffset: number, records: number, timestamp = 0): BatchView => {
   const builder = new BatchBuilder(1024)
   const value = Buffer.from('value')
   for (let number = 0; number < records; number++)
     builder.append(number, value, 0, -1, value, 0, value.length, undefined)
-  const bytes = builder.seal(seal)
+  const bytes = builder.seal(plain)
   writeInt64(bytes, 0, baseOffset)
   if (timestamp !== 0) writeInt64(bytes, 27, timestamp)
   return new BatchView(bytes, 0, { topic: 'in', partition: 0 })
@@ -165,7 +158,7 @@ describe('a queue with a timestamp extractor', () => {
     const value = Buffer.from('[1,2,3]')
     const builder = new BatchBuilder(1024)
     builder.append(0, value, 0, -1, value, 0, value.length, undefined)
-    const bytes = builder.seal(seal)
+    const bytes = builder.seal(plain)
     writeInt64(bytes, 0, 10)
     const batch = new BatchView(bytes, 0, { topic: 'in', partition: 0 })
     queue.add({ batches: [batch], nextOffset: 11, highWatermark: 11, lastStableOffset: 11 })

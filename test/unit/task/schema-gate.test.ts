@@ -10,6 +10,7 @@ import { string } from '../../../src/serde/text.ts'
 import { PartitionGroup } from '../../../src/task/partition-group.ts'
 import { RecordQueue } from '../../../src/task/record-queue.ts'
 import type { SourceNode, TopicDefinition } from '../../../src/topology/contracts.ts'
+import { plain } from '../record/record-arbitrary.ts'
 
 /** Records of one byte, which is the id of their schema. */
 class Schemas {
@@ -61,15 +62,7 @@ const batchAt = (baseOffset: number, ids: readonly number[]) => {
   const builder = new BatchBuilder(256)
   const key = Buffer.from('k')
   for (const id of ids) builder.append(1000 + id, key, 0, 1, Buffer.of(id), 0, 1, undefined)
-  const bytes = Buffer.from(
-    builder.seal({
-      producerId: -1,
-      producerEpoch: -1,
-      baseSequence: -1,
-      transactional: false,
-      compression: 'none',
-    }),
-  )
+  const bytes = Buffer.from(builder.seal(plain))
   bytes.writeBigInt64BE(BigInt(baseOffset), 0)
   return [...readBatches(bytes, 0, bytes.length, { topic: 'topic', partition: 0 })]
 }

@@ -12,6 +12,7 @@ import type { FetchedRecords } from '../../../src/task/record-queue.ts'
 import { TopicReplay, type TopicReplayOptions } from '../../../src/task/topic-replay.ts'
 import type { RowPolicy } from '../../../src/task/row-failures.ts'
 import { identity, TestClock } from '../state/support.ts'
+import { plain } from '../record/record-arbitrary.ts'
 
 const { graph } = topology('app', (t) => {
   t.readOnlyStore(topic('rates', { key: string, value: int64 }), {
@@ -46,13 +47,7 @@ const fetched = (
     const key = Buffer.from('k')
     builder.append(1, key, 0, key.length, Buffer.from(bytes), 0, bytes.length, undefined)
   }
-  const bytes = builder.seal({
-    producerId: -1,
-    producerEpoch: -1,
-    baseSequence: -1,
-    transactional: false,
-    compression: 'none',
-  })
+  const bytes = builder.seal(plain)
   writeInt64(bytes, 0, baseOffset)
   return {
     batches: [new BatchView(bytes, 0, { topic: 'rates', partition: 0 })],

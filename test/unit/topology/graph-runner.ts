@@ -14,7 +14,8 @@ import type {
 import type { Serde } from '../../../src/serde/serde.ts'
 import type { KeyValueStore } from '../../../src/state/contracts.ts'
 import { PlainView, type Timestamped } from '../../../src/state/timestamped.ts'
-import { StreamRecord } from '../../../src/topology/stream-record.ts'
+import type { StreamRecord } from '../../../src/topology/stream-record.ts'
+import { recordOver } from '../../support/record-over.ts'
 
 type AnyRecord = StreamRecord<unknown, unknown>
 
@@ -143,7 +144,7 @@ export class GraphRunner {
     const valueBytes = value === null ? null : encode(source.topic.value, value)
     const bytes = Buffer.concat([keyBytes ?? Buffer.alloc(0), valueBytes ?? Buffer.alloc(0)])
     const keyLength = keyBytes?.length ?? -1
-    const record = StreamRecord.overBytes(
+    const record = recordOver(
       bytes,
       timestamp,
       0,

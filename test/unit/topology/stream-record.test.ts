@@ -4,6 +4,7 @@ import { nullable } from '../../../src/serde/nullable.ts'
 import type { Serde } from '../../../src/serde/serde.ts'
 import { string } from '../../../src/serde/text.ts'
 import { StreamRecord } from '../../../src/topology/stream-record.ts'
+import { recordOver } from '../../support/record-over.ts'
 
 const source = Buffer.concat([Buffer.from('..key'), Buffer.from(int64.encode(7))])
 
@@ -24,7 +25,7 @@ const counting = (): { serde: Serde<string>; calls: () => number } => {
 describe('a record over bytes', () => {
   it('decodes what is asked for, once', () => {
     const { serde, calls } = counting()
-    const record = StreamRecord.overBytes(source, 5, 2, 3, serde, 5, 8, int64, 0, 0)
+    const record = recordOver(source, 5, 2, 3, serde, 5, 8, int64, 0, 0)
     expect([record.timestamp, record.keyIsNull, record.valueIsNull, record.withoutHeaders, calls()]).toEqual([
       5,
       false,
@@ -38,7 +39,7 @@ describe('a record over bytes', () => {
   })
 
   it('keeps its bytes where it is not changed', () => {
-    const record = StreamRecord.overBytes(source, 5, 2, 3, string, 5, 8, int64, 0, 0)
+    const record = recordOver(source, 5, 2, 3, string, 5, 8, int64, 0, 0)
     const other = record.withValue('x').withTimestamp(9)
     expect([other.key, other.value, other.timestamp]).toEqual(['key', 'x', 9])
     expect([other.keyBytes?.source, other.keyBytes?.keySerde, other.valueBytes]).toEqual([
@@ -64,18 +65,18 @@ describe('a record over bytes', () => {
   })
 
   it('answers null only where the serde takes it', () => {
-    const refused = StreamRecord.overBytes(source, 5, 0, -1, string, 0, -1, int64, 0, 0)
+    const refused = recordOver(source, 5, 0, -1, string, 0, -1, int64, 0, 0)
     expect([refused.keyIsNull, refused.valueIsNull]).toEqual([true, true])
     expect(() => refused.key).toThrow(
       /DESERIALIZATION_FAILED: the key is null, which the serde string does not take.*nullable\(string\)/,
     )
     expect(() => refused.value).toThrow(/the value is null/)
-    const taken = StreamRecord.overBytes(source, 5, 0, -1, nullable(string), 0, -1, nullable(int64), 0, 0)
+    const taken = recordOver(source, 5, 0, -1, nullable(string), 0, -1, nullable(int64), 0, 0)
     expect([taken.key, taken.value]).toEqual([null, null])
   })
 
   it('names the serde that refuses the bytes', () => {
-    const record = StreamRecord.overBytes(source, 5, 2, 3, int64, 2, 3, string, 0, 0)
+    const record = recordOver(source, 5, 2, 3, int64, 2, 3, string, 0, 0)
     expect(() => record.key).toThrow(
       /DESERIALIZATION_FAILED: the serde int64 refused the key of 3 bytes: int64 takes 8 bytes, not 3/,
     )
@@ -93,7 +94,7 @@ describe('a record whose bytes are gone', () => {
   }
   const header = Buffer.from([2, 0x68, 4, 1, 2])
   const over = (bytes: Buffer): StreamRecord<string, number> =>
-    StreamRecord.overBytes(bytes, 5, 2, 3, string, 5, 8, int64, source.length, 1)
+    recordOver(bytes, 5, 2, 3, string, 5, 8, int64, source.length, 1)
 
   it('still has what was read before', () => {
     const { bytes, letGo } = lent()
@@ -120,7 +121,7 @@ describe('a record whose bytes are gone', () => {
 
   it('is not one that has no bytes at all', () => {
     const none = Buffer.alloc(0)
-    const record = StreamRecord.overBytes(none, 5, 0, 0, string, 0, 0, string, 0, 0)
+    const record = recordOver(none, 5, 0, 0, string, 0, 0, string, 0, 0)
     expect([record.checked().key, record.value]).toEqual(['', ''])
   })
 })
