@@ -32,6 +32,7 @@ COPY --from=build /app/dist ./dist
 USER 1000:1000
 # Probes and metrics, where MILLSTREAM_HTTP_PORT asks for them.
 EXPOSE 9400
-# Threads of V8 may end a process where the processor has memory protection keys (nodejs/node#64500).
-ENTRYPOINT ["node", "--no-memory-protection-keys", "/app/dist/cli/main.js"]
+# Threads of V8 may end a process where the processor has memory protection keys (nodejs/node#64500). Node has four threads
+# for V8 on any machine; with 0 as many as it has processors, less one (docs/decisions/0036-threads-of-v8.md).
+ENTRYPOINT ["node", "--no-memory-protection-keys", "--v8-pool-size=0", "/app/dist/cli/main.js"]
 CMD ["run", "/app/processors/word-count/index.ts"]

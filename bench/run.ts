@@ -8,6 +8,7 @@ import { ensureError } from '../src/errors.ts'
 import { startKafka } from '../src/testing/kafka/start-kafka.ts'
 import { quickWorks, type Work, works } from './contestants/works.ts'
 import { buildJava } from './java-project.ts'
+import { imageNodeOptions } from './node-options.ts'
 import { type Peer, type Plan, peers, planOf, type Turn, turnsOf } from './plan.ts'
 import { type Report, type Result, reportOf, tableOf } from './report.ts'
 import { Tool } from './tool.ts'
@@ -188,7 +189,8 @@ const main = async (): Promise<void> => {
   // Children are guarded: they end with this process, by their pids.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
   const cpus = os.cpus()
-  say(`Node ${process.versions.node}, ${cpus.length} x ${cpus[0]?.model ?? 'unknown processor'}`)
+  const processors = `${cpus.length} x ${cpus[0]?.model ?? 'unknown processor'}`
+  say(`Node ${process.versions.node} ${imageNodeOptions().join(' ')}, ${processors}`)
   const report = await measure(plan, directory)
   say('every output was read back and is right\n')
   console.log(tableOf(plan, report))

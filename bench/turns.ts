@@ -5,6 +5,7 @@ import path from 'node:path'
 import { javaCommand } from '../src/testing/kafka/jars.ts'
 import { argumentsOf, type ContestantArguments } from './contestants/works.ts'
 import { LineProcess } from './line-process.ts'
+import { imageNodeOptions } from './node-options.ts'
 import type { Contestant, Plan, Turn } from './plan.ts'
 import type { LatencyFigures, Tool } from './tool.ts'
 
@@ -36,12 +37,15 @@ const commandOf = (
   contestant: Contestant,
   classPath: string,
 ): { command: string; args: readonly string[] } => {
-  const script = (name: string): string => path.join(import.meta.dirname, 'contestants', name)
+  const onNode = (script: string): { command: string; args: readonly string[] } => ({
+    command: process.execPath,
+    args: [...imageNodeOptions(), path.join(import.meta.dirname, 'contestants', script)],
+  })
   switch (contestant) {
     case 'millstream':
-      return { command: process.execPath, args: [script('millstream.ts')] }
+      return onNode('millstream.ts')
     case 'kafkajs':
-      return { command: process.execPath, args: [script('kafkajs.ts')] }
+      return onNode('kafkajs.ts')
     case 'kafka-streams': {
       const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
       return { command: javaCommand(), args: [quiet, '-cp', classPath, 'millstream.bench.Contestant'] }

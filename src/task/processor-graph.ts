@@ -80,6 +80,12 @@ class Sink implements Receiver {
     this.collector.collect(this.#only ?? this.#chosen(record), record, this.#spare)
   }
 
+  /** A chooser and a partitioner look at a record of its own. */
+  processValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
+    if (this.#only === undefined) this.process(record.withValue(value))
+    else this.collector.collectValue(this.#only, record, value, this.#spare)
+  }
+
   protected outputOf(record: StreamRecord<unknown, unknown>): OutputTopic {
     return this.#only ?? this.#chosen(record)
   }
@@ -128,6 +134,10 @@ class PartitionedSink extends Sink {
     for (const partition of chosen) this.#check(partition, output)
     // One that is named twice is meant once, as a set of partitions.
     for (const partition of new Set<number>(chosen)) this.collector.collectTo(output, record, partition)
+  }
+
+  override processValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
+    this.process(record.withValue(value))
   }
 
   #check(partition: unknown, output: OutputTopic): void {
@@ -181,6 +191,16 @@ class NodeContext implements ProcessorContext {
     if (output !== undefined) return this.#child(output).process(record)
     const { children } = this
     for (let index = 0; index < children.length; index++) (children[index] as Receiver).process(record)
+  }
+
+  // Operators alone have it, and a record is in hand when they are called.
+  forwardValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
+    const { children } = this
+    for (let index = 0; index < children.length; index++) {
+      const child = children[index] as Receiver
+      if (child.processValue === undefined) child.process(record.withValue(value))
+      else child.processValue(record, value)
+    }
   }
 
   #child(output: string): Receiver {

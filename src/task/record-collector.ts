@@ -69,6 +69,9 @@ class Outlet {
 
 const noBytes: Buffer = Buffer.alloc(0)
 
+/** Stands for the value that a record has; no user value can be identical to it. */
+const itsOwn: unique symbol = Symbol('its own')
+
 export class RecordCollector {
   readonly #send: SendBatch
   readonly #limits: CollectorLimits
@@ -147,6 +150,16 @@ export class RecordCollector {
 
   /** Appends a record to an output topic, to the partition of its key; one without a key goes to `spare`. @returns where */
   collect(topic: OutputTopic, record: StreamRecord<unknown, unknown>, spare: number): number {
+    return this.collectValue(topic, record, itsOwn, spare)
+  }
+
+  /** As `collect`, of the record with this value. */
+  collectValue(
+    topic: OutputTopic,
+    record: StreamRecord<unknown, unknown>,
+    value: unknown,
+    spare: number,
+  ): number {
     const bytes = keyAsWritten(topic, record)
     const key = bytes === undefined ? this.#encodeKey(topic, record.key) : bytes.source
     const start = bytes === undefined ? 0 : bytes.keyStart
@@ -155,7 +168,7 @@ export class RecordCollector {
       length < 0
         ? spare % topic.partitions
         : partitionForKey(key, start, length - topic.keySuffixBytes, topic.partitions)
-    this.#appendRecord(topic, partition, record, key, start, length)
+    this.#appendRecord(topic, partition, record, value, key, start, length)
     return partition
   }
 
@@ -163,11 +176,11 @@ export class RecordCollector {
   collectTo(topic: OutputTopic, record: StreamRecord<unknown, unknown>, partition: number): void {
     const bytes = keyAsWritten(topic, record)
     if (bytes !== undefined) {
-      this.#appendRecord(topic, partition, record, bytes.source, bytes.keyStart, bytes.keyLength)
+      this.#appendRecord(topic, partition, record, itsOwn, bytes.source, bytes.keyStart, bytes.keyLength)
       return
     }
     const key = this.#encodeKey(topic, record.key)
-    this.#appendRecord(topic, partition, record, key, 0, this.#keyScratch.length)
+    this.#appendRecord(topic, partition, record, itsOwn, key, 0, this.#keyScratch.length)
   }
 
   /** Appends a change of a store to its changelog. @param valueLength -1 deletes the key */
@@ -214,6 +227,7 @@ export class RecordCollector {
     topic: OutputTopic,
     partition: number,
     record: StreamRecord<unknown, unknown>,
+    value: unknown,
     key: Buffer,
     keyStart: number,
     keyLength: number,
@@ -221,14 +235,16 @@ export class RecordCollector {
     const outlet = this.#touch(topic, partition)
     const headers = record.withoutHeaders ? undefined : record.headers
     const { timestamp } = record
-    const bytes = valueAsWritten(topic, record)
+    const bytes = value === itsOwn ? valueAsWritten(topic, record) : undefined
     if (bytes !== undefined) {
       const { source, valueStart, valueLength } = bytes
       this.#append(outlet, timestamp, key, keyStart, keyLength, source, valueStart, valueLength, headers)
-    } else if (!this.#appendInPlace(outlet, timestamp, key, keyStart, keyLength, record.value, headers)) {
-      const value = this.#encodeValue(topic, record.value)
-      this.#append(outlet, timestamp, key, keyStart, keyLength, value, 0, this.#valueScratch.length, headers)
+      return
     }
+    const made = value === itsOwn ? record.value : value
+    if (this.#appendInPlace(outlet, timestamp, key, keyStart, keyLength, made, headers)) return
+    const encoded = this.#encodeValue(topic, made)
+    this.#append(outlet, timestamp, key, keyStart, keyLength, encoded, 0, this.#valueScratch.length, headers)
   }
 
   /** The usual way of a value that a processor made. @returns false where it has to go through the scratch. */

@@ -11,6 +11,8 @@ type AnyRecord = StreamRecord<unknown, unknown>
 /** Takes records: a processor, a sink. */
 export interface Receiver {
   process(record: AnyRecord): void
+  /** As `process` of the record with this value. Absent where that takes a record of its own. */
+  processValue?(record: AnyRecord, value: unknown): void
 }
 
 /** Where a record came from, and when it is. */

@@ -82,7 +82,7 @@ export class MapValuesOperator extends Operator {
   }
 
   process(record: AnyRecord): void {
-    this.context.forward(record.withValue(this.#map(record.value, record)))
+    this.context.forwardValue(record, this.#map(record.value, record))
   }
 }
 
@@ -110,7 +110,7 @@ export class FlatMapValuesOperator extends Operator {
   }
 
   process(record: AnyRecord): void {
-    for (const value of this.#map(record.value, record)) this.context.forward(record.withValue(value))
+    for (const value of this.#map(record.value, record)) this.context.forwardValue(record, value)
   }
 }
 

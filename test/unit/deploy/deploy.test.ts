@@ -1,8 +1,10 @@
 // What the deployment files say about the program has to be true; their own tools check the rest (npm run check:deploy).
+import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { imageNodeOptions, nodeOptionsIn } from '../../../bench/node-options.ts'
 import { settingNames, variableOf } from '../../../src/config/settings-table.ts'
 
 const root = path.resolve(import.meta.dirname, '../../..')
@@ -109,6 +111,13 @@ describe('the image', () => {
     expect(existsSync(path.join(root, module))).toBe(true)
     expect(values.module.path).toBe(`/app/${module}`)
     expect(/^USER (\d+)/m.exec(dockerfile)?.[1]).toBe(String(values.runAsUser))
+  })
+
+  it('starts Node with options that Node has, and the benchmark with the same', () => {
+    const options = nodeOptionsIn(dockerfile)
+    expect(options).toContain('--v8-pool-size=0')
+    expect(imageNodeOptions()).toEqual(options)
+    expect(execFileSync(process.execPath, [...options, '--print', '1'], { encoding: 'utf8' })).toBe('1\n')
   })
 
   it('copies only what its context holds', () => {

@@ -1,11 +1,12 @@
 // Partitions of outputs that the user chooses: one, several, none, and wrong ones.
-import { nullable, store, string, topic, topology, int64 } from 'millstream'
+import { nullable, type RecordStream, store, string, topic, topology, int64 } from 'millstream'
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 
 const words = topic('words', { key: nullable(string), value: string })
 const out = topic('out', { key: nullable(string), value: string })
 const long = topic('long', { key: nullable(string), value: string })
+const third = topic('third', { key: nullable(string), value: string })
 
 type Partition = (
   record: { key: string | null; value: string },
@@ -69,6 +70,36 @@ describe('a partitioner', () => {
     expect(written.map(({ timestamp }) => timestamp).slice(0, 3)).toEqual([7, 7, 7])
     expect(written.map((record) => record.headers.length)).toEqual([1, 1, 1, 0, 0])
     expect(driver.counts).toMatchObject({ processed: 3, skipped: 0 })
+  })
+
+  it.each([
+    ['mapValues', (t: RecordStream<string | null, string>) => t.mapValues((value) => value.repeat(2))],
+    [
+      'flatMapValues',
+      (t: RecordStream<string | null, string>) => t.flatMapValues((value) => [value, value + value]),
+    ],
+  ])('and a chooser see what %s made', (name, change) => {
+    const doubled = name === 'mapValues'
+    using driver = testDriver(
+      topology('app', (t) => {
+        const changed = change(t.stream(words))
+        changed.to(({ value }) => (value.length > 3 ? long : out), { topics: [out, long] })
+        changed.to(third, { partition: ({ value }, partitions) => value.length % partitions })
+      }),
+      { partitions: { third: 3 } },
+    )
+    const headers = [{ key: 'h', value: Buffer.from('x') }]
+    driver.input(words).send('k', 'ab', { timestamp: 7, headers })
+    expect(places(driver)).toEqual(doubled ? [] : [[0, 'k', 'ab']])
+    expect(driver.output(long).readAll()).toMatchObject([{ key: 'k', value: 'abab', timestamp: 7, headers }])
+    expect(places(driver, third)).toEqual(
+      doubled
+        ? [[1, 'k', 'abab']]
+        : [
+            [1, 'k', 'abab'],
+            [2, 'k', 'ab'],
+          ],
+    )
   })
 
   it('goes with a chooser, which decides first', () => {

@@ -207,6 +207,9 @@ export class GraphRunner {
         if (output === undefined) for (const child of node.children) this.#deliver(child, record as AnyRecord)
         else this.#deliver(node.outputs?.[output] as string, record as AnyRecord)
       },
+      forwardValue: (record, value) => {
+        for (const child of node.children) this.#deliver(child, record.withValue(value))
+      },
       store: (name) => this.#view(name) as unknown as ReturnType<ProcessorContext['store']>,
       tableStore: (name) => this.stores.get(name) as unknown as TableStore,
       windowTable: () => {
