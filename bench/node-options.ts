@@ -10,5 +10,6 @@ export const nodeOptionsIn = (dockerfile: string): string[] => {
 }
 
 /** Those of the image. */
-export const imageNodeOptions = (): string[] =>
-  nodeOptionsIn(fs.readFileSync(path.join(import.meta.dirname, '..', 'Dockerfile'), 'utf8'))
+export const imageNodeOptions: readonly string[] = nodeOptionsIn(
+  fs.readFileSync(path.join(import.meta.dirname, '..', 'Dockerfile'), 'utf8'),
+)

@@ -190,7 +190,7 @@ const main = async (): Promise<void> => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
   const cpus = os.cpus()
   const processors = `${cpus.length} x ${cpus[0]?.model ?? 'unknown processor'}`
-  say(`Node ${process.versions.node} ${imageNodeOptions().join(' ')}, ${processors}`)
+  say(`Node ${process.versions.node} ${imageNodeOptions.join(' ')}, ${processors}`)
   const report = await measure(plan, directory)
   say('every output was read back and is right\n')
   console.log(tableOf(plan, report))

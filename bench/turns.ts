@@ -39,7 +39,7 @@ const commandOf = (
 ): { command: string; args: readonly string[] } => {
   const onNode = (script: string): { command: string; args: readonly string[] } => ({
     command: process.execPath,
-    args: [...imageNodeOptions(), path.join(import.meta.dirname, 'contestants', script)],
+    args: [...imageNodeOptions, path.join(import.meta.dirname, 'contestants', script)],
   })
   switch (contestant) {
     case 'millstream':

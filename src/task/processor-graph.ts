@@ -61,7 +61,7 @@ class Sink implements Receiver {
   readonly #outputs: ReadonlyMap<unknown, OutputTopic>
   readonly #only: OutputTopic | undefined
   readonly #node: SinkNode
-  readonly #spare: number
+  protected readonly spare: number
 
   constructor(
     node: SinkNode,
@@ -73,17 +73,11 @@ class Sink implements Receiver {
     this.collector = collector
     this.#outputs = new Map(node.topics.map((topic) => [topic.name, outputOf(node, topic.name)]))
     this.#only = node.choose === undefined ? this.#outputs.values().next().value : undefined
-    this.#spare = task.partition
+    this.spare = task.partition
   }
 
   process(record: StreamRecord<unknown, unknown>): void {
-    this.collector.collect(this.#only ?? this.#chosen(record), record, this.#spare)
-  }
-
-  /** A chooser and a partitioner look at a record of its own. */
-  processValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
-    if (this.#only === undefined) this.process(record.withValue(value))
-    else this.collector.collectValue(this.#only, record, value, this.#spare)
+    this.collector.collect(this.outputOf(record), record, this.spare)
   }
 
   protected outputOf(record: StreamRecord<unknown, unknown>): OutputTopic {
@@ -99,6 +93,13 @@ class Sink implements Receiver {
       where: { sink: this.#node.name, declared: this.#node.topics.map((topic) => topic.name).join(' ') },
       fix: 'Name the topic in the topics of `to`.',
     })
+  }
+}
+
+/** A sink that looks at no record to know where it goes: to one topic, by its key. */
+class TopicSink extends Sink {
+  processValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
+    this.collector.collectValue(this.outputOf(record), record, value, this.spare)
   }
 }
 
@@ -134,10 +135,6 @@ class PartitionedSink extends Sink {
     for (const partition of chosen) this.#check(partition, output)
     // One that is named twice is meant once, as a set of partitions.
     for (const partition of new Set<number>(chosen)) this.collector.collectTo(output, record, partition)
-  }
-
-  override processValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
-    this.process(record.withValue(value))
   }
 
   #check(partition: unknown, output: OutputTopic): void {
@@ -193,8 +190,8 @@ class NodeContext implements ProcessorContext {
     for (let index = 0; index < children.length; index++) (children[index] as Receiver).process(record)
   }
 
-  // Operators alone have it, and a record is in hand when they are called.
   forwardValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
+    if (!this.#task.inHand) throw this.#expired('forwardValue')
     const { children } = this
     for (let index = 0; index < children.length; index++) {
       const child = children[index] as Receiver
@@ -310,10 +307,11 @@ const sinkOf = (
   task: TaskView,
   collector: RecordCollector,
   outputOf: (node: SinkNode, name: string) => OutputTopic,
-): Sink =>
-  node.partition === undefined
-    ? new Sink(node, task, collector, outputOf)
-    : new PartitionedSink(node.partition, node, task, collector, outputOf)
+): Sink => {
+  if (node.partition !== undefined)
+    return new PartitionedSink(node.partition, node, task, collector, outputOf)
+  return new (node.choose === undefined ? TopicSink : Sink)(node, task, collector, outputOf)
+}
 
 const copies = (serde: Serde<unknown>): boolean => serde.copies === true || serde.primitive === true
 

@@ -80,7 +80,7 @@ export interface ProcessorContext {
   readonly partition: number
   /** Sends a record to every child, or to the child (output) of that name. Only inside process or a punctuator. */
   forward(record: StreamRecord<never, never> | StreamRecord<unknown, unknown>, output?: string): void
-  /** As `forward` of the record with this value, which an output then takes without a record being made for it. */
+  /** As `forward` of the record with this value; a topic takes it without a record being made for it. */
   forwardValue(record: StreamRecord<unknown, unknown>, value: unknown): void
   /** @throws STORE_NOT_DECLARED where the processor did not declare the store. */
   store(

@@ -40,7 +40,7 @@ class GlobalJoinOperator extends Operator {
     const key = this.#key(record)
     const row = key === null || key === undefined ? undefined : this.#table.get(key)
     if (row === undefined && !this.#outer) return
-    this.context.forward(record.withValue(this.#join(record.value, row?.value, record)))
+    this.context.forwardValue(record, this.#join(record.value, row?.value, record))
   }
 }
 

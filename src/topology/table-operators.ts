@@ -232,7 +232,7 @@ export class ToStreamOperator extends Operator {
   readonly keepsNoRecord = true
   process(record: AnyRecord): void {
     const { after } = record.value as AnyChange
-    this.context.forward(record.withValue(after ?? null))
+    this.context.forwardValue(record, after ?? null)
   }
 }
 
@@ -365,6 +365,6 @@ export class StreamTableJoinOperator extends Operator {
     if (record.valueIsNull || (record.keyIsNull && !this.#outer)) return
     const row = record.keyIsNull ? undefined : this.#table.getOf(record)
     if (row === undefined && !this.#outer) return
-    this.context.forward(record.withValue(this.#join(record.value, row?.value, record)))
+    this.context.forwardValue(record, this.#join(record.value, row?.value, record))
   }
 }

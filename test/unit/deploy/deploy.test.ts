@@ -116,7 +116,7 @@ describe('the image', () => {
   it('starts Node with options that Node has, and the benchmark with the same', () => {
     const options = nodeOptionsIn(dockerfile)
     expect(options).toContain('--v8-pool-size=0')
-    expect(imageNodeOptions()).toEqual(options)
+    expect(imageNodeOptions).toEqual(options)
     expect(execFileSync(process.execPath, [...options, '--print', '1'], { encoding: 'utf8' })).toBe('1\n')
   })
 

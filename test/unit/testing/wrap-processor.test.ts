@@ -1,5 +1,5 @@
 // Wrapping of every processor: what a wrapper is told, what it may leave out, and what it may not answer.
-import { int64, store, string, topic, topology, type WrapProcessor } from 'millstream'
+import { int64, store, StreamRecord, string, topic, topology, type WrapProcessor } from 'millstream'
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
 
@@ -120,6 +120,29 @@ describe('wrapProcessor', () => {
       driver.close()
       expect(calls).toEqual(['init', 'process', 'close'])
     }
+  })
+
+  it('cannot forward when no record is in hand, whole or by value', () => {
+    const late: (() => void)[] = []
+    using driver = testDriver(app, {
+      wrapProcessor: ({ name }, processor) => ({
+        init(context) {
+          processor.init?.(context)
+          if (name !== 'to-stream-1') return
+          const record = StreamRecord.of({ key: 'late', value: 1, timestamp: 0 })
+          late.push(
+            () => context.forward(record),
+            () => context.forwardValue(record, 2),
+          )
+        },
+        process: (record) => processor.process(record),
+      }),
+    })
+    expect(late).toHaveLength(2)
+    for (const forward of late) expect(forward).toThrow('CONTEXT_EXPIRED')
+    driver.input(words).send('a', 'x')
+    for (const forward of late) expect(forward).toThrow('CONTEXT_EXPIRED')
+    expect(driver.output(counts).readKeyValues()).toEqual([{ key: 'a', value: 1 }])
   })
 
   it('fails the record where it throws', () => {
