@@ -10,7 +10,7 @@ import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type LoadedModule, loadModule, locate } from './load-module.ts'
 
-const lookEveryMs = 250
+const lookEveryMs = 200
 /** src/ or dist/ of millstream. */
 const ownFolder = `${pathToFileURL(path.dirname(import.meta.dirname)).href}/`
 const require = createRequire(import.meta.url)
@@ -73,16 +73,21 @@ export class ModuleWatch {
     return await loadModule(file, this.#take(pathToFileURL(file).href))
   }
 
-  /** Resolves when a file is another one than when it was loaded. */
+  /**
+   * Resolves when a file is another one than when it was loaded and two looks in a row found all of them the same: a file
+   * that is being written is not half loaded, nor loaded once for each of its writes.
+   */
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      let before: readonly string[] = []
       const timer = setInterval(() => {
-        if ([...this.#files].some(([file, stamp]) => stampOf(file) !== stamp)) done()
-      }, lookEveryMs)
-      const done = (): void => {
+        const stamps = [...this.#files.keys()].map(stampOf)
+        const still = stamps.every((stamp, index) => stamp === before[index])
+        before = stamps
+        if (!still || [...this.#files.values()].every((loaded, index) => loaded === stamps[index])) return
         clearInterval(timer)
         resolve()
-      }
+      }, lookEveryMs)
       signal.addEventListener('abort', () => clearInterval(timer), { once: true })
       if (signal.aborted) clearInterval(timer)
     })

@@ -191,6 +191,8 @@ class NodeContext implements ProcessorContext {
   }
 
   forwardValue(record: StreamRecord<unknown, unknown>, value: unknown): void {
+    // Who wraps a processor may have put a forward of its own into the context, or around it: it is to see every record.
+    if (this.forward !== ownForward) return this.forward(record.withValue(value))
     if (!this.#task.inHand) throw this.#expired('forwardValue')
     const { children } = this
     for (let index = 0; index < children.length; index++) {
@@ -301,6 +303,8 @@ class NodeContext implements ProcessorContext {
     })
   }
 }
+
+const ownForward = NodeContext.prototype.forward
 
 const sinkOf = (
   node: SinkNode,

@@ -80,6 +80,23 @@ it('says once that the module is gone, and takes it when it is back', async () =
   expect(await next(loads)).toBe('there')
 })
 
+it('loads a file that is written piece by piece once, when it is whole', async () => {
+  const { write, remove, watch } = project()
+  write('index.mjs', sources['index.mjs'])
+  write('name.mjs', sources['name.mjs']('before'))
+  const loads = watch('index.mjs')
+  expect(await next(loads)).toBe('before')
+  // Without a pause, since a pause of the machine would make it long; each piece is a module.
+  let pieces = 0
+  for (const until = performance.now() + 1000; performance.now() < until; )
+    write('name.mjs', sources['name.mjs'](`piece-${pieces++}`))
+  write('name.mjs', sources['name.mjs']('whole'))
+  expect(pieces).toBeGreaterThan(2)
+  expect(await next(loads)).toBe('whole')
+  remove('name.mjs')
+  expect(await next(loads)).toMatch(/MODULE_NOT_FOUND/)
+})
+
 it('sees the mending of a file that could not be loaded', async () => {
   const { write, watch } = project()
   write('index.mjs', sources['index.mjs'])

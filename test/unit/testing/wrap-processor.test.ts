@@ -2,6 +2,7 @@
 import { int64, store, StreamRecord, string, topic, topology, type WrapProcessor } from 'millstream'
 import { testDriver } from 'millstream/testing'
 import { describe, expect, it } from 'vitest'
+import type { ProcessorContext } from '../../../src/topology/contracts.ts'
 
 const words = topic('words', { key: string, value: string })
 const counts = topic('counts', { key: string, value: int64 })
@@ -142,6 +143,44 @@ describe('wrapProcessor', () => {
     for (const forward of late) expect(forward).toThrow('CONTEXT_EXPIRED')
     driver.input(words).send('a', 'x')
     for (const forward of late) expect(forward).toThrow('CONTEXT_EXPIRED')
+    expect(driver.output(counts).readKeyValues()).toEqual([{ key: 'a', value: 1 }])
+  })
+
+  it.each<[string, (context: ProcessorContext, forward: ProcessorContext['forward']) => ProcessorContext]>([
+    ['in it', (context, forward) => Object.assign(context, { forward })],
+    ['in a descendant', (context, forward) => Object.create(context, { forward: { value: forward } })],
+    [
+      'in a proxy',
+      (context, forward) =>
+        new Proxy(context, {
+          get: (target, property) => {
+            const value = target[property as keyof ProcessorContext]
+            return property === 'forward' ? forward : value
+          },
+        }),
+    ],
+  ])('sees by a forward of its own (%s) what is forwarded, by its value alone, too', (_, withForward) => {
+    const seen: unknown[] = []
+    const lengths = topology('lengths', (t) => {
+      t.stream(words)
+        .mapValues((value) => value.length)
+        .to(counts)
+    })
+    using driver = testDriver(lengths, {
+      wrapProcessor: ({ name }, processor) => ({
+        init(context) {
+          const { forward } = context
+          const watching: ProcessorContext['forward'] = (record, output) => {
+            seen.push(`${name} ${record.key}=${record.value}`)
+            forward.call(context, record, output)
+          }
+          processor.init?.(withForward(context, watching))
+        },
+        process: (record) => processor.process(record),
+      }),
+    })
+    driver.input(words).send('a', 'x')
+    expect(seen).toEqual(['map-values-1 a=1'])
     expect(driver.output(counts).readKeyValues()).toEqual([{ key: 'a', value: 1 }])
   })
 
