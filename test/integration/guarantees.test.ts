@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { int64, nullable, output, processor, store, StreamRecord, string, topic, topology } from 'millstream'
 import type { SettingsInput } from '../../src/config/settings.ts'
+import type { Guarantee } from '../../src/config/worker-settings.ts'
 import { startKafka } from '../../src/testing/kafka/start-kafka.ts'
 import { type Judge, type RecordToWrite, startJudge } from '../support/judge.ts'
 import { kafkaBrokers, uniqueTopic } from '../support/kafka.ts'
@@ -15,7 +16,13 @@ import {
   untilCommitted,
 } from '../support/numbered.ts'
 import { apiKeys, KafkaProxy, limitVersion } from '../support/proxy.ts'
-import { createWordCountTopics, expectExactCounts, isDrained, wordCount } from '../support/word-count.ts'
+import {
+  createWordCountTopics,
+  expectExactCounts,
+  isDrained,
+  type WordCount,
+  wordCount,
+} from '../support/word-count.ts'
 import { startWorker, temporaryDirectory, testWorker } from '../support/worker.ts'
 
 let judge: Judge
@@ -40,25 +47,29 @@ const sentences = (count: number): RecordToWrite[] =>
     value: `the line ${index % 17} of ${index % 5}`,
   }))
 
+/** One life of a worker that counts 300 more lines, to the end of its inputs. @returns why it rebuilt its stores */
+const countInOneLife = async (judge: Judge, app: WordCount, settings: Settings): Promise<unknown[]> => {
+  await using test = await startWorker(app.topology, settings)
+  await judge.produce(app.lines, sentences(300))
+  await expect.poll(() => isDrained(judge, app), { timeout: 20_000, interval: 50 }).toBe(true)
+  await expectExactCounts(judge, app)
+  await test.worker.close()
+  expect(test.failure()).toBe(undefined)
+  return test.log.with('a store is rebuilt').map(({ fields }) => fields?.reason)
+}
+
 /** Counts words in three lives of a worker: with its disk, with its disk, and without. */
 const countInThreeLives = async (
   judge: Judge,
   brokers: readonly string[],
-  guarantee: 'exactly_once' | 'at_least_once',
+  guarantee: Guarantee,
 ): Promise<void> => {
   const app = wordCount('lives')
   await createWordCountTopics(judge, app, 3)
   using kept = temporaryDirectory()
   using empty = temporaryDirectory()
-  for (const stateDir of [kept.path, kept.path, empty.path]) {
-    await using test = await startWorker(app.topology, { ...quickly(brokers, stateDir), guarantee })
-    await judge.produce(app.lines, sentences(300))
-    await expect.poll(() => isDrained(judge, app), { timeout: 20_000, interval: 50 }).toBe(true)
-    await expectExactCounts(judge, app)
-    expect(test.log.with('a store is rebuilt')).toEqual([])
-    await test.worker.close()
-    expect(test.failure()).toBe(undefined)
-  }
+  for (const { path } of [kept, kept, empty])
+    expect(await countInOneLife(judge, app, { ...quickly(brokers, path), guarantee })).toEqual([])
   const transactional = await judge.listTransactions()
   expect(
     transactional.some(({ transactionalId }) => transactionalId.startsWith(`${app.applicationId}.`)),
@@ -77,6 +88,24 @@ describe.each(['exactly_once', 'at_least_once'] as const)('%s', (guarantee) => {
     await countInThreeLives(old, kafka.brokers, guarantee)
   })
 })
+
+it.each(['on', 'verify'] as const)(
+  'rebuilds its stores when the guarantee changes, and counts on (stateDigest %s)',
+  async (stateDigest) => {
+    const app = wordCount('changing')
+    await createWordCountTopics(judge, app, 3)
+    using state = temporaryDirectory()
+    const live = (guarantee: Guarantee): Promise<unknown[]> =>
+      countInOneLife(judge, app, { ...quickly(kafkaBrokers(), state.path), guarantee, stateDigest })
+    const changed = (from: Guarantee, to: Guarantee): string[] =>
+      Array.from({ length: 3 }, () => `guarantee is ${from} in the store, not ${to}`)
+    expect(await live('exactly_once')).toEqual([])
+    // What this life writes is in no digest; the next one must not hold the digests of the first against it.
+    expect(await live('at_least_once')).toEqual(changed('exactly_once', 'at_least_once'))
+    expect(await live('exactly_once')).toEqual(changed('at_least_once', 'exactly_once'))
+    expect(await live('exactly_once')).toEqual([])
+  },
+)
 
 describe('a broker that is too old', () => {
   it.each([
