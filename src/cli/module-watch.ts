@@ -79,12 +79,12 @@ export class ModuleWatch {
    */
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      let before: readonly string[] = []
+      let before: string | undefined
       const timer = setInterval(() => {
-        const stamps = [...this.#files.keys()].map(stampOf)
-        const still = stamps.every((stamp, index) => stamp === before[index])
+        const stamps = [...this.#files.keys()].map(stampOf).join()
+        const isStill = stamps === before
         before = stamps
-        if (!still || [...this.#files.values()].every((loaded, index) => loaded === stamps[index])) return
+        if (!isStill || stamps === [...this.#files.values()].join()) return
         clearInterval(timer)
         resolve()
       }, lookEveryMs)

@@ -46,12 +46,18 @@ const sources = {
 
 const next = async (loads: AsyncIterator<string>): Promise<string> => (await loads.next()).value
 
-it.each(['mjs', 'cjs'] as const)('loads a module (%s) again as often as its import changes', async (kind) => {
-  const { write, watch } = project()
+/** A project whose module was loaded once, and the name that it has from its import. */
+const loadedProject = async (kind: 'mjs' | 'cjs', name: string) => {
+  const { write, remove, watch } = project()
   write(`index.${kind}`, sources[`index.${kind}`])
-  write(`name.${kind}`, sources[`name.${kind}`]('one'))
+  write(`name.${kind}`, sources[`name.${kind}`](name))
   const loads = watch(`index.${kind}`)
-  expect(await next(loads)).toBe('one')
+  expect(await next(loads)).toBe(name)
+  return { write, remove, loads }
+}
+
+it.each(['mjs', 'cjs'] as const)('loads a module (%s) again as often as its import changes', async (kind) => {
+  const { write, loads } = await loadedProject(kind, 'one')
   for (const name of ['second', 'the-third']) {
     write(`name.${kind}`, sources[`name.${kind}`](name))
     expect(await next(loads)).toBe(name)
@@ -68,11 +74,7 @@ it('waits for the file that an import did not find', async () => {
 })
 
 it('says once that the module is gone, and takes it when it is back', async () => {
-  const { write, remove, watch } = project()
-  write('index.mjs', sources['index.mjs'])
-  write('name.mjs', sources['name.mjs']('there'))
-  const loads = watch('index.mjs')
-  expect(await next(loads)).toBe('there')
+  const { write, remove, loads } = await loadedProject('mjs', 'there')
   remove('index.mjs')
   expect(await next(loads)).toMatch(/MODULE_NOT_FOUND: there is no such file/)
   await sleep(700)
@@ -81,11 +83,7 @@ it('says once that the module is gone, and takes it when it is back', async () =
 })
 
 it('loads a file that is written piece by piece once, when it is whole', async () => {
-  const { write, remove, watch } = project()
-  write('index.mjs', sources['index.mjs'])
-  write('name.mjs', sources['name.mjs']('before'))
-  const loads = watch('index.mjs')
-  expect(await next(loads)).toBe('before')
+  const { write, remove, loads } = await loadedProject('mjs', 'before')
   // Without a pause, since a pause of the machine would make it long; each piece is a module.
   let pieces = 0
   for (const until = performance.now() + 1000; performance.now() < until; )
@@ -98,11 +96,7 @@ it('loads a file that is written piece by piece once, when it is whole', async (
 })
 
 it('sees the mending of a file that could not be loaded', async () => {
-  const { write, watch } = project()
-  write('index.mjs', sources['index.mjs'])
-  write('name.mjs', sources['name.mjs']('whole'))
-  const loads = watch('index.mjs')
-  expect(await next(loads)).toBe('whole')
+  const { write, loads } = await loadedProject('mjs', 'whole')
   write('name.mjs', 'export const name = (\n')
   expect(await next(loads)).toMatch(/MODULE_NOT_FOUND: it cannot be read/)
   write('name.mjs', sources['name.mjs']('whole-again'))
