@@ -101,6 +101,8 @@ export interface GroupDescription {
     readonly memberId: string
     readonly instanceId: string | null
     readonly clientId: string
+    /** As the broker sees it, after a slash. */
+    readonly host: string
     readonly partitions: ReadonlyArray<readonly [topic: string, partition: number]>
   }>
 }

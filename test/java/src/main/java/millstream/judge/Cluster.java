@@ -189,7 +189,7 @@ final class Cluster {
         return offsets;
     }
 
-    /** {state, coordinator (node id), assignor, members: [{memberId, instanceId, clientId, partitions: [[topic, partition]]}]}. */
+    /** {state, coordinator (node id), assignor, members: [{memberId, instanceId, clientId, host, partitions: [[topic, partition]]}]}. */
     JsonNode describeGroup(JsonNode request) throws Exception {
         String group = request.get("group").asText();
         var found = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
@@ -200,6 +200,7 @@ final class Cluster {
         found.members().forEach(member -> {
             ObjectNode entry = members.addObject().put("memberId", member.consumerId());
             entry.put("instanceId", member.groupInstanceId().orElse(null)).put("clientId", member.clientId());
+            entry.put("host", member.host());
             ArrayNode partitions = entry.putArray("partitions");
             member.assignment().topicPartitions().forEach(partition -> partitions.addArray().add(partition.topic()).add(partition.partition()));
         });
